@@ -1,4 +1,4 @@
-"""A DDS domain that no other program here has, also when many programs choose at once."""
+"""Find a DDS domain unused on this machine, even if many programs choose one at the same time."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import socket
 from avdet_ros.errors import AvdetError
 
 DOMAINS = range(1, 101)
-"""Domains with ports below those that Linux hands out by itself."""
+"""Domains whose ports lie below those that Linux assigns automatically."""
 
 _held: dict[int, socket.socket] = {}
 
 
 def free_domain() -> int:
-    """A domain without a DDS participant, held for this process until it ends, however it ends.
+    """Reserve a domain without a DDS participant until this process ends, however it ends.
 
-    Looking is not enough: between the look and the first participant another program may look
-    too. So one port of the domain is kept bound, one that a participant would have only as the
-    domain's 119th. DDS maps domains to ports by the RTPS standard (DDSI-RTPS 2.5, 9.6.2.3):
-    7400 + 250 x domain, and participants from there on.
+    Checking for participants is not enough: before the first participant starts, another program
+    may check too. So one port of the domain is kept bound, which only the domain's 119th
+    participant would use. DDS maps domains to ports by the RTPS standard (DDSI-RTPS 2.5,
+    9.6.2.3): 7400 + 250 x domain, with the participants' ports from there on.
 
     Returns:
-        Its number; another one at each call.
+        Number of the domain; different at each call.
 
     Raises:
-        AvdetError: every domain is taken.
+        AvdetError: every domain is in use.
     """
     domains = [domain for domain in DOMAINS if domain not in _held]
     random.shuffle(domains)
@@ -46,7 +46,7 @@ def free_domain() -> int:
 
 
 def release_domain(domain: int) -> None:
-    """Let go of a domain before this process ends; no harm if it was never held."""
+    """Release a domain before this process ends; does nothing if it was not reserved."""
     if domain in _held:
         _held.pop(domain).close()
 

@@ -1,4 +1,4 @@
-"""What a value may be: the one check of parameters, recipes, rig files and model metadata."""
+"""Allowed values, and their common check for parameters, recipes, rig files and model metadata."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.quoting import brief_repr, did_you_mean
 
 LONGEST_TEXT = 4096
-"""Characters of a text: paths have at most as many."""
+"""Maximum number of characters of a text, the same as that of a path."""
 
 Choices = tuple[str, ...] | Callable[[], Iterable[str]]
-"""Allowed texts; those of a registry as a function, called when a value is checked."""
+"""Allowed texts, or a function that returns them when a value is checked, e.g. for a registry."""
 
 T = TypeVar('T')
 
@@ -29,13 +29,13 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Field:
-    """What a value may be.
+    """Type and range of a value.
 
     Attributes:
         kind: bool, int, float, str, or list for a list of texts.
-        low: least value of a number.
-        high: greatest value of a number.
-        choices: the only texts allowed; for a list, of its items.
+        low: minimum of a number.
+        high: maximum of a number.
+        choices: the only texts allowed; for a list, those of its items.
     """
 
     kind: type
@@ -45,11 +45,11 @@ class Field:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """The choices there are now."""
+        """The choices that currently exist."""
         return tuple(self.choices()) if callable(self.choices) else self.choices
 
     def expected(self) -> str:
-        """What a value must be, in words."""
+        """Describe what a value must be."""
         if options := self.options:
             return ('some of ' if self.kind is list else 'one of ') + ', '.join(options)
         name = _KINDS[self.kind]
@@ -60,14 +60,14 @@ class Field:
         return name
 
     def check(self, value: Any, where: str) -> Any:
-        """The value in the field's own type; a whole number is a number.
+        """Check a value and return it in the field's type; integers are accepted as floats.
 
         Args:
-            value: anything a file or a program can hold.
-            where: what it is the value of, for the message.
+            value: any value from a file or a program.
+            where: name of the value, for the message.
 
         Raises:
-            AvdetError: it has another type, or lies outside the range or the choices.
+            AvdetError: the value has the wrong type, or is not in the range or among the choices.
         """
         if self.kind is list:
             if isinstance(value, str) or not hasattr(value, '__iter__'):
@@ -84,11 +84,11 @@ class Field:
             raise self._error(value, where)
         try:
             return self.kind(value)
-        except OverflowError:  # a whole number beyond what floating point holds
+        except OverflowError:  # an integer too large for floating point
             raise self._error(value, where) from None
 
     def parse(self, text: str, where: str) -> Any:
-        """The value that a text stands for, as on a command line; see `check`."""
+        """Convert a text, e.g. from a command line, to a checked value; see `check`."""
         words = {'true': True, 'false': False}
         try:
             if self.kind is bool:
@@ -119,13 +119,13 @@ class Param:
     """One parameter of a node or a command.
 
     Attributes:
-        name: as ROS knows it.
-        default: its type is the parameter's: bool, int, float, str or list of str.
-        description: one sentence for people, with the unit.
-        low: least value of a number.
-        high: greatest value of a number.
-        choices: the only texts allowed; for a list, of its items.
-        live: may be changed while the node is active.
+        name: name in ROS.
+        default: default value; its type is the parameter's: bool, int, float, str or list of str.
+        description: one sentence for users, with the unit.
+        low: minimum of a number.
+        high: maximum of a number.
+        choices: the only texts allowed; for a list, those of its items.
+        live: whether it may be changed while the node is active.
     """
 
     name: str
@@ -143,27 +143,27 @@ class Param:
 
     @property
     def field(self) -> Field:
-        """What its values may be."""
+        """Type and range of its values."""
         return Field(self.kind, self.low, self.high, self.choices)
 
     def check(self, value: Any) -> Any:
-        """The value in the parameter's own type; see `Field.check`."""
+        """Check a value and return it in the parameter's type; see `Field.check`."""
         return self.field.check(value, f'parameter {self.name}')
 
     def parse(self, text: str) -> Any:
-        """The value that a command line's text stands for; see `Field.check`."""
+        """Convert a text from a command line to a checked value; see `Field.check`."""
         return self.field.parse(text, f'parameter {self.name}')
 
     def expected(self) -> str:
-        """What a value must be, in words."""
+        """Describe what a value must be."""
         return self.field.expected()
 
 
 def find(params: Iterable[Param], name: str) -> Param:
-    """A parameter by name.
+    """Return the parameter with a name.
 
     Raises:
-        AvdetError: there is none; the message names the nearest.
+        AvdetError: there is none; the message names the most similar one.
     """
     known = {param.name: param for param in params}
     if name not in known:
@@ -172,7 +172,7 @@ def find(params: Iterable[Param], name: str) -> Param:
 
 
 def unknown(name: str, known: Iterable[str]) -> str:
-    """That a parameter's name is unknown, and which is the nearest of the known ones."""
+    """Return the message for an unknown parameter, with the most similar known name."""
     hint = did_you_mean(name, known)
     return f'parameter {name}: expected a known name, found an unknown one{hint}'
 
@@ -183,18 +183,18 @@ def value(
     high: float = math.inf,
     choices: Choices = (),
 ) -> Any:
-    """A dataclass field of a recipe: its default, and the range or the choices it has."""
+    """Make a dataclass field of a recipe with its default, range and choices."""
     return field(default=default, metadata={'low': low, 'high': high, 'choices': choices})
 
 
 def fill(kind: type[T], tree: Any, where: str, path: str = '') -> T:
-    """Make a dataclass of a YAML tree; see `training.recipes.read`.
+    """Make a dataclass from a YAML tree; see `training.recipes.read`.
 
     Args:
         kind: the dataclass.
-        tree: what YAML gave.
-        where: the file, for messages.
-        path: the keys that lead to the tree, for messages.
+        tree: the parsed YAML.
+        where: name of the file, for messages.
+        path: keys that lead to the tree, for messages.
     """
     if not isinstance(tree, dict):
         place = path or 'the recipe'
@@ -221,7 +221,7 @@ def fill(kind: type[T], tree: Any, where: str, path: str = '') -> T:
             values[name] = _checked(types[name], tree[name], item, f'{where}: {place}')
     try:
         return kind(**values)
-    except AvdetError as error:  # values that are right each by itself and do not go together
+    except AvdetError as error:  # each value is valid, but not their combination
         raise AvdetError(f'{where}: {error}') from error
 
 

@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, read within bounds, arrays mapped where they lie."""
+"""Write files completely or not at all, read them up to a size limit, and map arrays in them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from avdet_ros.quoting import one_line
 
 
 def explain_os_error(error: OSError) -> str:
-    """Why the system refused to read or write, in words."""
+    """Return why the system refused to read or write, in words."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return 'the disk is full'
     return error.strerror or one_line(error)
@@ -28,14 +28,14 @@ def explain_os_error(error: OSError) -> str:
 
 @contextmanager
 def write_atomically(path: Path) -> Iterator[BinaryIO]:
-    """Write a file beside its place and put it there when it is complete.
+    """Write a file under a temporary name and rename it when it is complete.
 
     Args:
-        path: of the file; one that is there stays until the new one is complete. Its folder is
-            made, and several processes may write it at once: the last one wins.
+        path: path of the file. An existing file stays until the new one is complete. The folder
+            is created. Several processes may write the file at once: the last one wins.
 
     Raises:
-        AvdetError: it cannot be written.
+        AvdetError: the file cannot be written.
     """
     partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
     try:
@@ -55,14 +55,14 @@ def write_json(path: Path, tree: Any) -> None:
     """Write a tree of plain values or NumPy numbers with `write_atomically`; NaN becomes null.
 
     Raises:
-        AvdetError: it cannot be written.
+        AvdetError: the file cannot be written.
     """
     with write_atomically(path) as file:
         file.write(json.dumps(jsonable(tree), indent=1).encode())
 
 
 def jsonable(value: Any) -> Any:
-    """Numbers, lists and mappings as JSON has them: NaN becomes null."""
+    """Convert numbers, lists and mappings for JSON; NaN becomes null."""
     if isinstance(value, dict):
         return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -75,15 +75,15 @@ def jsonable(value: Any) -> Any:
 
 
 def read_bounded(path: Path, largest_bytes: int, what: str) -> bytes:
-    """A regular file's bytes; pipes and devices, which may never end, are not even opened.
+    """Read a regular file; pipes and devices, which may never end, are not even opened.
 
     Args:
         path: the file.
-        largest_bytes: a larger one is refused, a whole number of MiB.
+        largest_bytes: maximum size, a whole number of MiB; a larger file is refused.
         what: the kind of file, for errors, e.g. ``rig file``.
 
     Raises:
-        AvdetError: it is no file, cannot be read, or is too large.
+        AvdetError: it is not a regular file, cannot be read, or is too large.
     """
     try:
         status = path.stat()
@@ -102,15 +102,16 @@ def read_bounded(path: Path, largest_bytes: int, what: str) -> bytes:
 
 
 def make_private_folder(path: Path) -> None:
-    """Make a folder, or see that one that is there can be written by this user and nobody else.
+    """Make a folder, or check that only this user can write to an existing one.
 
-    For what another program will load and run: who may write there decides what runs.
+    The folder is for files that another program will load and run: whoever can write there decides
+    what runs.
 
     Args:
-        path: of the folder.
+        path: path of the folder.
 
     Raises:
-        AvdetError: it cannot be made or written, or others may write there.
+        AvdetError: the folder cannot be made or written, or others can write to it.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -129,12 +130,13 @@ def make_private_folder(path: Path) -> None:
 def map_member(path: Path, name: str) -> np.ndarray:
     """Map one array of an uncompressed .npz file into memory, read-only.
 
-    numpy maps .npy files only; inside an uncompressed archive the same bytes follow the member's
-    local header (30 bytes, then name and extra field whose lengths stand at bytes 26 and 28).
+    NumPy can map .npy files only. Inside an uncompressed archive, the same bytes follow the
+    member's local header (30 bytes, then name and extra field, whose lengths are at bytes 26 and
+    28).
 
     Raises:
         ValueError: the member is compressed or not an array.
-        KeyError: no such member.
+        KeyError: there is no such member.
     """
     with zipfile.ZipFile(path) as archive:
         member = archive.getinfo(f'{name}.npy')

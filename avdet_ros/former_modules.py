@@ -1,7 +1,7 @@
-"""Modules under the names they had before version 0.1: they can still be imported, with a warning.
+"""Keep modules importable under their names from before version 0.1, with a warning.
 
-One version long. What a module held is asked of the one that took its place; a name that has
-itself been replaced is not found.
+This lasts for one version. Attributes are looked up in the module that replaced the former one;
+attributes that were renamed themselves are not found.
 """
 
 from __future__ import annotations
@@ -185,13 +185,13 @@ FORMER = {
     'training.window_files': 'training.data.simulated',
     'training.window_set': 'training.data.windows',
 }
-"""Where modules of `avdet_ros` are now."""
+"""Current name of each former module, both relative to `avdet_ros`."""
 
 _PACKAGE = __name__.rpartition('.')[0]
 
 
 class FormerModules(MetaPathFinder, Loader):
-    """Finds modules by their former names; asked when no file of that name is there."""
+    """Finds modules by their former names; used when no file with such a name exists."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -203,7 +203,7 @@ class FormerModules(MetaPathFinder, Loader):
         return ModuleSpec(name, self)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Hand every name on to the module that is there now."""
+        """Forward every attribute to the current module."""
         now = f'{_PACKAGE}.{FORMER[module.__name__.partition(".")[2]]}'
         warnings.warn(f'{module.__name__} is {now} now', DeprecationWarning, stacklevel=2)
         real = importlib.import_module(now)
@@ -212,6 +212,6 @@ class FormerModules(MetaPathFinder, Loader):
 
 
 def find_former_modules() -> None:
-    """Let them be found, once."""
+    """Install the finder, unless it is installed already."""
     if not any(isinstance(finder, FormerModules) for finder in sys.meta_path):
         sys.meta_path.append(FormerModules())

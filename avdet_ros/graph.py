@@ -89,7 +89,11 @@ SOURCE_ARGUMENTS = tuple(
 ARGUMENTS = (
     _from_parameter('capture', 'source'),
     *SOURCE_ARGUMENTS,
-    Argument(Param('camera', False, "publish a simulated drive's pictures too, by node camera")),
+    Argument(
+        Param(
+            'camera', False, 'also run node camera, which publishes images of the simulated drive'
+        )
+    ),
     _from_parameter('camera', 'rate_hz', 'camera_rate'),
     _from_parameter('camera', 'modalities', 'camera_modalities'),
     _from_parameter('capture', 'hop_s', 'hop'),
@@ -100,10 +104,16 @@ ARGUMENTS = (
     _from_parameter('tracker', 'tracker'),
     _from_parameter('tracker', 'start_score'),
     Argument(find(NODES['capture'], 'rig'), tuple((node, 'rig') for node in (*_ALL, 'camera'))),
-    Argument(Param('overlay', True, 'run node overlay, which draws for people')),
-    Argument(Param('image', '', "the camera's image topic, for the overlay; empty: image")),
-    Argument(Param('odom', '', "the ego vehicle's nav_msgs/Odometry topic; empty: odom")),
-    Argument(Param('map', '', 'a nav_msgs/OccupancyGrid of what stands around; empty: map')),
+    Argument(Param('overlay', True, 'run node overlay, which draws images and markers')),
+    Argument(Param('image', '', 'topic of the camera image, for the overlay; empty: image')),
+    Argument(
+        Param('odom', '', "nav_msgs/Odometry topic with the ego vehicle's motion; empty: odom")
+    ),
+    Argument(
+        Param(
+            'map', '', 'nav_msgs/OccupancyGrid topic with obstacles around the vehicle; empty: map'
+        )
+    ),
     _from_parameter('tracker', 'ego_motion', also=('detector',)),
     _from_parameter('detector', 'air_temperature_c', 'air_temperature'),
     Argument(
@@ -112,28 +122,33 @@ ARGUMENTS = (
     ),
     _from_parameter('recorder', 'topics', 'record_topics'),
     Argument(Param('rviz', False, "open RViz and publish the rig's frames (ros2 launch only)")),
-    Argument(Param('tf', False, "publish the rig's frames, without RViz too (ros2 launch only)")),
+    Argument(Param('tf', False, "publish the rig's frames even without RViz (ros2 launch only)")),
     Argument(Param('namespace', 'avdet', 'namespace of nodes and topics')),
     Argument(
-        Param('autostart', True, 'nodes configure and activate by themselves'),
+        Param('autostart', True, 'nodes configure and activate automatically'),
         tuple((node, 'autostart') for node in NODES),
     ),
     _from_parameter('capture', REAL_TIME.name, also=('detector', 'tracker')),
     Argument(
-        Param(COMPOSED, False, 'run capture, detector and tracker in one process, not in three')
+        Param(COMPOSED, False, 'run capture, detector and tracker in one process instead of three')
     ),
-    Argument(Param('respawn', True, 'start a node again when it dies')),
-    Argument(Param('use_sim_time', False, 'take the time from /clock')),
+    Argument(Param('respawn', True, 'restart a node when it dies')),
+    Argument(Param('use_sim_time', False, 'use the time published on /clock')),
     Argument(
         Param(
             'params_file',
             '',
-            'parameter file, for what the arguments leave at their defaults; '
+            'parameter file for values that the arguments leave at their defaults; '
             "empty: the package's config/avdet.yaml",
         )
     ),
     Argument(
-        Param('log_level', 'info', 'what is logged', choices=('debug', 'info', 'warn', 'error'))
+        Param(
+            'log_level',
+            'info',
+            'lowest severity that is logged',
+            choices=('debug', 'info', 'warn', 'error'),
+        )
     ),
 )
 """Every argument, in the order shown to users."""

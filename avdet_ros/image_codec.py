@@ -1,4 +1,4 @@
-"""JPEG and PNG of unknown origin to pixels."""
+"""Decode JPEG and PNG pictures of unknown origin."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.files import read_bounded
 
 LARGEST_PICTURE_BYTES = 64 << 20
-"""Largest picture file that is read."""
+"""Maximum size of a picture file."""
 
 _PNG, _JPEG, _JPEG_END = b'\x89PNG', b'\xff\xd8', b'\xff\xd9'
 _FILLED_UP = 128
 
 
 def decode_bytes(data: np.ndarray, flags: int = cv2.IMREAD_UNCHANGED) -> np.ndarray | None:
-    """A picture's pixels, or None where the bytes are no whole picture or one of too many pixels.
+    """Decode a picture; return None if it is incomplete, invalid or has too many pixels.
 
-    OpenCV fills up a file that was cut off with grey; here it is none.
+    OpenCV fills the missing part of a truncated file with grey; here such a file is refused.
 
     Args:
-        data: (n,) uint8, a file's content.
-        flags: of `cv2.imdecode`.
+        data: (n,) uint8, content of a file.
+        flags: flags for `cv2.imdecode`.
     """
     content = data.tobytes()
     if content.startswith(_PNG) and b'IEND' not in content:
@@ -39,16 +39,16 @@ def decode_bytes(data: np.ndarray, flags: int = cv2.IMREAD_UNCHANGED) -> np.ndar
         return None
     if picture is not None and endless:
         corner = picture[-8:, -8:].astype(int)
-        if np.abs(corner - _FILLED_UP).max() <= 1:  # a few cameras send whole ones without an end
+        if np.abs(corner - _FILLED_UP).max() <= 1:  # some cameras omit the end of whole pictures
             return None
-    # Who loaded OpenCV before this package has another limit there.
+    # If OpenCV was loaded before this package, it uses another limit.
     if picture is None or picture.shape[0] * picture.shape[1] > LARGEST_IMAGE_PX:
         return None
     return picture
 
 
 def _has_end(content: bytes) -> bool:
-    """Whether a JPEG's end marker follows on its scan; a preview's lies in a segment before."""
+    """Return whether an end marker follows a JPEG's scan; a preview's marker comes before it."""
     at = 2
     while at + 4 <= len(content) and content[at] == 0xFF:
         kind = content[at + 1]
@@ -62,14 +62,14 @@ def _has_end(content: bytes) -> bool:
 
 
 def read_picture(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> np.ndarray:
-    """Decode a file.
+    """Read and decode a picture file.
 
     Args:
-        path: of the picture.
-        flags: of `cv2.imdecode`.
+        path: path of the picture.
+        flags: flags for `cv2.imdecode`.
 
     Raises:
-        AvdetError: it is missing, too large, or not a picture.
+        AvdetError: the file is missing, too large, or not a picture.
     """
     content = read_bounded(path, LARGEST_PICTURE_BYTES, 'picture')
     picture = decode_bytes(np.frombuffer(content, np.uint8), flags)

@@ -1,8 +1,8 @@
 """What the launch files have in common: arguments, nodes, and no trace in who includes them.
 
 A launch file that includes another shares all launch configurations with it, in both directions:
-an argument of one name is one argument, whoever declares it. So each file here forgets at its end
-what it declared, and ``avdet_include.launch.py`` has names that nobody else has.
+an argument with a given name is one argument, no matter which file declares it. So each file here
+removes its arguments at its end, and those of ``avdet_include.launch.py`` have unique names.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ from avdet_ros.rviz import processes
 from avdet_ros.supervisor import composed_words, shutdown_timeouts, transport_settings
 
 INCLUDE_PREFIX = 'avdet_'
-"""What the arguments of ``avdet_include.launch.py`` begin with."""
+"""Prefix of the arguments of ``avdet_include.launch.py``."""
 
 OF_LAUNCH = ('launch-prefix', 'launch-prefix-filter')
-"""Arguments that ``ros2 launch`` itself understands."""
+"""Arguments of ``ros2 launch`` itself."""
 
 TRUTHS = ('true', 'false', 'True', 'False')
-"""Python and YAML launch files write True, people and XML true."""
+"""Accepted Boolean texts: Python and YAML launch files write True, users and XML write true."""
 
 
 def describe(
     arguments: Iterable[Argument], act: OpaqueFunction, prefix: str = ''
 ) -> LaunchDescription:
-    """A launch description with these arguments that leaves no argument behind.
+    """Make a launch description with these arguments that leaves no argument behind.
 
     Args:
-        arguments: what to declare.
-        act: makes the processes; it is executed while the arguments hold.
-        prefix: of the arguments' names.
+        arguments: arguments to declare.
+        act: makes the processes; it is executed while the arguments are set.
+        prefix: prefix of the arguments' names.
     """
     declared = [
         DeclareLaunchArgument(
@@ -66,9 +66,9 @@ def describe(
 def given(
     context: LaunchContext, arguments: Iterable[Argument], prefix: str = ''
 ) -> dict[str, str]:
-    """The arguments' texts by name, without the prefix.
+    """Return the arguments' texts by name, without the prefix.
 
-    A namespace that ``PushRosNamespace`` has set goes before one that is not absolute.
+    A relative namespace is appended to the one set by ``PushRosNamespace``.
 
     Raises:
         AvdetError: the command line has an argument that this launch file does not declare.
@@ -85,7 +85,7 @@ def given(
 
 
 def processes_of(graph: Graph, context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """The graph's nodes, and RViz where it is asked for and installed."""
+    """Return the graph's nodes, and RViz if it is requested and installed."""
     environment: Mapping[str, str] = {**os.environ, **context.environment}
     variables = transport_settings(environment)
     nodes: list[LaunchDescriptionEntity] = [
@@ -113,7 +113,7 @@ def processes_of(graph: Graph, context: LaunchContext) -> list[LaunchDescription
 
 
 def _words_of(process: ProcessSpec, graph: Graph) -> dict[str, object]:
-    """What its nodes are told: keywords of launch's Node, which knows of one node a process."""
+    """Return a process's settings as keywords of launch's Node, which expects one node in it."""
     for_all = ['--ros-args', '--log-level', graph.log_level]
     if len(process.nodes) > 1:
         words = composed_words(process.nodes)
@@ -142,10 +142,10 @@ def _how_to_get(package: str) -> str:
 
 
 def _refuse_undeclared(context: LaunchContext, names: list[str]) -> None:
-    """What launch itself passes over in silence, where this file is the one that was named."""
+    """Refuse undeclared arguments, which launch itself ignores, if the user named this file."""
     file = Path(getattr(context.locals, 'current_launch_file_path', '') or '')
     if file.name not in {Path(word).name for word in sys.argv[1:]}:
-        return  # another file includes this one, and the command line is that one's
+        return  # another file includes this one, and the command line belongs to that file
     for word in context.argv:
         name = word.partition(':=')[0]
         if name not in names and name not in OF_LAUNCH:

@@ -22,15 +22,15 @@ TOPIC = 'topic'
 """The source without a class: sound that another node publishes."""
 
 COMMON = (
-    Param('autostart', True, 'configure and activate by itself, and try again after a failure'),
-    Param('rig', '', "file with microphones and camera; empty: the package's config/rig.yaml"),
+    Param('autostart', True, 'configure and activate automatically, and retry after a failure'),
+    Param('rig', '', "rig file with microphones and camera; empty: the package's config/rig.yaml"),
 )
 """Parameters of every node."""
 
 REAL_TIME = Param(
     'real_time_priority',
     0,
-    "SCHED_FIFO priority asked for the node's threads; 0: none; diagnostics say if it is refused",
+    "SCHED_FIFO priority requested for the node's threads; 0: none; diagnostics report a refusal",
     0,
     99,
 )
@@ -62,11 +62,11 @@ EGO_MOTION = (
     Param(
         'ego_motion',
         'odometry',
-        "where the ego vehicle's motion comes from: topic odom, /tf, or nowhere; for the steering "
-        'of a model for any array, and for tracker ground',
+        "source of the ego vehicle's motion: topic odom, /tf, or none; used by tracker ground and "
+        'by the steering of a model for any array',
         choices=('odometry', 'tf', 'none'),
     ),
-    Param('odom_frame', 'odom', 'fixed frame that the rig moves in, for ego_motion tf'),
+    Param('odom_frame', 'odom', 'fixed frame in which the rig moves, for ego_motion tf'),
 )
 """Parameters of the nodes that use the ego vehicle's motion."""
 
@@ -78,29 +78,29 @@ CAPTURE = (
     Param(
         'model',
         '',
-        "the detector's model: its features are made; empty: those of the package's "
+        "the detector's model, which determines the features to compute; empty: the package's "
         'models/student.onnx',
     ),
-    Param('hop_s', HOP_S, "seconds from one window's end to the next one's", 0.02, 1.0, live=True),
-    Param('publish_audio', True, 'publish the sound itself on topic audio too', live=True),
+    Param('hop_s', HOP_S, 'seconds between the ends of successive windows', 0.02, 1.0, live=True),
+    Param('publish_audio', True, 'also publish the sound itself, on topic audio', live=True),
     Param(
         'gap_windows',
         'drop',
-        'windows in which samples were lost: drop them, or send them with zeros in the gap',
+        'whether to drop windows with lost samples, or send them with zeros in the gap',
         choices=('drop', 'send'),
         live=True,
     ),
     Param(
         'array_watch_s',
         300.0,
-        'seconds of sound from one look at the array to the next; 0: none, else 60 or more',
+        'seconds of sound between two checks of the array; 0: no checks, otherwise at least 60',
         0,
         86400,
     ),
     Param(
         'auto_calibrate',
         False,
-        'when the watch finds the array changed, use what it found instead of the rig file',
+        'if a check finds that the array has changed, use its estimate instead of the rig file',
         live=True,
     ),
 )
@@ -113,29 +113,30 @@ DETECTOR = (
     Param(
         'providers',
         ['tensorrt', 'cuda', 'cpu'],
-        'what the model may run on, preferred first',
+        'execution providers the model may run on, preferred first',
         choices=('tensorrt', 'cuda', 'cpu'),
     ),
     Param(
         'tensorrt_cache',
         '',
-        'folder, written by nobody else, where TensorRT keeps its engines between starts; '
-        'empty: it builds them at each',
+        'folder in which TensorRT keeps its engines between starts, writable by this user only; '
+        'empty: engines are built at each start',
     ),
-    Param('threads', 1, 'threads of one inference', 1, 64),
+    Param('threads', 1, 'number of threads for one inference', 1, 64),
     Param('min_score', 0.05, 'detections with a lower score are not published', 0, 1, live=True),
-    Param('max_detections', 100, 'at most this many detections a window', 1, 1000, live=True),
+    Param('max_detections', 100, 'maximum number of detections per window', 1, 1000, live=True),
     Param(
         'beyond_image',
         False,
-        'publish boxes outside the image too, where the model hears further than the camera sees',
+        'also publish boxes outside the image, if the model detects vehicles beyond it',
         live=True,
     ),
     *EGO_MOTION,
     Param(
         'air_temperature_c',
         USUAL_AIR_C,
-        'degrees Celsius, while topic air_temperature tells none; for a model for any array',
+        'air temperature, degrees Celsius, until topic air_temperature has a value; used '
+        'by a model for any array',
         *AIR_C,
         live=True,
     ),
@@ -145,11 +146,17 @@ DETECTOR = (
 TRACKER = (
     *COMMON,
     REAL_TIME,
-    Param('tracker', DEFAULT_TRACKER, 'how boxes are linked', choices=TRACKERS.names(), live=True),
+    Param(
+        'tracker',
+        DEFAULT_TRACKER,
+        'algorithm that links boxes to tracks',
+        choices=TRACKERS.names(),
+        live=True,
+    ),
     Param(
         'start_score',
         -1.0,
-        "a detection above this score starts a track; -1: the tracker's own default",
+        "score above which a detection starts a track; -1: the tracker's own default",
         -1,
         1,
         live=True,
@@ -157,7 +164,7 @@ TRACKER = (
     Param(
         'iou_threshold',
         -1.0,
-        "boxes that overlap by more are the same vehicle; -1: the tracker's own default",
+        "overlap (IoU) above which two boxes are the same vehicle; -1: the tracker's own default",
         -1,
         1,
         live=True,
@@ -165,8 +172,8 @@ TRACKER = (
     Param(
         'label_offset_s',
         LABEL_OFFSET_S,
-        "the model's avdet.label_offset_s: the instant of the boxes minus the window's end, "
-        "seconds; latencies are counted from the window's end",
+        "avdet.label_offset_s of the model: the instant of the boxes minus the window's end, "
+        "seconds; latencies are measured from the window's end",
         -60,
         60,
         live=True,
@@ -174,7 +181,7 @@ TRACKER = (
     Param(
         'max_detections',
         300,
-        'at most this many of the best detections are tracked',
+        'maximum number of detections tracked per window, best scores first',
         1,
         1000,
         live=True,
@@ -185,16 +192,22 @@ TRACKER = (
 
 OVERLAY = (
     *COMMON,
-    Param('max_rate_hz', 10.0, 'pictures a second at most', 0.1, 60, live=True),
-    Param('scale', 1.0, "size of the picture, times the camera's", 0.1, 1, live=True),
-    Param('trail_s', 3.0, 'seconds of the past drawn behind a vehicle', 0, 60, live=True),
-    Param('image_timeout_s', 0.5, 'a camera image older than this is not drawn', 0.05, 60),
+    Param('max_rate_hz', 10.0, 'maximum number of images per second', 0.1, 60, live=True),
+    Param(
+        'scale', 1.0, 'size of the image relative to that of the camera image', 0.1, 1, live=True
+    ),
+    Param('trail_s', 3.0, 'length of the trail drawn behind a vehicle, seconds', 0, 60, live=True),
+    Param(
+        'image_timeout_s', 0.5, 'age above which a camera image is not drawn, seconds', 0.05, 60
+    ),
 )
 """Parameters of node overlay."""
 
 RECORDER = (
     *COMMON[:1],
-    Param('path', '', 'folder of the bag to write; it must not exist'),
+    Param(
+        'path', '', 'folder of the bag to write; if it exists, a number is appended to the name'
+    ),
     Param(
         'topics',
         [
@@ -212,7 +225,7 @@ RECORDER = (
             'camera_info',
             '/tf_static',
         ],
-        'what is recorded, relative or full names; spectrogram would add 18 MB a second',
+        'topics to record, as relative or full names; spectrogram would add 18 MB per second',
     ),
 )
 """Parameters of node recorder."""
@@ -220,11 +233,11 @@ RECORDER = (
 CAMERA = (
     *COMMON,
     *SIMULATED,
-    Param('rate_hz', 5.0, 'pictures a second, of a drive that is rendered', 0.1, 30),
+    Param('rate_hz', 5.0, 'images per second of a drive that is rendered', 0.1, 30),
     Param(
         'modalities',
         ['rgb'],
-        'which pictures: camera/image_raw, thermal/image_raw, depth/image_raw',
+        'images to publish, on camera/image_raw, thermal/image_raw and depth/image_raw',
         choices=('rgb', 'thermal', 'depth'),
     ),
 )

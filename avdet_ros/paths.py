@@ -1,4 +1,4 @@
-"""Where the package's own files are: in a checkout, or in an installed share folder."""
+"""Find the package's own files, in a checkout or in an installed share folder."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from avdet_ros.errors import AvdetError
 _logger = logging.getLogger(__name__)
 
 DEFAULT_MODEL = 'models/student.onnx'
-"""What nodes and commands take where no model is named; it fits any eight microphones."""
+"""Default model of nodes and commands; it fits any eight microphones."""
 
 
 def share(name: str) -> Path:
-    """Path of a file that ships with the package.
+    """Return the path of a file that ships with the package.
 
     Args:
         name: relative to the package's share folder, e.g. ``config/rig.yaml``.
@@ -41,17 +41,17 @@ FORMER_NAMES = {
     'models/any_array.onnx': DEFAULT_MODEL,
     'models/any_array_int8.onnx': 'models/student_int8.onnx',
 }
-"""What shipped files were called before."""
+"""Current names of shipped files by their former names."""
 
 
 def found_or_shipped(path: str | Path) -> Path:
-    """A file as it is named, or else the package's own of that name.
+    """Return a path if the file exists, else the path of the package's own file of that name.
 
-    So that ``models/student.onnx`` is found from any folder, a colcon workspace's too. A former
-    name finds what it was the name of, with a warning.
+    So ``models/student.onnx`` is found from any folder, including a colcon workspace. A former
+    name leads to the renamed file, with a warning.
 
     Args:
-        path: of a file; what is not there and does not ship stays as it is.
+        path: path of a file; it is returned unchanged if neither file exists.
     """
     path = Path(path)
     if path.exists() or path.is_absolute() or '..' in path.parts:
@@ -67,7 +67,7 @@ def found_or_shipped(path: str | Path) -> Path:
 
 
 def ros_package_installed(name: str) -> bool:
-    """Whether a package of ROS is in the sourced workspaces."""
+    """Return whether a ROS package is in the sourced workspaces."""
     try:
         from ament_index_python.packages import get_package_prefix
 

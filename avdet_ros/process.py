@@ -1,4 +1,4 @@
-"""How a process treats the machine and the signals that end it."""
+"""Priority, memory and end signals of a process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import threading
 from typing import Any
 
 NICENESS = 10
-"""Of processes that can wait: a tenth of a normal one's share when both want a core."""
+"""Niceness of processes that can wait: a tenth of a normal one's share if both need a core."""
 
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Signals that ask a process to end."""
@@ -26,34 +26,35 @@ _LARGEST_MMAP_THRESHOLD = 32 << 20
 
 
 def lower_priority(by: int = NICENESS) -> None:
-    """Let other processes go first from now on; works without privileges, but not back.
+    """Lower this process's priority; needs no privileges, but cannot be undone.
 
     Args:
-        by: how much, see nice(1): 5 steps weigh three to one.
+        by: niceness to add, see nice(1); 5 steps correspond to a ratio of three to one.
 
-    Linux may share cores among sessions before it shares them among a session's processes
-    (sched(7), autogroup): a process that leads a session sets it there too.
+    Linux may divide cores among sessions before it divides them among a session's processes
+    (sched(7), autogroup), so a process that leads a session also sets the session's niceness.
     """
     niceness = os.nice(by)
-    for task in _THREADS.glob('*'):  # on Linux each thread has its own, inherited when it began
-        with suppress(OSError):  # it has just ended
+    for task in _THREADS.glob('*'):  # on Linux each thread has its own, inherited at its start
+        with suppress(OSError):  # the thread has just ended
             os.setpriority(os.PRIO_PROCESS, int(task.name), niceness)
     if os.getsid(0) == os.getpid():
-        with suppress(OSError):  # not every kernel has them
+        with suppress(OSError):  # not every kernel has autogroups
             _AUTOGROUP.write_text(str(by))
 
 
 def raise_priority(priority: int, but: Collection[str] = ()) -> str:
-    """Let this process's threads go before all that has no real-time priority (SCHED_FIFO).
+    """Give this process's threads real-time priority (SCHED_FIFO).
 
-    Threads that begin later are as others are: call it again for them. Child processes are, too.
+    Threads that start later have normal priority: call it again for them. Child processes also
+    have normal priority.
 
     Args:
         priority: 1 to 99, see sched(7).
-        but: names of `threading` threads that work for long and stay as they are.
+        but: names of `threading` threads with long work, which keep normal priority.
 
     Returns:
-        Why it was refused, in one sentence; '' when it was granted.
+        Why it was refused, in one sentence; '' if it was granted.
     """
     if sys.platform != 'linux':
         return 'real-time priority: expected Linux, found another system'
@@ -64,7 +65,7 @@ def raise_priority(priority: int, but: Collection[str] = ()) -> str:
         try:
             if number not in left and os.sched_getscheduler(number) & ~os.SCHED_RESET_ON_FORK == 0:
                 os.sched_setscheduler(number, policy, os.sched_param(priority))
-        except ProcessLookupError:  # it has just ended
+        except ProcessLookupError:  # the thread has just ended
             continue
         except OSError as error:
             return (
@@ -75,10 +76,10 @@ def raise_priority(priority: int, but: Collection[str] = ()) -> str:
 
 
 def keep_freed_memory() -> None:
-    """Keep freed memory for the next window instead of giving it back to the system.
+    """Keep freed memory for the next window instead of returning it to the system.
 
-    A window's features need 30 MB for a moment. Taken from the system each time, they cost 1500
-    page faults, a third of the time of the whole computation, and most of how much it varies
+    A window's features need 30 MB for a short time. Allocating them from the system each time
+    costs 1500 page faults, a third of the computation time, and most of its variation
     (mallopt(3); without glibc nothing is changed).
     """
     _mallopt(_M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
@@ -86,10 +87,10 @@ def keep_freed_memory() -> None:
 
 
 def give_back_freed_memory() -> None:
-    """Give what is free now back to the system, once, in spite of `keep_freed_memory`.
+    """Return the memory that is free now to the system, once, in spite of `keep_freed_memory`.
 
-    What only starting needed, as tens of MB for reading a model or drawing a road, would stay with
-    the process for good.
+    Otherwise memory that only the start needed would stay with the process permanently, e.g. tens
+    of MB for reading a model or drawing a road.
     """
     trim = getattr(ctypes.CDLL(None), 'malloc_trim', None) if sys.platform == 'linux' else None
     if trim is not None:
@@ -97,10 +98,11 @@ def give_back_freed_memory() -> None:
 
 
 def use_one_arena() -> None:
-    """Let all threads that begin from now on take memory from one place.
+    """Let all threads that start from now on allocate memory from one arena.
 
-    Else each of them keeps what it once needed, and whenever a busy machine makes one wait for
-    another, glibc gives it a place of its own: a node would grow a little with each stall.
+    Otherwise each thread may keep the memory it once needed: whenever a thread has to wait for
+    another on a busy machine, glibc gives it its own arena, and a node grows a little with each
+    stall.
     """
     _mallopt(_M_ARENA_MAX, 1)
 
@@ -112,25 +114,26 @@ def _mallopt(parameter: int, value: int) -> None:
 
 
 def exit_on_signal() -> None:
-    """Let `END_SIGNALS` end this process with status 0, while there is nothing to tidy up yet."""
+    """Let `END_SIGNALS` end this process with status 0, while there is nothing to clean up."""
     for number in END_SIGNALS:
         signal.signal(number, lambda *_: os._exit(0))
 
 
 class SignalFlag:
-    """Whether one of `END_SIGNALS` has come.
+    """Records whether one of `END_SIGNALS` was received.
 
-    A `threading.Event` would not do: a handler runs between two steps of the main thread, which
-    may just then hold the event's lock, and would wait for it for ever.
+    A `threading.Event` would not work: a handler runs between two steps of the main thread, which
+    may hold the event's lock at that moment, so the handler would wait forever.
 
-    As a context it gives them back at its end; only the main thread can take them.
+    As a context manager it restores the previous handlers at its end. Only the main thread can
+    handle the signals.
 
     Attributes:
-        received: whether one has come.
+        received: whether a signal was received.
     """
 
     def __init__(self) -> None:
-        """Take the signals from now on."""
+        """Install the signal handlers."""
         self.received = False
         self._before: dict[int, Any] = {}
         if threading.current_thread() is threading.main_thread():
@@ -150,9 +153,9 @@ class SignalFlag:
 
 @contextmanager
 def until_signal() -> Iterator[None]:
-    """A block that the first of `END_SIGNALS` ends, as `KeyboardInterrupt` that goes no further.
+    """Run a block until the first of `END_SIGNALS`, which raises `KeyboardInterrupt` inside only.
 
-    Those that follow, as Ctrl-C and `ros2 launch` send one each, do not disturb the tidying up.
+    Later signals do not disturb the cleanup; Ctrl-C and `ros2 launch` send one each.
     """
     ended = False
 

@@ -1,14 +1,15 @@
-"""How far long work is: the one interface between what works and who shows it.
+"""Progress of long work: the interface between functions that work and commands that show it.
 
-A function that may take more than a few seconds takes a `Progress` and opens a step a stage::
+A function that may take more than a few seconds receives a `Progress` and opens one step per
+stage::
 
     with progress.step('drives', total=len(seeds)) as advance:
         for seed in seeds:
             simulate(seed)
             advance()
 
-The commands hand in bars on the terminal (`avdet_ros.cli.console.progress_bars`); everyone else
-gets `SILENT`. What happened, as opposed to how far it is, goes to `logging`.
+The commands pass progress bars on the terminal (`avdet_ros.cli.console.progress_bars`); all other
+callers use `SILENT`. Events, as opposed to progress, are reported with `logging`.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ from typing import Protocol
 
 
 class Advance(Protocol):
-    """Counts what is done of a step."""
+    """Counts the finished parts of a step."""
 
     def __call__(self, done: int = 1) -> None:
-        """Count some more as done."""
+        """Count more parts as finished."""
 
 
 class Progress(Protocol):
-    """Shows steps of work while they last.
+    """Shows steps of work while they run.
 
     Attributes:
-        visible: whether anyone sees it; a library that draws bars of its own asks here.
+        visible: whether it is shown; decides whether libraries draw bars of their own.
     """
 
     @property
@@ -37,14 +38,14 @@ class Progress(Protocol):
         """See the class."""
 
     def step(self, name: str, total: int | None = None) -> AbstractContextManager[Advance]:
-        """Open a step for the length of a `with` block.
+        """Open a step for the duration of a `with` block.
 
         Args:
-            name: what is being worked on, in a word or a few.
-            total: how much there is of it; None if unknown.
+            name: short description of the work.
+            total: number of its parts; None if unknown.
 
         Returns:
-            A context whose value is called as parts get done.
+            A context manager whose value is called as parts are finished.
         """
 
 

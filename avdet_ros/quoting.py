@@ -1,4 +1,4 @@
-"""Values, names and causes in error messages: short and on one line, however large they are."""
+"""Format values, names and causes for error messages: short and on one line, whatever the size."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ _SOURCE = re.compile(r'/[^ ]+\.(cc|cpp|cxx|cu|h|hpp):\d+:? (?=[^()]*::[^()]*\()'
 _AFTER_SIGNATURE = re.compile(r'^( const| noexcept|::[^ ]+| \[with [^\]]*\])*[ :,.]*')
 
 _short = reprlib.Repr()
-_short.maxlevel = 2  # a file of a few lines can hold lists whose full text fills the memory
+_short.maxlevel = 2  # the full text of nested lists in a short file can fill the memory
 _short.maxstring = 56
 _short.maxother = 56
 
 
 def brief_repr(value: object, length: int = 60) -> str:
-    """A value as an error message can carry it.
+    """Format a value for an error message.
 
-    The text of nested lists is never built in full: a YAML file of ten lines can hold a billion
+    The text of nested lists is never built in full: a YAML file of ten lines can contain a billion
     references to one list.
 
     Args:
-        value: anything a file can hold.
-        length: most characters of the result.
+        value: any value from a file.
+        length: maximum number of characters of the result.
     """
     try:
         if isinstance(value, str):
             value = value[:length]
         return _short.repr(value)[:length]
-    except ValueError:  # whole numbers of thousands of digits
+    except ValueError:  # integers with thousands of digits
         return 'a huge number'
 
 
 def brief_key(key: object, length: int = 60) -> str:
-    """A key as an error message can carry it: plain where that is one line."""
+    """Format a key for an error message: without quotes if it is printable on one line."""
     text = str(key) if isinstance(key, str) else brief_repr(key, length)
     return text[:length] if text.isprintable() else brief_repr(key, length)
 
 
 def one_line(error: object, most: int = 240) -> str:
-    """An error's text on one line, its type where it has none.
+    """Return an error's text on one line, or its type if the text is empty.
 
-    What C++ libraries put before their reason, the source file and the function's signature, is
-    left out. Of a text longer than `most` characters the middle is: the reason stands at its end
-    as often as at its beginning.
+    The source file and function signature that C++ libraries put before the reason are removed. If
+    the text is longer than `most` characters, its middle is removed: the reason is as often at the
+    end as at the beginning.
     """
     text = _without_signature(' '.join(str(error).split())) or type(error).__name__
     if len(text) <= most:
@@ -57,7 +57,7 @@ def one_line(error: object, most: int = 240) -> str:
 
 
 def _without_signature(text: str) -> str:
-    """``... : FAIL : /src/model.cc:256 ns::Model(Proto&&) why`` becomes ``why``."""
+    """Reduce ``... : FAIL : /src/model.cc:256 ns::Model(Proto&&) why`` to ``why``."""
     place = _SOURCE.search(text)
     if place is None:
         return text
@@ -72,7 +72,7 @@ def _without_signature(text: str) -> str:
 
 
 def did_you_mean(given: object, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name: the nearest known one, if one is near."""
+    """Return the end of a message about an unknown name: the most similar known one, if any."""
     text = given[:60] if isinstance(given, str) else brief_repr(given)
     near = difflib.get_close_matches(text, list(known), n=1, cutoff=0.5)
     return f'; did you mean {near[0]}?' if near else ''

@@ -1,13 +1,13 @@
-"""Registries: classes with a name of their own, one folder of modules for each kind.
+"""Registries of named classes, with one folder of modules for each kind.
 
-Adding a source, a tracker or another class of a kind is one new file in the kind's folder:
+To add a source, a tracker or another class of a kind, add one file to the kind's folder:
 
     @SOURCES.register
     class NoiseSource:
         name = 'noise'
 
-A package outside adds one by an entry point in the group that has the folder's module name, e.g.
-``avdet_ros.sources``. Whatever offers a choice reads the names from here.
+Another package adds a class by an entry point in the group named like the folder's module, e.g.
+``avdet_ros.sources``. All lists of choices are made from the names in the registry.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ class Registry(Generic[T]):
     """The classes of one kind by name."""
 
     def __init__(self, kind: str, package: str) -> None:
-        """An empty registry; nothing is imported before `names` or `find`.
+        """Make an empty registry; nothing is imported before `names` or `find`.
 
         Args:
-            kind: what the classes are, for errors, e.g. ``source``.
-            package: the folder's module name, and the group of entry points of other packages.
+            kind: kind of the classes, for errors, e.g. ``source``.
+            package: module name of the folder, and group of other packages' entry points.
         """
         self.kind, self.package = kind, package
         self._classes: dict[str, type[T]] = {}
         self._complete = False
 
     def register(self, added: type[T]) -> type[T]:
-        """Add a class; to be used as a decorator.
+        """Add a class; used as a decorator.
 
         Raises:
-            AvdetError: another class already has its name, or it has none.
+            AvdetError: the class has no name, or another class has the same.
         """
         name = getattr(added, 'name', None)
         if not isinstance(name, str) or not name:
@@ -64,20 +64,20 @@ class Registry(Generic[T]):
         return added
 
     def names(self) -> tuple[str, ...]:
-        """The names there are: those of the folder, then those of other packages."""
+        """Return all names: those of the folder, then those of other packages."""
         self._load()
         return tuple(self._classes)
 
     def classes(self) -> tuple[type[T], ...]:
-        """The classes, in the order of `names`."""
+        """Return the classes, in the order of `names`."""
         self._load()
         return tuple(self._classes.values())
 
     def find(self, name: str) -> type[T]:
-        """The class of a name.
+        """Return the class with a name.
 
         Raises:
-            AvdetError: there is none; the message names those there are and the nearest.
+            AvdetError: there is none; the message lists all names and the most similar one.
         """
         names = self.names()
         if name not in names:
@@ -88,7 +88,7 @@ class Registry(Generic[T]):
         return self._classes[name]
 
     def _load(self) -> None:
-        """Import the folder's modules, then what other packages offer, once."""
+        """Import the folder's modules, then the classes of other packages, once."""
         if self._complete:
             return
         self._complete = True  # first: a module may ask for names while it is imported
@@ -96,12 +96,12 @@ class Registry(Generic[T]):
         for module in pkgutil.iter_modules(folder.__path__):
             if not module.ispkg:
                 importlib.import_module(f'{self.package}.{module.name}')
-        # In one order, whichever module happened to be imported first.
+        # The order must not depend on which module happened to be imported first.
         self._classes = dict(sorted(self._classes.items(), key=lambda item: item[1].__module__))
         for entry in sorted(_installed().select(group=self.package), key=lambda e: e.name):
             try:
                 self.register(entry.load())
-            except Exception as error:  # another package's fault must not end this one
+            except Exception as error:  # an error of another package must not stop this one
                 _logger.warning(
                     '%s %s of another package cannot be used: %s: %s',
                     self.kind,
@@ -113,5 +113,5 @@ class Registry(Generic[T]):
 
 @cache
 def _installed() -> Any:
-    """Entry points of all packages; looking for them takes 50 ms, so all registries share them."""
+    """Return the entry points of all packages; shared, since the search takes 50 ms."""
     return entry_points()

@@ -1,4 +1,4 @@
-"""The rig: where the microphones are, which channel each one is on, and how the camera projects.
+"""The rig: positions and channels of the microphones, and projection of the camera.
 
 Frames follow REP 103. ``base_link`` lies on the road, x forward, y left, z up; the camera's
 optical frame has x right, y down, z forward. Azimuth is the angle about z from straight ahead,
@@ -22,22 +22,22 @@ from avdet_ros.files import read_bounded
 from avdet_ros.quoting import brief_key, brief_repr, one_line
 
 MICROPHONES = 8
-"""How many microphones the array has. The front end and the model contract rely on it."""
+"""Number of microphones in the array. The front end and the model contract rely on it."""
 
 SHORTEST_SPACING_M = 0.005
-"""Two microphones closer than this are taken for a copied line in the file."""
+"""Smallest distance between two microphones; a smaller one suggests a copied line in the file."""
 
 LARGEST_GAIN_DB = 40.0
-"""A channel further off than this is broken, not miscalibrated."""
+"""Largest gain error of a channel; beyond it, the channel is broken, not miscalibrated."""
 
 LARGEST_DELAY_S = 0.002
-"""A channel later or earlier than this is not of the same sound card and clock."""
+"""Largest delay of a channel in either direction; beyond it, it is on another card or clock."""
 
 LEAST_ALIVE = 3
-"""Fewer live microphones than this span no plane, so tell no direction."""
+"""Minimum number of live microphones; fewer do not span a plane, so give no direction."""
 
 LARGEST_RIG_BYTES = 1 << 20
-"""Larger rig files are refused."""
+"""Maximum size of a rig file."""
 
 _OPTICAL_FROM_BODY = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])
 
@@ -91,7 +91,7 @@ class Camera:
         return pixels, depth_m
 
     def directions(self, pixels: ArrayLike) -> np.ndarray:
-        """Unit directions in base_link of the rays through pixels.
+        """Return unit vectors in base_link along the rays through pixels.
 
         Args:
             pixels: (..., 2) x, y.
@@ -117,18 +117,18 @@ class Rig:
     """Microphones and camera of one vehicle.
 
     Attributes:
-        frame_id: the vehicle's frame, all positions are in it.
+        frame_id: the vehicle's frame; all positions are in it.
         array_frame_id: the microphone array's frame.
         array_position_m: (3,) float64, centre of the array.
         array_yaw_deg: rotation of the array about z.
         names: the microphones' names.
         microphones_m: (8, 3) float64 positions in base_link.
         channels: (8,) int64, the sound card's channel of each microphone.
-        sample_rate_hz: what the array is sampled at.
+        sample_rate_hz: sample rate of the array.
         camera: the camera.
         gain_db: (8,) float64, how much louder each channel is than it should be.
         delay_s: (8,) float64, how much later each channel is than it should be.
-        alive: (8,) bool, False for a microphone that is to be left out.
+        alive: (8,) bool, False for a microphone to be ignored.
     """
 
     frame_id: str
@@ -146,7 +146,7 @@ class Rig:
 
     @property
     def device_channels(self) -> int:
-        """Channels that a sound card must have: up to the highest one that is read."""
+        """Number of channels that a sound card must have: up to the highest one in use."""
         return int(self.channels.max()) + 1
 
 
@@ -154,7 +154,7 @@ def load_rig(path: str | Path | None = None) -> Rig:
     """Read and check a rig file.
 
     Args:
-        path: a YAML file laid out like ``config/rig.yaml``; None reads that one.
+        path: a YAML file with the layout of ``config/rig.yaml``; None reads that file.
 
     Raises:
         AvdetError: the file cannot be read, or a value in it is missing or wrong; the message
@@ -170,14 +170,14 @@ def load_rig(path: str | Path | None = None) -> Rig:
 
 
 def default_rig_path() -> Path:
-    """The rig file that ships with the package, from a checkout or from an installed share."""
+    """Return the rig file that ships with the package, in a checkout or an installed share."""
     from avdet_ros.paths import share
 
     return share('config/rig.yaml')
 
 
 def parse_rig(tree: object, where: str = 'rig') -> Rig:
-    """Check a rig given as the dictionary a YAML file holds; see `load_rig`."""
+    """Check a rig given as the parsed content of a YAML file; see `load_rig`."""
     root = _Section(tree, where, ())
     root.only('frame_id', 'array', 'camera')
     array = root.section('array')
@@ -228,7 +228,7 @@ def _microphones(array: _Section) -> tuple[tuple[str, ...], np.ndarray, np.ndarr
 
 
 def _channel_errors(array: _Section) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Gain, delay and life of each channel; a plain rig file names none of them."""
+    """Read gain, delay and `dead` of each channel; a plain rig file contains none of them."""
     gain_db, delay_s, alive = [], [], []
     entries = array.value('microphones')
     assert isinstance(entries, list)  # `_microphones` has checked it
@@ -279,13 +279,13 @@ def _camera(camera: _Section) -> Camera:
 
 
 def yaw_pitch_roll_deg(rotation: np.ndarray) -> np.ndarray:
-    """A camera's angles in degrees, as a rig file has them; see `Camera.rotation`."""
+    """Return a camera's angles in degrees, as in a rig file; see `Camera.rotation`."""
     body = (_OPTICAL_FROM_BODY.T @ rotation).T
     return Rotation.from_matrix(body).as_euler('ZYX', degrees=True)
 
 
 class _Section:
-    """A mapping of the file together with its place, for errors that name the key."""
+    """A mapping in the file together with its path, for errors that name the key."""
 
     def __init__(self, tree: object, where: str, path: tuple[str, ...]) -> None:
         self.where, self.path = where, path

@@ -1,8 +1,8 @@
-"""A copy of a rig file with other values for its microphones, its comments and order kept.
+"""Copy a rig file with new values for its microphones, keeping its comments and order.
 
-The text is edited value by value, at the places where the YAML parser found them. What the edit
-made is read again and compared; a file that is written in a way that cannot be edited so (aliases,
-merge keys) is written out again instead, without its comments.
+The text is edited value by value, at the positions reported by the YAML parser. The result is read
+again and compared. A file that cannot be edited in this way (aliases, merge keys) is instead
+written from its values, without its comments.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from avdet_ros.rig import LARGEST_RIG_BYTES, load_rig, parse_rig
 
 @dataclass(frozen=True)
 class MicrophoneValues:
-    """What a calibration writes of one microphone.
+    """Values that a calibration writes for one microphone.
 
     Attributes:
         name: its name.
         position_m: (3,) in the array's frame.
         gain_db: how much louder its channel is than it should be.
         delay_s: how much later its channel is than it should be.
-        dead: whether it is to be left out.
-        comment: stands behind its entry: the uncertainty, and what was found.
+        dead: whether to ignore it.
+        comment: comment after its entry, with uncertainties and findings.
     """
 
     name: str
@@ -47,19 +47,19 @@ def calibrated_text(
     yaw_deg: float | None = None,
     heading: Sequence[str] = (),
 ) -> str:
-    """A rig file's text with other values for its microphones.
+    """Return a rig file's text with new values for its microphones.
 
     Args:
-        text: of a valid rig file.
+        text: text of a valid rig file.
         microphones: new values, in the file's order; channels stay.
-        yaw_deg: of the array; None keeps the file's.
-        heading: comment lines put before everything else.
+        yaw_deg: yaw of the array; None keeps the file's.
+        heading: comment lines to insert at the top.
 
     Returns:
-        The new text: valid, and meaning exactly the new values.
+        The new text, a valid rig file with exactly the new values.
 
     Raises:
-        AvdetError: the text is not a rig file, or the new values are not those of one.
+        AvdetError: the text is not a rig file, or the new values are invalid.
     """
     tree = yaml.safe_load(text)
     parse_rig(tree)
@@ -71,7 +71,7 @@ def calibrated_text(
         if yaml.safe_load(edited) == tree:
             return top + edited
     except (yaml.YAMLError, AttributeError, KeyError, IndexError, ValueError):
-        pass  # written in a way this cannot edit: all values, no comments
+        pass  # the text cannot be edited: write all values without comments
     comments = ''.join(f'# {each.name}: {each.comment}\n' for each in microphones if each.comment)
     return top + comments + yaml.safe_dump(tree, sort_keys=False, default_flow_style=None)
 
@@ -83,10 +83,10 @@ def write_calibrated(
     yaw_deg: float | None = None,
     heading: Sequence[str] = (),
 ) -> None:
-    """Write a copy of a rig file with other values for its microphones; see `calibrated_text`.
+    """Write a copy of a rig file with new values for its microphones; see `calibrated_text`.
 
     Raises:
-        AvdetError: the file cannot be read, ``out`` is the file itself or cannot be written.
+        AvdetError: the file cannot be read, or ``out`` is the file itself or cannot be written.
     """
     if out.exists() and out.samefile(path):
         raise AvdetError(f'{out}: expected another file than the rig itself, which is kept')
@@ -98,7 +98,7 @@ def write_calibrated(
 
 
 def _values(each: MicrophoneValues) -> dict[str, object]:
-    """Keys and values as they stand in the file, rounded to what can be measured."""
+    """Return keys and values for the file, rounded to the precision of measurements."""
     values: dict[str, object] = {
         'name': each.name,
         'position_m': [round(float(x), 6) + 0.0 for x in each.position_m],
@@ -110,7 +110,7 @@ def _values(each: MicrophoneValues) -> dict[str, object]:
 
 
 def _wanted(each: MicrophoneValues, has: Sequence[str]) -> dict[str, object]:
-    """What is to be written: a default that the file does not name is left out."""
+    """Return the values to write; defaults are left out if the file does not contain their key."""
     values = _values(each)
     needless = [key for key in ('gain_db', 'delay_s', 'dead') if not values[key]]
     return {key: value for key, value in values.items() if key in has or key not in needless}
@@ -127,7 +127,7 @@ def _set(
 
 
 def _edit(text: str, microphones: Sequence[MicrophoneValues], yaw_deg: float | None) -> str:
-    """The text with the values replaced in their places."""
+    """Return the text with the values replaced in place."""
     array = _known(yaml.compose(text, yaml.SafeLoader), 'array')
     edits: list[tuple[int, int, str]] = []
     if yaw_deg is not None:
@@ -162,7 +162,7 @@ def _edit(text: str, microphones: Sequence[MicrophoneValues], yaw_deg: float | N
 
 
 def _replacements(text: str, node: yaml.Node, value: object) -> list[tuple[int, int, str]]:
-    """Edits that turn a scalar, or each of a list, into another value; none where it is equal."""
+    """Return edits that replace a scalar or the items of a list, except where they are equal."""
     old = node.value if isinstance(node, yaml.SequenceNode) else [node]
     edits = []
     for item, new in zip(old, value if isinstance(value, list) else [value], strict=True):
@@ -173,7 +173,7 @@ def _replacements(text: str, node: yaml.Node, value: object) -> list[tuple[int, 
 
 
 def _comment(text: str, end: int, comment: str) -> tuple[int, int, str]:
-    """An edit that puts a comment at the end of the line, after one that is there."""
+    """Return an edit that adds a comment at the end of the line, after any existing comment."""
     line = text.find('\n', end)
     at = len(text) if line < 0 else line
     there = text[end:at].strip()
@@ -181,7 +181,7 @@ def _comment(text: str, end: int, comment: str) -> tuple[int, int, str]:
 
 
 def _known(node: yaml.Node | None, key: str) -> yaml.CollectionNode:
-    """The mapping or list at a key that is there."""
+    """Return the mapping or list at an existing key."""
     found = None if node is None else _child(node, key)
     if not isinstance(found, yaml.CollectionNode):
         raise ValueError(f'no {key}')
@@ -193,7 +193,7 @@ def _child(node: yaml.Node, key: str) -> yaml.Node | None:
 
 
 def _end(node: yaml.Node) -> int:
-    """Where a value's text ends; a block's own mark lies behind comments and blank lines."""
+    """Return where a value's text ends; a block's end mark is after comments and blank lines."""
     if not isinstance(node, yaml.CollectionNode) or node.flow_style:
         return int(node.end_mark.index)
     last = node.value[-1]

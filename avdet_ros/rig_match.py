@@ -1,4 +1,4 @@
-"""Whether two rigs are the same: data of another rig would train a wrong model."""
+"""Check whether two rigs are the same: training data from another rig gives a wrong model."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ WITHIN = {
     'camera_position_m': 0.01,
     'camera_rotation': 2e-3,
 }
-"""What the sound and the boxes depend on, and how far apart values of one rig may be."""
+"""Values that sound and boxes depend on, with the largest difference allowed within one rig."""
 
 
 CALIBRATED_M = 0.05
-"""How far a calibration may move a microphone of the rig that a drive was recorded with."""
+"""Largest distance by which a calibration may move a microphone of a recorded drive's rig."""
 
 
 def rig_numbers(rig: Rig) -> dict[str, Any]:
-    """The values of `WITHIN`'s keys, as JSON has them."""
+    """Return the values for the keys of `WITHIN`, in types that JSON supports."""
     camera = rig.camera
     return {
         'sample_rate_hz': rig.sample_rate_hz,
@@ -46,7 +46,7 @@ def rig_numbers(rig: Rig) -> dict[str, Any]:
 
 
 def rig_digest(rig: Rig) -> str:
-    """16 hexadecimal digits of all that a rig file says; comments and layout play no part."""
+    """Return a hash of 16 hexadecimal digits of a rig's values, without comments and layout."""
     text = json.dumps(asdict(rig), default=lambda value: value.tolist(), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -54,15 +54,15 @@ def rig_digest(rig: Rig) -> str:
 def rig_difference(
     rig: Rig, found: Mapping[str, Any], microphones_within_m: float = WITHIN['microphones_m']
 ) -> str:
-    """The first thing that another rig has otherwise.
+    """Describe the first difference of another rig.
 
     Args:
-        rig: the one in use.
-        found: `rig_numbers` of the other one, as a file has them; anything may be wrong there.
-        microphones_within_m: how far apart microphones of one rig may be.
+        rig: the rig in use.
+        found: `rig_numbers` of the other rig, read from a file; any of them may be invalid.
+        microphones_within_m: largest distance between equal microphones of one rig.
 
     Returns:
-        key, expected and found, for a message; '' if both are one rig.
+        Key, expected and found value, for a message; '' if the rigs are the same.
     """
     for key, expected in rig_numbers(rig).items():
         wanted = np.asarray(expected, np.float64)
@@ -82,13 +82,13 @@ def rig_difference(
 
 
 def recorded_difference(rig: Rig, recorded: Rig) -> str:
-    """The first thing in which the rig of a recorded drive is not the rig in use.
+    """Describe the first difference between the rig of a recorded drive and the rig in use.
 
-    The rig in use may be the recorded one calibrated: then its microphones may be `CALIBRATED_M`
-    from where the recorded file has those of their names, on the same channels.
+    The rig in use may be a calibrated copy of the recorded one. Then its microphones may be up to
+    `CALIBRATED_M` from those with the same names in the recorded file, on the same channels.
 
     Returns:
-        key, expected and found, for a message; '' if both are one rig.
+        Key, expected and found value, for a message; '' if the rigs are the same.
     """
     numbers = rig_numbers(recorded)
     calibrated = bool(rig.gain_db.any() or rig.delay_s.any() or not rig.alive.all())
@@ -101,14 +101,14 @@ def recorded_difference(rig: Rig, recorded: Rig) -> str:
 
 
 def check_recorded_rig(path: Path, rig: Rig) -> None:
-    """See that a recorded drive's rig file is of the rig in use.
+    """Check that a recorded drive's rig file matches the rig in use.
 
     Args:
-        path: the drive's ``rig.yaml``; drives of MAVD have none, and pass.
-        rig: in use.
+        path: the drive's ``rig.yaml``; drives of MAVD have none and pass the check.
+        rig: the rig in use.
 
     Raises:
-        AvdetError: it is of another one.
+        AvdetError: the file is of another rig.
     """
     if path.is_file() and (difference := recorded_difference(rig, load_rig(path))):
         raise AvdetError(f'{path}: {difference}; use --rig {path}')

@@ -1,4 +1,4 @@
-"""What RViz needs beside the nodes: its window, and the rig's frames as static transforms."""
+"""Processes for RViz in addition to the nodes: its window, and the rig's static transforms."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from avdet_ros.rig import Rig, load_rig
 
 CONFIG = 'config/avdet.rviz'
 CONFIG_NAMESPACE = '/avdet'
-"""The namespace that the topics in `CONFIG` have."""
+"""Namespace of the topics in `CONFIG`."""
 
 TOPICS = ('overlay', 'spectrogram_image', 'markers', 'markers_3d')
-"""What it shows."""
+"""Topics that RViz shows."""
 
 
 def processes(graph: Graph) -> list[dict[str, Any]]:
-    """The ROS processes for ``rviz:=true`` and ``tf:=true``, as arguments of launch's Node.
+    """Return the ROS processes for ``rviz:=true`` and ``tf:=true``, as arguments of launch's Node.
 
     Raises:
         AvdetError: the rig file cannot be used.
@@ -52,11 +52,11 @@ def processes(graph: Graph) -> list[dict[str, Any]]:
 
 
 def static_transforms(rig: Rig) -> list[tuple[str, str, list[str]]]:
-    """The rig's frames.
+    """Return the transforms of the rig's frames.
 
     Returns:
-        parent, child, and position and rotation as static_transform_publisher takes them; first
-        the camera's optical frame, then the array's.
+        Parent, child, and position and rotation as arguments of static_transform_publisher; first
+        for the camera's optical frame, then for the array's.
     """
     camera = rig.camera
     array = Rotation.from_euler('z', rig.array_yaw_deg, degrees=True)

@@ -1,4 +1,4 @@
-"""Starts the graph's nodes as processes, passes on what they print, and ends them all."""
+"""Start the graph's nodes as processes, forward their output, and end them all."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from avdet_ros.graph import Graph, NodeSpec, ProcessSpec
 from avdet_ros.paths import share
 
 RESPAWN_S = 0.3
-"""From a node's death to its next start; doubled each time it dies at once."""
+"""Delay between a node's death and its restart; doubled each time it dies soon after a start."""
 
 LONGEST_RESPAWN_S = 30.0
 SOON_S = 5.0
 
 PATIENCE_S = 5.0
-"""How long nodes may take to end by themselves."""
+"""Time that nodes have to end by themselves."""
 
 RECORDER_PATIENCE_S = 32.0
-"""The recorder may take longer: it writes what it still has to the disk."""
+"""Time that the recorder has to end; longer, because it writes its remaining data to the disk."""
 
 _PR_SET_PDEATHSIG = 1
 
 _NO_ROSOUT = 'Failed to publish log message to rosout'
-"""What rcl adds to each line of a node whose context has ended."""
+"""Text that rcl prints for each log line of a node whose context has ended."""
 
 
 class Supervisor:
     """The processes of one graph.
 
     Attributes:
-        processes: by name, see `avdet_ros.graph.ProcessSpec`.
+        processes: running processes by name, see `avdet_ros.graph.ProcessSpec`.
         deaths: (name, exit status) of each process that ended by itself.
     """
 
@@ -49,12 +49,12 @@ class Supervisor:
         on_line: Callable[[str, str], None],
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Prepare; nothing is started.
+        """Prepare the supervisor; nothing is started.
 
         Args:
-            graph: what to run.
-            on_line: gets (process, line) of everything that the nodes print, from threads.
-            environment: of the processes; None takes this one's.
+            graph: the graph to run.
+            on_line: called with (process, line) for each line of output, from other threads.
+            environment: environment of the processes; None takes that of this process.
         """
         self._graph = graph
         self._on_line = on_line
@@ -74,7 +74,7 @@ class Supervisor:
             self._start(process)
 
     def poll(self) -> None:
-        """Notice dead nodes and start them again; call it a few times a second."""
+        """Restart dead nodes; call this a few times per second."""
         now = time.monotonic()
         for spec in self._graph.processes:
             process = self.processes.get(spec.name)
@@ -86,11 +86,11 @@ class Supervisor:
 
     @property
     def running(self) -> bool:
-        """Whether a node runs or will run again."""
+        """Whether a node runs or will be restarted."""
         return bool(self.processes or self._due_s)
 
     def stop(self) -> None:
-        """End all nodes: ask, ask again, and kill what is left."""
+        """End all nodes: by SIGINT, then SIGTERM, and finally SIGKILL."""
         self._ending = True
         self._due_s.clear()
         for number, patience_s in (
@@ -123,7 +123,7 @@ class Supervisor:
             stderr=subprocess.STDOUT,
             text=True,
             errors='replace',
-            start_new_session=True,  # Ctrl-C reaches this process alone, which ends the others
+            start_new_session=True,  # Ctrl-C reaches only this process, which ends the others
             preexec_fn=_prepare_child,
         )
         self.processes[spec.name] = process
@@ -167,7 +167,7 @@ def require_ros() -> None:
 
 
 def command(spec: NodeSpec | ProcessSpec, graph: Graph) -> list[str]:
-    """The command line of a node in a process of its own, or of a process."""
+    """Return the command line of a node in its own process, or of a process."""
     nodes = spec.nodes if isinstance(spec, ProcessSpec) else (spec,)
     words = [sys.executable, '-m', 'avdet_ros.nodes.main', spec.name]
     words += composed_words(nodes) if len(nodes) > 1 else []
@@ -177,7 +177,7 @@ def command(spec: NodeSpec | ProcessSpec, graph: Graph) -> list[str]:
 
 
 def composed_words(nodes: Iterable[NodeSpec]) -> list[str]:
-    """Nodes of one process with what is for each alone: `avdet_ros.nodes.main.composed`."""
+    """Return arguments for the nodes of one process; see `avdet_ros.nodes.main.composed`."""
     return [word for node in nodes for word in (node.name, '--ros-args', *_own_words(node), '--')]
 
 
@@ -186,15 +186,15 @@ def _own_words(node: NodeSpec) -> list[str]:
     for topic, other in node.remappings.items():
         words += ['-r', f'{topic}:={other}']
     for name, value in node.parameters.items():
-        words += ['-p', f'{name}:={json.dumps(value)}']  # JSON is YAML, with texts quoted
+        words += ['-p', f'{name}:={json.dumps(value)}']  # JSON is YAML with quoted texts
     return words
 
 
 def shutdown_timeouts(name: str) -> dict[str, str]:
-    """How long `ros2 launch` lets a node end: keywords of its Node.
+    """Return the shutdown timeouts of a process, as keywords of launch's Node.
 
     Args:
-        name: of the process.
+        name: name of the process.
     """
     if name != 'recorder':
         return {}
@@ -202,7 +202,7 @@ def shutdown_timeouts(name: str) -> dict[str, str]:
 
 
 def transport_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """Variables for large messages in shared memory, unless the user has settings already."""
+    """Return variables for large messages in shared memory; none if the user has own settings."""
     names = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
     own = (*names, 'FASTDDS_BUILTIN_TRANSPORTS', 'ROS_DISCOVERY_SERVER')
     if any(name in environment for name in own):
@@ -213,10 +213,11 @@ def transport_settings(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _prepare_child() -> None:
-    """In the child, before it becomes a node.
+    """Set up signals in the child process before it becomes a node.
 
-    A SIGTERM when the supervisor dies, so that no node is left behind; and no SIGINT before the
-    node unblocks it with a handler: the interpreter, still starting, would print a traceback.
+    The child receives SIGTERM when the supervisor dies, so that no node is left behind. SIGINT is
+    blocked until the node has a handler and unblocks it; otherwise the interpreter would print a
+    traceback while it is still starting.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     if sys.platform == 'linux':

@@ -1,8 +1,8 @@
 """Draw the rooms of the package and the arrows between them: python tools/architecture.py.
 
-The picture is drawn from the imports in the code, so that it cannot go stale; a test compares
-docs/images/architecture.svg with what this draws. An arrow that follows from two others is left
-out: when nodes imports bags and bags imports audio, none is drawn from nodes to audio.
+The picture is drawn from the imports in the code, so it cannot become outdated; a test compares
+docs/images/architecture.svg with the output of this tool. An arrow that follows from two others is
+left out: if nodes imports bags and bags imports audio, there is none from nodes to audio.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ PLAIN = '#eaf0f8'
 
 @dataclass(eq=False)
 class Box:
-    """One room, the modules of one level that are no folders, or a bend of a long arrow.
+    """One room, all single modules of one level, or a bend of a long arrow.
 
     Attributes:
         rooms: names of the rooms inside; none for a bend.
         row: 0 at the top.
-        lines: what is written below the title.
-        x: of the middle, pixels.
-        up: boxes with an arrow to this one, or a bend of one, in the row above.
-        down: what this one has an arrow to, in the row below.
+        lines: text below the title.
+        x: centre, pixels.
+        up: boxes or bends in the row above with an arrow to this one.
+        down: boxes or bends in the row below to which this one has an arrow.
     """
 
     rooms: tuple[str, ...]
@@ -51,17 +51,17 @@ class Box:
 
     @property
     def width(self) -> float:
-        """Pixels; a bend takes little room."""
+        """Width in pixels; a bend takes little room."""
         return WIDTH if self.rooms else 10
 
     @property
     def height(self) -> float:
-        """Pixels."""
+        """Height in pixels."""
         return TITLE + LINE * len(self.lines) + 8
 
 
 def first_sentence(room: str) -> str:
-    """What a room is, from the first sentence of its docstring."""
+    """Describe a room by the first sentence of its docstring."""
     path = PACKAGE / room / '__init__.py'
     path = path if path.exists() else PACKAGE / f'{room}.py'
     text = ast.get_docstring(tree_of(path)) or ''
@@ -69,7 +69,7 @@ def first_sentence(room: str) -> str:
 
 
 def boxes() -> list[Box]:
-    """Folders each in a box, and the single modules of a level in one."""
+    """Make one box for each folder, and one for all single modules of a level."""
     found = []
     for row, names in enumerate(reversed(ROOMS)):
         folders = sorted(name for name in names if (PACKAGE / name).is_dir())
@@ -89,7 +89,7 @@ def boxes() -> list[Box]:
 
 
 def box_arrows(found: list[Box]) -> set[tuple[int, int]]:
-    """Arrows between boxes by number, less those that follow from others."""
+    """Return the arrows between boxes, by number, without those that follow from others."""
     number = {room: index for index, box in enumerate(found) for room in box.rooms}
     arrows = {(number[a], number[b]) for a, others in room_arrows().items() for b in others}
     arrows = {(a, b) for a, b in arrows if a != b}
@@ -106,7 +106,7 @@ def box_arrows(found: list[Box]) -> set[tuple[int, int]]:
 
 
 def place(found: list[Box], arrows: set[tuple[int, int]]) -> list[list[Box]]:
-    """Rows of boxes and bends with an x for each, so that arrows cross and bend little."""
+    """Arrange boxes and bends in rows and choose each x so that arrows cross and bend little."""
     rows: list[list[Box]] = [[] for _ in ROOMS]
     for box in found:
         rows[box.row].append(box)
@@ -140,14 +140,14 @@ def place(found: list[Box], arrows: set[tuple[int, int]]) -> list[list[Box]]:
 
 
 def separate(row: list[Box]) -> None:
-    """Move boxes of one row apart, each as little as its neighbours allow."""
+    """Move overlapping boxes of one row apart, each as little as possible."""
     if not row:
         return
     wanted = [box.x for box in row]
     steps = [0.0]
     for one, two in pairwise(row):
         steps.append(steps[-1] + (one.width + two.width) / 2 + GAP)
-    # Nearest non-decreasing sequence to what is wanted, less the room that each needs.
+    # Non-decreasing sequence nearest to the wanted positions, less the room that each box needs.
     groups: list[list[float]] = []
     for want, step in zip(wanted, steps, strict=True):
         groups.append([want - step, 1])
@@ -162,7 +162,7 @@ def separate(row: list[Box]) -> None:
 
 
 def draw() -> str:
-    """The picture as SVG text."""
+    """Return the picture as SVG text."""
     found = boxes()
     rows = place(found, box_arrows(found))
     tops, y = [], 64.0
@@ -202,7 +202,7 @@ def draw() -> str:
 
 
 def arrow(box: Box, below: Box, tops: list[float], heights: list[float]) -> str:
-    """One arrow from a box down through its bends."""
+    """Draw one arrow from a box down through its bends."""
     points = [(box.x, tops[box.row] + box.height)]
     ends = [box, below]
     while not ends[-1].rooms:
@@ -224,12 +224,12 @@ def arrow(box: Box, below: Box, tops: list[float], heights: list[float]) -> str:
 
 
 def start_offset(box: Box, below: Box) -> float:
-    """Where along the lower edge an arrow leaves, beside the others, from the middle."""
+    """Return where an arrow leaves the lower edge, beside the others, relative to the centre."""
     return _fan(sorted(box.down, key=lambda other: other.x), below)
 
 
 def end_offset(above: Box, box: Box) -> float:
-    """Where along the upper edge an arrow arrives, beside the others, from the middle."""
+    """Return where an arrow reaches the upper edge, beside the others, relative to the centre."""
     return _fan(sorted(box.up, key=lambda other: other.x), above)
 
 
@@ -239,7 +239,7 @@ def _fan(others: list[Box], one: Box) -> float:
 
 
 def text(x: float, y: float, words: str, size: int, weight: str = 'normal') -> str:
-    """One line of text."""
+    """Draw one line of text."""
     return (
         f'<text x="{x:.0f}" y="{y:.0f}" font-size="{size}" font-weight="{weight}" {FONT} '
         f'fill="#1c2733">{escape(words)}</text>'

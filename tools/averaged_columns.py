@@ -1,11 +1,12 @@
-"""What a model for any array would gain from listening twice: a mirrored and a turned grid.
+"""Measure what a model for any array gains from a second pass with a mirrored or turned grid.
 
     python tools/averaged_columns.py MODEL WINDOWS
 
 MODEL is a model file or the folder of a run of `avdet train any-array`, WINDOWS a set of exactly
-rendered validation windows (`avdet sim windows --arrays drawn`). The second look is at the same
-spectrogram, with the steering's columns in reversed order or turned by half a column; what both
-say of a vehicle is averaged. The weights are as they are, inference takes twice as long.
+rendered validation windows (`avdet sim windows --arrays drawn`). The second pass has the same
+spectrogram, but the columns of the steering are in reversed order or turned by half a column. The
+predictions of both passes for a vehicle are averaged. The weights are unchanged; inference takes
+twice as long.
 """
 
 from __future__ import annotations
@@ -26,24 +27,24 @@ from avdet_ros.training.any_array.windows.shards import front_end_of
 from avdet_ros.training.any_array.windows.store import ArrayStore
 
 OFFSET = 1
-"""The value of a column that says how far right of its middle a vehicle is."""
+"""Index of a column's value for the offset of a vehicle to the right of the column's centre."""
 
 
 class Twice:
-    """A network that looks at every window of a set twice; windows come in their order."""
+    """A network with two passes per window; it expects the windows of a set in order."""
 
     def __init__(self, network: BearingFirst, second: ArrayStore | None) -> None:
-        """Take the store with the turned grid; None for the mirrored one."""
+        """Store the network, and the windows with the turned grid; None for the mirrored grid."""
         self._network, self._second, self._next = network, second, 0
         self.shape = network.shape
         self.half = 0.5 * network.shape.column_deg
 
     def eval(self) -> None:
-        """As the network's."""
+        """Set the network to evaluation mode."""
         self._network.eval()
 
     def __call__(self, level_db: Tensor, coherence: Tensor, steering: Tensor) -> Tensor:
-        """(B, VALUES, front) the average of both looks."""
+        """Return the average of both passes, (B, VALUES, front)."""
         predicted = self._network(level_db, coherence, steering)
         if self._second is None:
             front = self.shape.front
@@ -56,7 +57,7 @@ class Twice:
         rows = torch.arange(self._next, self._next + len(predicted))
         self._next += len(predicted)
         turned = self._network(level_db, coherence, self._second.batch(rows).steering)
-        # The column of the turned grid in which this one's vehicle lies.
+        # The column of the turned grid that contains the vehicle of this column.
         azimuth = decoded_angles(predicted.transpose(1, 2), self.shape)[..., 0]
         place = (self.shape.front_deg + self.half - azimuth) / self.shape.column_deg
         index = place.floor().long().clamp(0, self.shape.front - 1)
@@ -67,7 +68,7 @@ class Twice:
 
 
 def main(model: Path, folder: Path) -> None:
-    """Print the scores of one look and of two."""
+    """Print the scores of one pass and of two passes."""
     network = read(model)
     table, shape = SteeringTable(front_end_of(folder)), network.shape
     grid = azimuth_grid(shape.front, shape.front_deg, shape.around)

@@ -1,12 +1,13 @@
-"""What runs of one beginning and several seeds score, and what the mean of their weights does.
+"""Score runs with the same start weights and different seeds, and the mean of their weights.
 
     python tools/averaged_runs.py WINDOWS RUN RUN [RUN ...]
 
 RUN is the folder of a run of `avdet train any-array` (its best.pt), WINDOWS a set of validation
-windows. Runs that begin with the same weights (`--start-from`) may end in one valley of the loss,
-and the mean of their weights lower in it than each of them (M. Wortsman et al., "Model soups:
-averaging weights of multiple fine-tuned models improves accuracy without increasing inference
-time", ICML 2022). The mean of what the runs say of a window takes as many times the inference.
+windows. Runs with the same start weights (`--start-from`) may end in the same valley of the loss,
+and the mean of their weights may lie lower in it than each of them (M. Wortsman et al., "Model
+soups: averaging weights of multiple fine-tuned models improves accuracy without increasing
+inference time", ICML 2022). Averaging the predictions of the runs instead needs one inference per
+run.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ from avdet_ros.training.any_array.windows.store import ArrayStore
 def mean_of(
     networks: Sequence[BearingFirst], shares: Sequence[float] | None = None
 ) -> BearingFirst:
-    """The mean of weights and of statistics of batch normalisation; counts are the first's.
+    """Average weights and batch normalisation statistics; counts are those of the first network.
 
     Args:
-        networks: of one shape.
-        shares: what each counts, of sum 1; None for all alike.
+        networks: networks of one shape.
+        shares: weight of each network, with a sum of 1; None for equal weights.
     """
     shares = shares or [1 / len(networks)] * len(networks)
     states = [network.state_dict() for network in networks]
@@ -48,32 +49,32 @@ def mean_of(
 
 
 class Together:
-    """Networks of one shape that say the mean of what each says."""
+    """An ensemble: predicts the mean of the predictions of networks of one shape."""
 
     def __init__(self, networks: Sequence[BearingFirst]) -> None:
-        """Take them."""
+        """Store the networks."""
         self._networks, self.shape = networks, networks[0].shape
 
     def eval(self) -> None:
-        """As each network's."""
+        """Set all networks to evaluation mode."""
         for network in self._networks:
             network.eval()
 
     def __call__(self, level_db: Tensor, coherence: Tensor, steering: Tensor) -> Tensor:
-        """(B, VALUES, front), see `BearingFirst.forward`."""
+        """Predict (B, VALUES, front), see `BearingFirst.forward`."""
         said = [network(level_db, coherence, steering) for network in self._networks]
         return torch.stack(said).mean(dim=0)
 
 
 def windows_of(folder: Path, shape: BearingShape) -> ArrayStore:
-    """All windows of a set, with the steering for networks of a shape."""
+    """Load all windows of a set, with the steering for networks of a shape."""
     store = AnyArrayRun(folder, folder, folder, shape=shape).store(folder, None)
     store.refresh()
     return store
 
 
 def main() -> None:
-    """Print a line a run, and one of each mean."""
+    """Print one row per run and one per mean."""
     if len(sys.argv) < 4:
         sys.exit(__doc__)
     windows, *runs = map(Path, sys.argv[1:])

@@ -1,6 +1,6 @@
-"""Memories of a detector that hears every window alone: what the windows before say of a box.
+"""Memories for a detector that sees one window at a time: evidence for a box from past windows.
 
-They use nothing but boxes, so they are for any model. `remembered_bearings.py` scores them.
+They use only boxes, so they work with any model. `remembered_bearings.py` scores them.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from avdet_ros.evaluation.bearings.metrics import TrueBearings
 from avdet_ros.tracking.motion import MotionTracker
 
 NOTHING = -5.0
-"""Log odds of a vehicle where there is no box."""
+"""Log odds of a vehicle in a place without a box."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a model finds on a drive; lists have an entry a window.
+    """A model's predictions on a drive; lists have one entry per window.
 
     Attributes:
-        stamps_s: instants that the boxes hold for.
-        yaw_deg: of the ego vehicle then.
-        boxes_px, azimuth_deg, log_odds, log_range: of the boxes.
-        true: what should be found.
-        ids: of the true vehicles.
+        stamps_s: times of the boxes.
+        yaw_deg: yaw of the ego vehicle at these times.
+        boxes_px, azimuth_deg, log_odds, log_range: values of the boxes.
+        true: ground truth.
+        ids: identities of the true vehicles.
     """
 
     stamps_s: np.ndarray
@@ -42,11 +42,11 @@ class Found:
 
 
 Memory = Callable[[Found], list[np.ndarray]]
-"""Of each box of each window: the log odds that the windows before give its place."""
+"""For each box of each window: the log odds of its place according to the windows before."""
 
 
 def linked(seconds: float, step: int = 2) -> Memory:
-    """Boxes follow boxes of like bearing, rate and range; older ones fade in so many seconds."""
+    """Link boxes of similar bearing, rate and range; older ones fade with a time constant."""
 
     def remember(drive: Found) -> list[np.ndarray]:
         keep = np.exp(-step * HOP_S / seconds)
@@ -85,7 +85,7 @@ def linked(seconds: float, step: int = 2) -> Memory:
 
 
 def straight(seconds: float, step: int = 2) -> Memory:
-    """Mean along the best of 17 constant rates of bearing up to 24 degrees a second."""
+    """Average along the best of 17 constant bearing rates of up to 24 degrees per second."""
     rates = np.arange(-24, 25, 3.0)
 
     def remember(drive: Found) -> list[np.ndarray]:
@@ -107,7 +107,7 @@ def straight(seconds: float, step: int = 2) -> Memory:
 
 
 def tracked(seconds: float) -> Memory:
-    """Mean over the track that tracker `motion`, which takes every box, gives a box to."""
+    """Average over the track to which tracker `motion`, accepting all boxes, assigns a box."""
 
     def remember(drive: Found) -> list[np.ndarray]:
         tracker = MotionTracker(0.005, 0.05, 0.004, 0.1, 0.5, confirm_s=0.0, coast_s=0.0)
@@ -120,7 +120,7 @@ def tracked(seconds: float) -> Memory:
             values = np.full(len(odds), NOTHING)
             kept = {}
             for track in tracks:
-                # A track has the score of its box, and no two boxes of a window have the same.
+                # A track has the score of its box, which is unique within a window.
                 box = int(np.abs(scores - track.score).argmin())
                 values[box] = means.get(track.track_id, NOTHING)
                 gain = 1 - np.exp(-HOP_S / seconds)

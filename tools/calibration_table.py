@@ -2,12 +2,13 @@
 
     python tools/calibration_table.py --care neglected --first 200000 --drives 4 --keep FOLDER
 
-Each row is five minutes of driving: six stretches of 50 s in different places, one array, one
-temperature. `leads` is the root mean square, over the front sector (56 degrees to both sides) and
-the live channels, of what the array that the detector is told of is off, the mean over channels
-taken out: of the rig file, of the rig file with its channels in the right order, and calibrated.
-The camera's true boxes give the yaw; the speed is the true one, or with --speed-unknown not known.
-With --keep the rendered sound stays there, and an interrupted run goes on where it was.
+Each row is five minutes of driving: six stretches of 50 s in different places, with one array and
+one temperature. `leads` is the root mean square error of the wave's lead per channel according to
+the array that the detector assumes, over the front sector (56 degrees to both sides) and the live
+channels, with the mean over channels removed: for the rig file, for the rig file with its channels
+in the right order, and calibrated. The camera's true boxes give the yaw. The speed is the true
+one, or unknown with --speed-unknown. With --keep, the rendered sound is kept in a folder, and an
+interrupted run continues where it stopped.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ SPEED_MPS = 343.0
 
 
 def scenes(care: str, seed: int, rig: Rig) -> list[Scene]:
-    """The stretches of a drive: seeds seed, seed + 1, ..., all with one array."""
+    """Return the stretches of a drive: seeds seed, seed + 1, ..., all with one array."""
     rng = np.random.default_rng([seed, 5])
     errors = {
         'ideal': Corruption,
@@ -63,7 +64,7 @@ def scenes(care: str, seed: int, rig: Rig) -> list[Scene]:
 
 
 def render(stretches: list[Scene], rig: Rig, path: Path | None) -> np.ndarray:
-    """(n, 8) int16 of all stretches one after the other."""
+    """Render all stretches one after another, (n, 8) int16."""
     if path is not None and path.is_file():
         return np.load(path, mmap_mode='r')
     rate, parts = rig.sample_rate_hz, []
@@ -82,7 +83,7 @@ def render(stretches: list[Scene], rig: Rig, path: Path | None) -> np.ndarray:
 
 
 def camera_sightings(stretches: list[Scene], rig: Rig) -> Sightings:
-    """The labels of the camera's picture, ten times a second."""
+    """Return the true boxes in the camera's picture, ten times per second."""
     times, boxes, ids = [], [], []
     for index, scene in enumerate(stretches):
         for time_s in np.arange(0.05, STRETCH_S, 0.1):
@@ -95,7 +96,7 @@ def camera_sightings(stretches: list[Scene], rig: Rig) -> Sightings:
 
 
 def lead_errors(scene: Scene, rig: Rig) -> Callable[[np.ndarray, np.ndarray], float]:
-    """A function that tells how far an array's leads are off, root mean square in seconds."""
+    """Return a function that computes the error of an array's leads, root mean square, seconds."""
     errors, order = scene.corruption, scene.corruption.order
     azimuths = np.radians(np.linspace(-56, 56, 65))
     ahead = np.stack([np.cos(azimuths), np.sin(azimuths)], axis=1)
@@ -114,7 +115,7 @@ def lead_errors(scene: Scene, rig: Rig) -> Callable[[np.ndarray, np.ndarray], fl
 
 
 def row(care: str, seed: int, rig: Rig, keep: Path | None, speed_known: bool) -> str:
-    """One drive: a row of the table."""
+    """Return the row of one drive."""
     stretches = scenes(care, seed, rig)
     path = None if keep is None else keep / f'{care}_{seed}.npy'
     sound = render(stretches, rig, path)

@@ -1,13 +1,14 @@
-"""Can a model be taught on which side a vehicle is about to come out from behind a corner?
+"""Train a model to predict the side on which a vehicle is about to come out from a corner.
 
     python tools/coming_sides.py MODEL TRAIN VAL
 
-TRAIN and VAL are sets of ``avdet sim windows --arrays drawn --world corners``, which say on which
-sides one is coming (`avdet_ros.simulation.blind_corners`). The layers of MODEL that make its
-columns are copied and taught together with two small ones that look at all columns of one side and
-of the other; what is before them is as it was. Scored after each pass, by side: the area under the
-ROC, and how many that come are told where one in ten windows of the rest is; and of the windows
-with one on one side alone how often that side is the likelier one.
+TRAIN and VAL are sets of ``avdet sim windows --arrays drawn --world corners``. They have labels of
+the sides on which a vehicle is coming (`avdet_ros.simulation.blind_corners`). The layers of MODEL
+that compute its columns are copied and trained, together with a small head that pools all columns
+of one side and of the other; the layers before them are frozen. After each pass, the scores by
+side are the area under the ROC curve, and the share of coming vehicles reported at a false alarm
+in one of ten other windows. For windows with a vehicle on one side only, the score is how often
+that side is the likelier one.
 """
 
 from __future__ import annotations
@@ -37,11 +38,11 @@ CHANNELS = 96
 TOLD_WRONGLY = 0.1
 
 Windows = tuple[Tensor, Tensor]
-"""Maps (N, channels, directions) float16 and what is coming (N, 2), -1 where it is open."""
+"""Maps (N, channels, directions) float16, and labels (N, 2) of vehicles coming, -1 if open."""
 
 
 class Sides(nn.Module):
-    """Logits of somebody coming on the left and on the right."""
+    """Predicts logits of a vehicle coming on the left and on the right."""
 
     def __init__(self, network: BearingFirst) -> None:
         super().__init__()
@@ -57,7 +58,7 @@ class Sides(nn.Module):
         self.register_buffer('left', azimuth_deg > 0)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(B, channels, directions) to (B, 2)."""
+        """Map (B, channels, directions) to (B, 2)."""
         heard = self.to_columns[0].in_channels
         columns = self.to_columns(maps[:, :heard]) + maps[:, heard:]
         for layer in self.context:
@@ -76,7 +77,7 @@ def _mean(value: Tensor, attention: Tensor, side: Tensor) -> Tensor:
 
 
 def read(network: BearingFirst, folder: Path) -> Windows:
-    """Maps of a set, and what is coming in its windows."""
+    """Compute the maps of a set, and read the labels of its windows."""
     store = ArrayStore(folder, SteeringTable(front_end_of(folder)), azimuth_grid())
     store.refresh()
     shards = sorted(folder.glob('windows_*.npz'))
@@ -88,7 +89,7 @@ def read(network: BearingFirst, folder: Path) -> Windows:
 
 @torch.no_grad()
 def scores(network: Sides, windows: Windows) -> list[float]:
-    """Area and share told, left and right, and how often the likelier side is the right one."""
+    """Return area and share reported, left and right, and how often the likelier side is right."""
     network.eval()
     maps, coming = windows[0], windows[1].numpy()
     logits = torch.cat([network(part.float()) for part in maps.split(256)]).numpy()
@@ -104,7 +105,7 @@ def scores(network: Sides, windows: Windows) -> list[float]:
 
 
 def main(model: str, train: Path, val: Path) -> None:
-    """Teach, and print a line a pass."""
+    """Train, and print one row per pass."""
     torch.manual_seed(0)
     network = read_start_weights(model).network().eval()
     (maps, coming), others = read(network, train), read(network, val)

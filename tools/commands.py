@@ -1,4 +1,4 @@
-"""Running the programs that set-up needs, with their output in a log and the user informed."""
+"""Run the programs that set-up needs; output goes to a log, progress to the user."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ HEARTBEAT_S = 15.0
 
 
 class SetupError(Exception):
-    """Set-up cannot go on; the message tells the user what to do."""
+    """Set-up cannot continue; the message tells the user what to do."""
 
 
 def say(line: str) -> None:
-    """Print one line of progress at once."""
+    """Print one line of progress immediately."""
     print(f'setup: {line}', flush=True)
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's environment without the variables of another ROS wheel environment."""
+    """Return this process's environment without variables of another ROS wheel environment."""
     drop = ('_ROS_WHEELS_BOOTSTRAP_COMPLETE', 'PYTHONHOME', 'VIRTUAL_ENV')
     environment = {key: value for key, value in os.environ.items() if key not in drop}
     if '_ROS_WHEELS_BOOTSTRAP_COMPLETE' in os.environ:
@@ -31,7 +31,7 @@ def clean_environment() -> dict[str, str]:
 
 
 def answers(*command: str) -> str:
-    """Output of a short command, or '' where it is missing or fails."""
+    """Return the output of a short command, or '' if it is missing or fails."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=60, env=clean_environment()
@@ -42,14 +42,14 @@ def answers(*command: str) -> str:
 
 
 def need_space(folder: Path, need_gb: float) -> None:
-    """Look whether there is room before anything is downloaded.
+    """Check that there is enough disk space before anything is downloaded.
 
     Args:
-        folder: where it will be written.
-        need_gb: how much, in GB (10^9 bytes).
+        folder: folder to be written to.
+        need_gb: space needed, in GB (10^9 bytes).
 
     Raises:
-        SetupError: there is less.
+        SetupError: there is less space.
     """
     free_gb = shutil.disk_usage(folder).free / 1e9
     if free_gb < need_gb:
@@ -60,15 +60,15 @@ def need_space(folder: Path, need_gb: float) -> None:
 
 
 def run(command: Sequence[str], log: Path, extra: Mapping[str, str] | None = None) -> None:
-    """Run a long command; its output goes to the log, a line every 15 s to the user.
+    """Run a long command; its output goes to the log, and the user sees a line every 15 s.
 
     Args:
         command: program and arguments.
-        log: file that the output is appended to.
-        extra: environment variables on top of the present ones.
+        log: file to which the output is appended.
+        extra: additional environment variables.
 
     Raises:
-        SetupError: the command failed; the message holds its last lines.
+        SetupError: the command failed; the message has its last lines.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open('ab') as output:

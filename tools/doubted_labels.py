@@ -1,13 +1,14 @@
-"""How many of the teachers' labels are on vehicles that can be heard, by what a model hears there.
+"""Count the teachers' labels that are on audible vehicles, by what a model predicts near them.
 
     python tools/doubted_labels.py WINDOWS LABELLED MODEL
 
 WINDOWS are simulated windows (`avdet sim windows --arrays drawn`), LABELLED some of them with
-what teachers saw (RUN/windows/train of a run by config/recipes/any_array_teachers.yaml), MODEL a
-model file for any array or a run. A label is right if it is the box of a vehicle that can be
-heard: its middle within a degree, or a third of its width, of the simulator's, its width within a
-factor of 1.65. Judged are labels near which the model is so sure of a vehicle, and those that
-bearings so sure take (`training/any_array/doubts.py`).
+labels of teachers (RUN/windows/train of a run by config/recipes/any_array_teachers.yaml), MODEL a
+model file for any array or a run. A label is right if it is the box of an audible vehicle: its
+centre within one degree, or a third of its width, of the true one, and its width within a factor
+of 1.65. For several thresholds of presence, the tool judges the labels near which the model's
+presence is above the threshold, and the labels that bearings above the threshold take
+(`training/any_array/doubts.py`).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ THRESHOLDS = (0.0, 0.2, 0.3, 0.4, 0.5)
 
 
 def judged(seen: dict[str, np.ndarray], true: dict[str, np.ndarray]) -> Iterator[tuple]:
-    """Window, label and whether it is right, of a shard's sure labels."""
+    """Yield window, label and whether it is right, for a shard's sure labels."""
     for row in range(len(seen['seed'])):
         vehicles = slice(true['count'][row])
         azimuth_deg, width_deg = (true[name][row, vehicles] for name in BOX)
@@ -43,7 +44,7 @@ def judged(seen: dict[str, np.ndarray], true: dict[str, np.ndarray]) -> Iterator
 
 
 def vehicles_in_view(seen: dict[str, np.ndarray], true: dict[str, np.ndarray]) -> int:
-    """How many vehicles of a shard can be heard and seen."""
+    """Count the vehicles of a shard that are audible and visible."""
     low, high = np.sort(seen['seen_deg'], axis=1).T[..., None]
     azimuth = true['azimuth_deg']
     inside = (low + EDGE_DEG < azimuth) & (azimuth < high - EDGE_DEG)
@@ -52,13 +53,13 @@ def vehicles_in_view(seen: dict[str, np.ndarray], true: dict[str, np.ndarray]) -
 
 
 def without_features(path: Path) -> dict[str, np.ndarray]:
-    """A shard without its features."""
+    """Read a shard without its features."""
     with np.load(path) as shard:
         return {name: shard[name] for name in shard.files if name != 'features'}
 
 
 def main(truth: Path, labelled: Path, model: Path) -> None:
-    """Judge all labels, print the table."""
+    """Judge all labels and print the table."""
     torch.set_num_threads(1)
     network = read(model)
     store = windows_of(labelled, network.shape)

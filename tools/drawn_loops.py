@@ -1,13 +1,13 @@
-"""Loops of vehicles that never were, so that a model learns directions and not one synthesis.
+"""Generate random vehicle loops, so that a model learns directions and not one synthesis.
 
     python tools/drawn_loops.py OUT [SEED]
 
 Writes engines and tyres as mono WAV files; `--recordings OUT` plays them as the sound of vehicles.
-Each has a spectrum, a rhythm, a bandwidth and a length of its own, drawn far wider than real
-vehicles differ: engines are pulse trains of any number of cylinders through resonances, tyres
-are noise through resonances, swelling once or several times a turn of the wheel. Nothing is
-shared with the synthesis of `avdet_ros/simulation`, and none is meant to be realistic.
-With a SEED others are drawn, to try with what was not taught.
+Spectrum, rhythm, bandwidth and length are drawn for each loop, and vary far more than in real
+vehicles: engines are pulse trains of any number of cylinders, filtered by resonances; tyres are
+noise filtered by resonances, modulated once or several times per turn of the wheel. Nothing is
+shared with the synthesis of `avdet_ros/simulation`, and no loop is meant to be realistic.
+A SEED gives other loops, to test with sounds that were not in training.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SHORTEST_S, LONGEST_S = 0.6, 4.0
 
 
 def main(out: Path, *seed: int) -> None:
-    """Draw and write."""
+    """Draw the loops and write them."""
     out.mkdir(parents=True)
     for role, number, draw in (('engine', ENGINES, engine), ('tyre', TYRES, tyre)):
         for index in range(number):
@@ -39,11 +39,11 @@ def main(out: Path, *seed: int) -> None:
 
 
 def engine(rng: np.random.Generator, samples: int) -> np.ndarray:
-    """(samples,) pulses, each cylinder's as strong as it is, and the hiss between them."""
+    """Draw an engine, (samples,): pulses with a strength per cylinder, and hiss between them."""
     rate_hz = 18 * (120 / 18) ** rng.random()
     cylinders = int(rng.integers(1, 9))
     strengths = np.exp(rng.normal(0, rng.uniform(0, 0.6), cylinders))
-    # Whole cycles of all cylinders fit into the loop, so that its rhythm has no seam.
+    # A whole number of cycles of all cylinders fits into the loop, so its rhythm has no seam.
     pulses = max(1, round(samples / RATE_HZ * rate_hz / cylinders)) * cylinders
     times = (np.arange(pulses) + rng.normal(0, rng.uniform(0, 0.05), pulses)) / pulses * samples
     excitation = np.zeros(samples)
@@ -56,7 +56,7 @@ def engine(rng: np.random.Generator, samples: int) -> np.ndarray:
 
 
 def tyre(rng: np.random.Generator, samples: int) -> np.ndarray:
-    """(samples,) noise that swells with the wheel's turns."""
+    """Draw a tyre, (samples,): noise modulated by the turns of the wheel."""
     noise = rng.normal(0, 1, samples)
     turns = max(1, round(samples / RATE_HZ * rng.uniform(3, 12)))
     phase = 2 * np.pi * np.arange(samples) / samples * turns
@@ -66,7 +66,7 @@ def tyre(rng: np.random.Generator, samples: int) -> np.ndarray:
 
 
 def resonant(rng: np.random.Generator, sound: np.ndarray, resonances: int) -> np.ndarray:
-    """A sound through a tilt, an equaliser and some resonances, round the loop."""
+    """Filter a loop circularly with a spectral tilt, an equaliser and some resonances."""
     spectrum = fft.rfft(sound)
     frequency_hz = np.maximum(fft.rfftfreq(len(sound), 1 / RATE_HZ), 20.0)
     octave = np.log2(frequency_hz / 500)
@@ -80,7 +80,7 @@ def resonant(rng: np.random.Generator, sound: np.ndarray, resonances: int) -> np
 
 
 def band_limited(rng: np.random.Generator, sound: np.ndarray) -> np.ndarray:
-    """A sound without what a recording of some bandwidth lacks."""
+    """Limit a sound to a random bandwidth, as in a recording."""
     spectrum = fft.rfft(sound)
     frequency_hz = fft.rfftfreq(len(sound), 1 / RATE_HZ)
     high_hz = 2500 * (8000 / 2500) ** rng.random()

@@ -1,12 +1,12 @@
-"""What a model's false bearings are of: nothing, an echo, or a vehicle that is no label.
+"""Find the causes of a model's false bearings: nothing, an echo, or a vehicle without a label.
 
     python tools/false_bearings.py WINDOWS MODEL
 
 WINDOWS is a set of exactly rendered validation windows (`avdet sim windows --arrays drawn`), MODEL
 a model file for any array or a run's folder (its last epoch). A label is an audible vehicle
-(-18 dB against all the rest) within 70 m; one that is a little further away or quieter is heard as
-well, and a bearing on it counts as false. Bearings are those at the threshold of the recall, one
-false in ten windows.
+(at least -18 dB relative to all other sound) within 70 m. A vehicle a little further away or
+quieter can be detected as well, but a bearing on it counts as false. The bearings are those above
+the threshold of the recall, one false bearing in ten windows.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from avdet_ros.training.any_array.windows.store import ArrayStore
 from avdet_ros.training.run.watched_windows import read_plan
 
 BESIDE_DEG = 12.0
-"""A bearing so near to a label, and not near enough to be right, is called beside it."""
+"""A false bearing within this distance of a label is called beside it."""
 
 RIGHT = 'right'
 NO_LABELS = (
@@ -49,7 +49,7 @@ NO_LABELS = (
     f'a vehicle quieter than {AUDIBLE_DB:.0f} dB',
     'a vehicle too low for a label',
 )
-"""Bearings on these are of vehicles that are there."""
+"""Causes of false bearings that point at existing vehicles."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,10 @@ class Neighbour:
     """A vehicle of a window, labelled or not.
 
     Attributes:
-        azimuth_deg: of its middle, from the camera's heading.
-        distance_m: from the array.
-        level_db: against all the rest.
-        height_deg: of its box; NaN where it has none.
+        azimuth_deg: azimuth of its centre, relative to the camera's heading.
+        distance_m: distance from the array.
+        level_db: level relative to all other sound.
+        height_deg: height of its box; NaN without a box.
     """
 
     azimuth_deg: float
@@ -70,7 +70,7 @@ class Neighbour:
 
     @property
     def why(self) -> str:
-        """Why it is no label, or that it is one."""
+        """Reason why it has no label, or that it has one."""
         if self.distance_m > LABEL_DISTANCE_M:
             return NO_LABELS[0]
         if self.level_db < AUDIBLE_DB:
@@ -81,7 +81,7 @@ class Neighbour:
 
 
 def neighbours(scene: Scene, t_s: float) -> list[Neighbour]:
-    """All vehicles near at a time."""
+    """Return all nearby vehicles at a time."""
     scene = only_near(scene, t_s)
     truth = scene.truth(t_s)
     found = []
@@ -99,7 +99,7 @@ def neighbours(scene: Scene, t_s: float) -> list[Neighbour]:
 
 
 def cause(azimuth_deg: float, labels_deg: np.ndarray, vehicles: list[Neighbour]) -> str:
-    """What a false bearing is of: the loudest vehicle near it, or how near the next label is."""
+    """Return the cause of a false bearing: the loudest vehicle near it, or a label beside it."""
     near = [its for its in vehicles if abs(its.azimuth_deg - azimuth_deg) <= WITHIN_DEG]
     if near:
         return max(near, key=lambda its: its.level_db).why
@@ -108,7 +108,7 @@ def cause(azimuth_deg: float, labels_deg: np.ndarray, vehicles: list[Neighbour])
 
 
 def bearings(store: ArrayStore, network: BearingFirst) -> Iterator[tuple[float, bool, int, float]]:
-    """Score, whether it is right, window and azimuth of each."""
+    """Yield score, whether it is right, window and azimuth of each bearing."""
     angles, count = store.column('angles_deg'), store.column('count')
     for window, its in enumerate(found_in(network, store)):
         best = merge_close(FoundBearings(its.angles_deg[:, 0], its.logits))
@@ -118,7 +118,7 @@ def bearings(store: ArrayStore, network: BearingFirst) -> Iterator[tuple[float, 
 
 
 def main(folder: Path, model: Path) -> None:
-    """Print how many false bearings are of what, and the recall if vehicles were not false."""
+    """Print the causes of false bearings, and the recall if bearings on vehicles did not count."""
     network = read(model)
     store = windows_of(folder, network.shape)
     base = load_rig()

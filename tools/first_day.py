@@ -1,7 +1,7 @@
-"""What the shipped models say of a parked car and of a clap: python tools/first_day.py.
+"""Score the shipped models on a parked car and on a clap: python tools/first_day.py.
 
-The table of docs/hardware.md, by simulation: the ego vehicle stands with its engine off, in the
-open, and one thing makes a sound 30 degrees to the left.
+Prints the table of docs/hardware.md, by simulation: the ego vehicle stands in the open with its
+engine off, and one source makes a sound 30 degrees to the left.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MODELS = 'octagon.onnx', 'student.onnx'
 
 
 def scene(seed: int, rig: Rig, ego_runs: bool) -> Scene:
-    """The ego vehicle stands alone in the open, in a light breeze."""
+    """Make a scene: the ego vehicle stands alone in the open, in a light breeze."""
     rng = np.random.default_rng(seed)
     motion = Motion(0.0, 0.0, lane=-0.5)
     ego = random_vehicle(rng, 0, 'car', straight_road(), motion, running=ego_runs)
@@ -40,7 +40,7 @@ def scene(seed: int, rig: Rig, ego_runs: bool) -> Scene:
 
 
 def with_parked_car(alone: Scene, away_m: float, kind: str = 'car') -> Scene:
-    """A vehicle that stands with its engine running, at the bearing."""
+    """Add a vehicle that stands at the bearing with its engine running."""
     place = np.radians(BEARING_DEG)
     motion = Motion(
         0.3 + away_m * math.cos(place), 0.0, lane=-0.5, aside_m=away_m * math.sin(place)
@@ -51,7 +51,7 @@ def with_parked_car(alone: Scene, away_m: float, kind: str = 'car') -> Scene:
 
 
 def with_sound(alone: Scene, kind: str, power_db: float, away_m: float, every_s: float) -> Scene:
-    """A sound of a kind at the bearing."""
+    """Add a sound of a kind at the bearing."""
     position, rotation = alone.ego_pose(np.array(0.0))
     angle = np.radians(BEARING_DEG)
     ahead = np.array([away_m * math.cos(angle) + 0.3, away_m * math.sin(angle), 1.2])
@@ -76,7 +76,7 @@ def with_sound(alone: Scene, kind: str, power_db: float, away_m: float, every_s:
 
 
 def score(found: Detections, rig: Rig) -> tuple[float, float]:
-    """The best score at the bearing, and the best one elsewhere."""
+    """Return the best score at the bearing, and the best score elsewhere."""
     boxes, scores = found.boxes_px, found.scores
     if not len(scores):
         return 0.0, 0.0

@@ -1,12 +1,12 @@
-"""How many vehicles networks find in other windows, at the threshold of ordinary ones.
+"""Measure the share of vehicles found in other windows, at the threshold of ordinary ones.
 
     python tools/found_in_sight.py WINDOWS OTHERS MODEL [MODEL ...]
 
 WINDOWS and OTHERS are sets of validation windows (`avdet sim windows --arrays drawn`), the second
 one with ``--world corners`` or ``--idling``, MODEL a model file or the folder of a run. The
-threshold is the one with a false bearing in ten windows of WINDOWS. Of the labels of OTHERS that a
-camera would see (0.3 of the box and more), and of those that are hidden (below 0.05), it tells the
-share with a bearing within 3 and within 10 degrees.
+threshold is the one with one false bearing in ten windows of WINDOWS. For the labels of OTHERS
+that a camera would see (at least 0.3 of the box), and for the hidden ones (below 0.05), the tool
+prints the share with a bearing within 3 and within 10 degrees.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ HEAD = (
 
 
 def azimuths(store: ArrayStore) -> list[np.ndarray]:
-    """(M,) azimuths of each window's sure labels, degrees."""
+    """Return the azimuths of each window's sure labels, (M,), degrees."""
     angles = store.column('angles_deg')
     return [row[its, 0] for row, its in zip(angles, sure_labels(store), strict=True)]
 
 
 def shares(found: list[FoundInWindow], store: ArrayStore, limit: float) -> list[float]:
-    """Labels that are seen, found within 3 and 10 degrees; the same hidden; false a window."""
+    """Return seen labels, shares found within 3° and 10°; the same hidden; false per window."""
     visible, sure, truth = store.column('visible_fraction'), sure_labels(store), azimuths(store)
     hits: dict[float, list[np.ndarray]] = {WITHIN_DEG: [], ROUGHLY_DEG: []}
     false = 0

@@ -4,10 +4,10 @@
     python tools/fuzz.py rig --seconds 60
     python tools/fuzz.py all --seconds 60
 
-Each target (tools/fuzz_targets.py) may take its input or refuse it with `AvdetError`; anything
-else, ten seconds for one input, or 3 GB of memory is a finding. What was found is written below
-out/fuzz/TARGET/; once mended, it goes into test/tools/fuzz_findings/TARGET/, where every test run
-tries it again.
+Each target (tools/fuzz_targets.py) may accept its input or reject it with `AvdetError`; anything
+else, ten seconds for one input, or 3 GB of memory is a finding. Findings are written below
+out/fuzz/TARGET/. Once fixed, a finding goes into test/tools/fuzz_findings/TARGET/, where every
+test run tries it again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ INSTRUMENTED = ['avdet_ros', 'yaml', 'rosbags', 'mcap']
 
 
 def main() -> int:
-    """Fuzz one target in this process, or all, each in its own."""
+    """Fuzz one target in this process, or all targets, each in its own process."""
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
     parser.add_argument('target', help='name of a target, or all')
     parser.add_argument('--seconds', type=int, default=60, help='how long each')
@@ -66,7 +66,7 @@ def _fuzz(name: str, seconds: int) -> int:
         '-verbosity=0',
     ]
     atheris.Setup([sys.argv[0], *flags, str(corpus)], lambda data: fuzz_targets.run(name, data))
-    atheris.Fuzz()  # ends the process, with status 0 when nothing was found
+    atheris.Fuzz()  # ends the process, with status 0 if there was no finding
     return 0
 
 

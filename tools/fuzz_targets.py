@@ -1,4 +1,4 @@
-"""Readers of untrusted input: functions of bytes that may raise only `AvdetError`."""
+"""Fuzz targets: readers of untrusted bytes, which may raise only `AvdetError`."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ _OF_CAMERAS = (
     '8UC3',
 )
 _CAMERA = 64
-"""Kinds from here on are what cameras send."""
+"""Kinds from this number on use encodings of cameras."""
 
 _FREE = 128
-"""Kinds from here on take their encoding from the data's end."""
+"""Kinds from this number on take their encoding from the end of the data."""
 
 
 def image(data: bytes) -> None:
-    """An Image whose fields contradict its data, through every reader of images."""
+    """Pass an Image whose fields contradict its data to every reader of images."""
     if len(data) < _HEAD.size:
         return
     kind, length, height, width, step, big, stamp = _HEAD.unpack_from(data)
@@ -98,7 +98,7 @@ def image(data: bytes) -> None:
 
 
 def cdr(data: bytes) -> None:
-    """Serialized messages of every type of ours; the first byte chooses the type."""
+    """Read a serialized message; the first byte selects one of our types."""
     if not data:
         return
     msgtype = _TYPES[data[0] % len(_TYPES)]
@@ -110,30 +110,30 @@ def cdr(data: bytes) -> None:
 
 
 def rig(data: bytes) -> None:
-    """A rig file."""
+    """Read a rig file."""
     with _file(data, '.yaml') as path:
         load_rig(path)
 
 
 def recipe(data: bytes) -> None:
-    """A recipe."""
+    """Read a recipe."""
     with _file(data, '.yaml') as path:
         read_recipe(path)
 
 
 def model(data: bytes) -> None:
-    """A model file."""
+    """Read a model file."""
     with _file(data, '.onnx') as path:
         read_model(path)
 
 
 def metadata(data: bytes) -> None:
-    """A sound model file with one value of its metadata replaced."""
+    """Read a valid model file with one metadata value replaced."""
     _with_another_value(_model(), data)
 
 
 def metadata_any_array(data: bytes) -> None:
-    """The same of a model that takes any array."""
+    """Read a valid model file for any array with one metadata value replaced."""
     _with_another_value(_model(any_array=True), data)
 
 
@@ -149,13 +149,13 @@ def _with_another_value(content: bytes, data: bytes) -> None:
 
 
 def sound(data: bytes) -> None:
-    """A sound file."""
+    """Read a sound file."""
     with _file(data, '.wav') as path:
         read_whole(path, RATE_HZ, _LONGEST_S)
 
 
 def bag(data: bytes) -> None:
-    """A recording, of which every message is decoded."""
+    """Read a recording and decode every message."""
     with _file(data, '.mcap') as path, Bag(path) as opened:
         for message in opened.messages(list(opened.topics)):
             with suppress(AvdetError):
@@ -163,7 +163,7 @@ def bag(data: bytes) -> None:
 
 
 def annotations(data: bytes) -> None:
-    """Boxes in the format of COCO."""
+    """Read boxes in COCO format."""
     with _file(data, '.json') as path:
         read_coco_boxes(path)
 
@@ -175,11 +175,11 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         annotations,
     )
 }
-"""By name."""
+"""Fuzz targets by name."""
 
 
 def run(name: str, data: bytes) -> bool:
-    """Feed a target; True if it accepts the input, False if it refuses it in one sentence."""
+    """Feed a target; return True if it accepts the input, False if it rejects it properly."""
     try:
         TARGETS[name](data)
     except AvdetError as error:
@@ -190,7 +190,7 @@ def run(name: str, data: bytes) -> bool:
 
 
 def seeds(name: str) -> list[bytes]:
-    """Good inputs to begin with."""
+    """Return valid inputs to start from."""
     block = np.arange(64 * 8, dtype=np.int16).reshape(64, 8)
     found = {
         'image': lambda: _image_seeds(block),

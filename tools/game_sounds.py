@@ -1,16 +1,17 @@
-"""Real recordings out of Debian's game data, to try models on sounds of another kind.
+"""Extract recordings from Debian's game data, to test models on sounds of another kind.
 
     python tools/game_sounds.py OUT
 
-Downloads four packages (`apt-get download`, 1.3 GB; nothing is installed), writes mono WAV files:
+Downloads four packages (`apt-get download`, 1.3 GB; nothing is installed) and writes mono WAV
+files:
 
-- ``loops``: 26 cars' engines and four roads, of the racing game TORCS, as vehicles' sources
+- ``loops``: engines of 26 cars and four roads, from the racing game TORCS, as vehicle sounds
   (``--recordings OUT/test/loops``);
-- ``other``: voices, animals, weather, machines, horns, trains, bells and music of Wesnoth,
+- ``other``: voices, animals, weather, machines, horns, trains, bells and music from Wesnoth,
   FreedroidRPG and SuperTuxKart, as other sounds (``--distractors OUT/test/other``).
 
-Every other one of both is in ``OUT/teach``, to teach with, the rest in ``OUT/test``, to try with.
-They belong to their authors, by the licences in the packages; none of them ships with this one.
+Half of each, every second file, is in ``OUT/teach`` for training, the rest in ``OUT/test``. The
+sounds belong to their authors, under the licences in the packages; none ships with this package.
 """
 
 from __future__ import annotations
@@ -31,24 +32,24 @@ PACKAGES = ('torcs-data', 'wesnoth-1.16-data', 'freedroidrpg-data', 'supertuxkar
 
 TYRES = ('axle', 'out_of_road', 'out_of_road-3', 'road-ride')
 NEITHER = re.compile(r'backfire|boom|crash|gear|locked|skid|turbo')
-"""Of TORCS: what is neither an engine nor a road."""
+"""TORCS files that are neither an engine nor a road."""
 
 VEHICLES = re.compile(r'engine|car_|skid')
-"""Of the other games: what may be taken for a vehicle, and rightly so."""
+"""Files of the other games that may rightly be taken for a vehicle."""
 
 LOOP_KMH = 60
-"""Speed that a loop is taken to be recorded at; TORCS does not say it."""
+"""Assumed speed of all loops; TORCS does not state it."""
 
 SHORTEST_LOOP_S, SHORTEST_S, LONGEST_S = 0.6, 2.0, 20.0
 EVERY_MUSIC = 5
-"""Of the pieces of music one in so many, else they would be half of all."""
+"""Only every fifth piece of music is used; otherwise, music would be half of all sounds."""
 
 LEAST = 1e-3
-"""Root mean square of a sound that is to be heard, of full scale 1."""
+"""Minimum root mean square of an audible sound, re full scale 1."""
 
 
 def fetch(folder: Path) -> list[Path]:
-    """Download and unpack the packages; the sounds in them, in order."""
+    """Download and unpack the packages; return the sound files, sorted."""
     subprocess.run(['apt-get', 'download', *PACKAGES], cwd=folder, check=True)
     for package in sorted(folder.glob('*.deb')):
         subprocess.run(['dpkg-deb', '-x', package, folder / 'unpacked'], check=True)
@@ -57,7 +58,7 @@ def fetch(folder: Path) -> list[Path]:
 
 
 def read_mono(path: Path) -> tuple[np.ndarray, int]:
-    """The beginning of a sound, its channels mixed; nothing where it cannot be read."""
+    """Read the beginning of a sound as mono; empty if the file cannot be read."""
     try:
         rate_hz = soundfile.info(path).samplerate
         sound, _ = soundfile.read(path, round(LONGEST_S * rate_hz), always_2d=True)
@@ -67,7 +68,7 @@ def read_mono(path: Path) -> tuple[np.ndarray, int]:
 
 
 def main(out: Path) -> None:
-    """Download, sort, write."""
+    """Download, sort and write the sounds."""
     for part in PARTS:
         for use in USES:
             (out / use / part).mkdir(parents=True)

@@ -1,6 +1,6 @@
-"""Which module of the package imports which, and the rooms that they stand in.
+"""Import graph of the package's modules, and the rooms that they belong to.
 
-A room is a folder of `avdet_ros` or a module beside those folders. Read by the picture of the
+A room is a folder of `avdet_ros` or a module beside those folders. Used by the picture of the
 package (tools/architecture.py) and by the test of the import rule (test/test_package.py).
 """
 
@@ -31,7 +31,7 @@ ROOMS = (
     {'training'},
     {'cli'},
 )
-"""Rooms of the package from the ground up: each imports from those below it and from itself."""
+"""Rooms of the package from the bottom up: each imports only from lower rooms and itself."""
 
 INNER_ROOMS = {
     'training': (
@@ -44,7 +44,7 @@ INNER_ROOMS = {
         {'sounding'},
         {'run'},
         {'studies'},
-        {'labelled_frames'},  # the former place of one of data, for scripts
+        {'labelled_frames'},  # former place of a module of data, for scripts
     ),
     'evaluation': (
         {'runs'},
@@ -55,7 +55,7 @@ INNER_ROOMS = {
         {'evaluation_run'},
     ),
 }
-"""Rooms inside a room, held to the same rule."""
+"""Rooms inside a room, under the same rule."""
 
 LEVEL = {name: level for level, names in enumerate(ROOMS) for name in names}
 INNER_LEVEL = {
@@ -67,29 +67,29 @@ INNER_LEVEL = {
 
 
 def modules() -> list[Path]:
-    """Every file of the package."""
+    """Return all files of the package."""
     return sorted(PACKAGE.rglob('*.py'))
 
 
 def room_of(module: str) -> str:
-    """The room a module stands in, e.g. ``audio`` of ``avdet_ros.audio.clock``."""
+    """Return the room of a module, e.g. ``audio`` for ``avdet_ros.audio.clock``."""
     return module.split('.')[1]
 
 
 def inner_room_of(module: str) -> str:
-    """The room inside a room, e.g. ``training.run`` of ``avdet_ros.training.run.train``; or ''."""
+    """Return the inner room, e.g. ``training.run`` for ``avdet_ros.training.run.train``; or ''."""
     parts = module.split('.')[1:3]
     return '.'.join(parts) if parts[0] in INNER_ROOMS and parts[-1] != '__init__' else ''
 
 
 def tree_of(path: Path) -> ast.Module:
-    """The code of a file."""
+    """Parse a file."""
     return ast.parse(path.read_text(encoding='utf-8'))
 
 
 @cache
 def module_arrows() -> dict[str, set[str]]:
-    """Which module of the package imports which, anywhere in its code; do not change it."""
+    """Return the imports of each module, anywhere in its code; do not change the result."""
     names = {'.'.join(path.relative_to(ROOT).with_suffix('').parts): path for path in modules()}
     found: dict[str, set[str]] = {}
     for name, path in names.items():
@@ -106,7 +106,7 @@ def module_arrows() -> dict[str, set[str]]:
 
 
 def room_arrows() -> dict[str, set[str]]:
-    """Which room imports from which."""
+    """Return the rooms from which each room imports."""
     found: dict[str, set[str]] = {room: set() for room in LEVEL}
     for name, others in module_arrows().items():
         if '.' in name and room_of(name) in LEVEL:

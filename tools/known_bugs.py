@@ -1,11 +1,11 @@
-"""Put known bugs into a copy of the package, one at a time, and see that a test notices each.
+"""Put known bugs into a copy of the package, one at a time, and check that a test notices each.
 
     python tools/known_bugs.py              every bug of test/known_bugs.yaml
-    python tools/known_bugs.py kalman clock those whose file, bug or test holds one of the words
+    python tools/known_bugs.py kalman clock those whose file, bug or test contains a word
     python tools/known_bugs.py --page       write the table of docs/tests.md and run nothing
 
-A test compares the table with the list. A bug is noticed when its test passes without it and fails
-with it.
+A test compares the table with the list. A bug is noticed if its test passes without the bug and
+fails with it.
 """
 
 from __future__ import annotations
@@ -28,31 +28,31 @@ ANYWHERE = shutil.ignore_patterns('.*_cache', '__pycache__', '*.egg-info')
 
 
 def left_out(folder: str, names: list[str]) -> set[str]:
-    """What of a folder is not copied; rooms of the package may be called as folders of results."""
+    """Return names not to copy; only at the top, since rooms may have names of result folders."""
     top = AT_THE_TOP.intersection(names) if Path(folder) == ROOT else set()
     return top | set(ANYWHERE(folder, names))
 
 
 def known_bugs() -> list[dict[str, str]]:
-    """The list: `file`, `old` and `new` text, `bug` in words, `test` that notices it."""
+    """Read the list: `file`, `old` and `new` text, `bug` in words, `test` that notices it."""
     return yaml.safe_load(LIST.read_text(encoding='utf-8'))
 
 
 def table(bugs: list[dict[str, str]]) -> str:
-    """The list as the page shows it."""
+    """Make the table of the page from the list."""
     rows = [f'| {b["bug"]} | `{b["file"]}` | `{b["test"].split("::")[-1]}` |' for b in bugs]
     return '\n'.join(['| bug | file | noticed by |', '| --- | --- | --- |', *rows])
 
 
 def page() -> str:
-    """docs/tests.md with the table of now."""
+    """Return docs/tests.md with the current table."""
     text = PAGE.read_text(encoding='utf-8')
     before, rest = text.split(BEGIN)
     return f'{before}{BEGIN}\n\n{table(known_bugs())}\n\n{END}{rest.split(END)[1]}'
 
 
 def passes(root: Path, test: str) -> bool:
-    """Whether a test passes in a copy of the package."""
+    """Return whether a test passes in a copy of the package."""
     command = [sys.executable, '-m', 'pytest', '-q', '-x', '-p', 'no:cacheprovider', test]
     environment = os.environ | {'PYTHONPATH': str(root), 'OMP_NUM_THREADS': '1'}
     found = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
@@ -62,7 +62,7 @@ def passes(root: Path, test: str) -> bool:
 
 
 def notice(root: Path, bug: dict[str, str]) -> bool:
-    """Whether a bug's test passes without the bug and fails with it."""
+    """Return whether a bug's test passes without the bug and fails with it."""
     path = root / bug['file']
     text = path.read_text(encoding='utf-8')
     if not passes(root, bug['test']):
@@ -75,7 +75,7 @@ def notice(root: Path, bug: dict[str, str]) -> bool:
 
 
 def main(words: list[str]) -> int:
-    """Run the bugs asked for; the exit status is 1 if one is not noticed."""
+    """Run the selected bugs; the exit status is 1 if a bug is not noticed."""
     if words == ['--page']:
         PAGE.write_text(page(), encoding='utf-8')
         return 0

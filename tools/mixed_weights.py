@@ -1,11 +1,11 @@
-"""A run whose weights lie between a model's and the mean of runs that began with it.
+"""Write a run with weights between a model's and the mean of runs fine-tuned from it.
 
     python tools/mixed_weights.py MODEL SHARE OUT RUN [RUN ...]
     avdet train any-array TRAIN VAL --out OUT --export-only
 
-SHARE is what the runs' mean counts, from 0 to 1 (`weights_between.py` shows what each share
-hears). OUT gets the best.pt of the first RUN with these weights; the second line makes a model
-file of it.
+SHARE is the weight of the runs' mean, from 0 to 1 (`weights_between.py` scores several shares).
+OUT receives the best.pt of the first RUN with these weights; the second command exports a model
+file.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Try named bugs with the tests that may notice them: what tools/mutate.py runs in its copy.
+"""Try named bugs with the tests that may notice them; tools/mutate.py runs this in its copy.
 
     python -P mutant_tests.py JOBS SECONDS BY_NAME ALWAYS MUTANT...
 
-Those are the tests that reach a bug's function, and those beside them in their files. The nearest
-come first, and only as many are taken as fit into SECONDS of CPU time (0: all), besides those with
-ALWAYS in their names. With BY_NAME `True`
-nothing is run to find out which test reaches what: names and imports say it, a second for each,
-which the cases of a parametrised one share.
+Those are the tests that reach a bug's function, and the other tests in the same files. The nearest
+tests come first. Only as many are run as fit into SECONDS of CPU time (0: all), plus those with
+ALWAYS in their names. With BY_NAME `True`, nothing is run to find out which test reaches which
+function: names and imports decide, and each test is assumed to take one second, which the cases of
+a parametrised test share.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ import sys
 from typing import Any
 
 MUTANTS = Path('mutants')
-"""mutmut's folder of changed modules, and of tests."""
+"""mutmut's folder with the changed modules and the tests."""
 
 
 def main() -> None:
-    """Try the bugs; mutmut keeps what comes of each."""
+    """Try the bugs; mutmut stores the outcome of each."""
     import _pytest.timing
     import mutmut.__main__ as mutmut
 
@@ -51,25 +51,25 @@ def main() -> None:
             found[function] = in_time(
                 module, nearest, durations_s, float(most_s), always, in_order=by_name == 'True'
             )
-        # Whether a bug that is everywhere fails: seen without importing all the other tests.
+        # Lets mutmut check its always-failing bug without importing all other tests.
         chosen = dict.fromkeys(test for function in modules for test in found[function])
         mutmut.config().pytest_add_cli_args_test_selection = list(chosen)
-        # On a busy machine tests take longer than they did, for no fault of the bug's.
+        # On a busy machine, tests take longer than before, which is not the bug's fault.
         busy = os.getloadavg()[0] / (os.cpu_count() or 1)
         mutmut.config().timeout_multiplier *= max(1.0, busy)
 
     mutmut.collect_or_load_stats = collect_and_choose
-    _pytest.timing.perf_counter = cpu_s  # a test's time is the same however busy the machine is
+    _pytest.timing.perf_counter = cpu_s  # CPU time does not depend on the load of the machine
     mutmut._run(names, int(jobs))
 
 
 def cpu_s() -> float:
-    """CPU time of this process and of those that it started and that have ended."""
+    """Return the CPU time of this process and of its ended child processes."""
     return sum(os.times()[:4])
 
 
 def module_of(function: str) -> str:
-    """The module of one of mutmut's functions, ``package.module.x_name``."""
+    """Return the module of one of mutmut's functions, ``package.module.x_name``."""
     return function.rpartition('.')[0]
 
 
@@ -81,15 +81,15 @@ def in_time(
     always: str = '',
     in_order: bool = False,
 ) -> list[str]:
-    """A module's own tests, those that are always taken, the others; quick ones first.
+    """Choose tests within a time limit: the module's own, those always run, others; quick first.
 
     Args:
-        module: the module that has the bug.
-        tests: pytest's names of them; those that take equally long stay in this order.
-        durations_s: what each takes; 0 where it is not known.
-        most_s: the end of the list, 0 for none; the first, and those always taken, are in it.
-        always: a part of the names of tests that are always taken; '' for none.
-        in_order: the others stay in the order in which they come, whatever each takes.
+        module: module with the bug.
+        tests: pytest's names of the tests; tests of equal duration stay in this order.
+        durations_s: duration of each test; 0 if unknown.
+        most_s: time limit, 0 for none; the first test and those always run are included anyway.
+        always: part of the names of tests that are always run; '' for none.
+        in_order: keep the order of the other tests, whatever their durations.
     """
     mirrored = module.replace('.', '/').replace('avdet_ros', 'test', 1)
     folder, _, last = mirrored.rpartition('/')
@@ -113,10 +113,10 @@ def in_time(
 
 
 def and_beside(module: str, reached_by: Iterable[str], tests: list[str]) -> list[str]:
-    """The tests that reach a function, those in their files, and those of its module's own files.
+    """Return tests that reach a function, others in their files, and those of the module's files.
 
-    Of what a fixture of several tests calls, or a function that keeps its results, mutmut knows
-    the first test alone; of what runs while a module is imported, none.
+    For a function called by a shared fixture, or one that caches its results, mutmut knows only
+    the first test; for code that runs during an import, it knows none.
     """
     reached = sorted(reached_by)
     files = {file_of(test) for test in reached}
@@ -125,26 +125,26 @@ def and_beside(module: str, reached_by: Iterable[str], tests: list[str]) -> list
 
 
 def file_of(test: str) -> str:
-    """The file of one of pytest's tests."""
+    """Return the file of one of pytest's tests."""
     return test.partition('::')[0]
 
 
 def named(module: str, files: Iterable[str]) -> list[str]:
-    """The files of tests that are named after a module, in its folder."""
+    """Return the test files that are named after a module, in its folder."""
     folder, _, last = module.replace('.', '/').rpartition('/')
     own = re.compile(rf'{folder.replace("avdet_ros", "test", 1)}/test_{last}(_\w+)?\.py')
     return [file for file in files if own.fullmatch(file)]
 
 
 def reckoned_s(tests: Iterable[str]) -> dict[str, float]:
-    """A second for each test, shared among its cases: sixty names in a row are quick ones."""
+    """Assume one second per test, shared among its cases, since many cases are quick ones."""
     of = {test: test.partition('[')[0] for test in tests}
     cases = Counter(of.values())
     return {test: 1 / cases[whole] for test, whole in of.items()}
 
 
 def tests_by_name(modules: Iterable[str], tests: list[str], always: str) -> dict[str, list[str]]:
-    """Each module's tests, nearest first: so named; importing it; of those that import it."""
+    """Return each module's tests: named after it, importing it, or of modules that import it."""
     files = dict.fromkeys(map(file_of, tests))
     texts = {file: (MUTANTS / file).read_text(encoding='utf-8') for file in files}
     package = {
@@ -168,7 +168,7 @@ def tests_by_name(modules: Iterable[str], tests: list[str], always: str) -> dict
 
 
 def imports_of(path: Path) -> str:
-    """The lines that import; a changed module has megabytes of others."""
+    """Return the lines with imports; a changed module has megabytes of other lines."""
     with path.open(encoding='utf-8') as file:
         return ''.join(line for line in file if 'import' in line)
 

@@ -1,15 +1,15 @@
-"""How many small bugs the tests of a room notice: mutation testing with mutmut.
+"""Measure how many small bugs the tests of a room notice: mutation testing with mutmut.
 
-    make mutate ROOM=tracking             every bug that mutmut makes; hours of both cores
-    make mutate ROOM=tracking MOST=80     a random sample of so many, the same ones each time
-    make mutate ROOM=tracking MOST=80 SEED=1   other ones: a fair score after tests were written
-    python tools/mutate.py tracking --most 80 --again   those that passed, with the tests of now
+    make mutate ROOM=tracking             every bug that mutmut makes; hours on both cores
+    make mutate ROOM=tracking MOST=80     a random sample of 80 bugs, the same each time
+    make mutate ROOM=tracking MOST=80 SEED=1   another sample: a fair score after adding tests
+    python tools/mutate.py tracking --most 80 --again   unnoticed bugs again, with today's tests
 
 Bugs are put into a copy below out/mutants/ROOM, one at a time, and the tests of the room that
-reach the changed function are run. What was tried is kept there: an interrupted call goes on, and
-after a change of the code only changed functions are tried again. A bug that changes nothing
-anybody can see stands in test/equivalent_mutants.yaml with the reason, and is left out. A room is
-a folder of avdet_ros, or the beginning of a module's name (rig).
+reach the changed function are run. Outcomes are kept there: an interrupted call continues, and
+after a change of the code only changed functions are tried again. A bug without a visible effect
+is listed in test/equivalent_mutants.yaml with the reason, and left out. A room is a folder of
+avdet_ros, or the beginning of a module's name (rig).
 """
 
 from __future__ import annotations
@@ -53,16 +53,16 @@ PRELOADED = (
     'onnxruntime',
     'yaml',
 )
-"""What takes a second to import, is the same for each bug, and starts no threads."""
+"""Modules that are slow to import, the same for each bug, and start no threads."""
 
 NOTICED = (1, 3, 24, 36, 152, 255, -24)
-"""mutmut's exit codes of tests that failed or ran for too long."""
+"""mutmut's exit codes for tests that failed or ran for too long."""
 
 RAN_ON = (24, 36, 152, 255, -24)
-"""Those of tests that ran for too long: on a busy machine perhaps for no other reason."""
+"""Exit codes for tests that ran for too long, perhaps only because the machine was busy."""
 
 UNNOTICED = (0, 5, 33)
-"""Of tests that passed, and of functions that no test reaches."""
+"""Exit codes for tests that passed, and for functions that no test reaches."""
 
 GENERATE = """
 import mutmut.__main__ as m
@@ -78,7 +78,7 @@ for name in sys.argv[1:]:
 
 @dataclass(frozen=True)
 class Mutant:
-    """One bug: mutmut's name, the file, and how its tests ended (None: not tried)."""
+    """One bug: mutmut's name, the file, and the exit code of its tests (None: not tried)."""
 
     name: str
     file: str
@@ -86,7 +86,7 @@ class Mutant:
 
 
 def main() -> int:
-    """Try the bugs of one room and print the score and what was not noticed."""
+    """Try the bugs of one room; print the score and the unnoticed bugs."""
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
     parser.add_argument('room', help='audio, training/losses or rig, for example')
     parser.add_argument('--most', type=int, default=0, help='a sample of so many; 0: all')
@@ -129,7 +129,7 @@ def main() -> int:
 
 
 def modules(room: str) -> list[Path]:
-    """The modules of a room: those of a folder, or those whose names begin so."""
+    """Return the modules of a room: of a folder, or with names that begin with the room's."""
     folder = ROOT / 'avdet_ros' / room
     if folder.is_dir():
         return python_files(folder)
@@ -137,7 +137,7 @@ def modules(room: str) -> list[Path]:
 
 
 def sample(found: Iterable[Mutant], most: int, seed: int) -> list[Mutant]:
-    """So many bugs, chosen by their names alone: one more bug of the room leaves the others in."""
+    """Sample bugs by a hash of their names, so that a new bug hardly changes the sample."""
 
     def place(mutant: Mutant) -> str:
         return hashlib.sha256(f'{seed} {mutant.name}'.encode()).hexdigest()
@@ -146,7 +146,7 @@ def sample(found: Iterable[Mutant], most: int, seed: int) -> list[Mutant]:
 
 
 def update_copy(copy: Path, room: str, slow: bool) -> None:
-    """Bring the copy up to date; mutmut finds out by itself which functions have changed."""
+    """Update the copy; mutmut detects the changed functions itself."""
     copy.mkdir(parents=True, exist_ok=True)
     for name in COPIED:
         source, target = ROOT / name, copy / name
@@ -167,10 +167,10 @@ def update_copy(copy: Path, room: str, slow: bool) -> None:
         'pytest_add_cli_args': ['-m', marks, '-p', 'no:cacheprovider', '-p', 'no:xdist'],
         'pytest_add_cli_args_test_selection': tests,
         'timeout_multiplier': 5.0,
-        # What fixtures take is in no test's time; with less, a long set-up counted as noticed.
+        # Fixtures are not part of a test's time; with less, a long set-up would count as noticed.
         'timeout_constant': 12.0,
         'process_isolation': 'forkserver',
-        # Not the package: of what runs while a module is imported, too, a bug is to be noticed.
+        # Not the package itself, so that bugs in code that runs during imports are noticed too.
         'forkserver_warmup': 'import',
         'preload_modules_file': 'preloaded.txt',
         'track_dependencies': False,
@@ -180,7 +180,7 @@ def update_copy(copy: Path, room: str, slow: bool) -> None:
     with (copy / 'pyproject.toml').open('a', encoding='utf-8') as file:
         file.write(f'\n[tool.mutmut]\n{lines}')
     (copy / 'preloaded.txt').write_text('\n'.join(PRELOADED), encoding='utf-8')
-    # Which tests reach which function is known of what was there: anew where anything has changed.
+    # The statistics of which test reaches which function are valid only for unchanged files.
     seen = hashlib.sha256()
     for path in (*modules(room), *(file for name in tests for file in python_files(ROOT / name))):
         seen.update(path.read_bytes())
@@ -191,15 +191,15 @@ def update_copy(copy: Path, room: str, slow: bool) -> None:
 
 
 def python_files(path: Path) -> list[Path]:
-    """A module, or all below a folder."""
+    """Return a module itself, or all modules below a folder."""
     return sorted(path.rglob('*.py')) if path.is_dir() else [path]
 
 
 def run(copy: Path, *words: str) -> None:
     """Run Python in the copy."""
     environment = os.environ | {'OMP_NUM_THREADS': '1', 'HYPOTHESIS_MAX_EXAMPLES': '20'}
-    # Commands that tests start have the bugs, too. Changed modules have megabytes of code, which
-    # is compiled once and not in each process.
+    # Commands that tests start have the bugs too. Changed modules have megabytes of code, which
+    # should be compiled once, not in each process.
     environment['PYTHONPATH'] = str(copy / 'mutants')
     environment.pop('PYTHONDONTWRITEBYTECODE', None)
     if subprocess.run([sys.executable, *words], cwd=copy, env=environment).returncode:
@@ -207,7 +207,7 @@ def run(copy: Path, *words: str) -> None:
 
 
 def mutants(copy: Path) -> Iterator[Mutant]:
-    """What mutmut has made of the room, with what came of it."""
+    """Yield all bugs that mutmut made for the room, with their outcomes."""
     for path in sorted((copy / 'mutants').rglob('*.py.meta')):
         file = str(path.relative_to(copy / 'mutants')).removesuffix('.meta')
         outcomes = json.loads(path.read_text(encoding='utf-8'))['exit_code_by_key']
@@ -216,7 +216,7 @@ def mutants(copy: Path) -> Iterator[Mutant]:
 
 
 def diffs(copy: Path, names: list[str]) -> dict[str, str]:
-    """The changed lines of some bugs, `-` before and `+` after."""
+    """Return the changed lines of some bugs, `-` before and `+` after."""
     if not names:
         return {}
     found = subprocess.run(
@@ -230,7 +230,7 @@ def diffs(copy: Path, names: list[str]) -> dict[str, str]:
 
 
 def excuse(mutant: Mutant, change: str, entries: list[dict[str, str]]) -> bool:
-    """Whether nobody can notice a bug, as the list says: by its function, pattern or change."""
+    """Return whether a bug is listed as unnoticeable, by its function, pattern or change."""
     for entry in entries:
         if 'function' in entry and mutant.name.startswith(entry['function']):
             return True
@@ -242,7 +242,7 @@ def excuse(mutant: Mutant, change: str, entries: list[dict[str, str]]) -> bool:
 
 
 def report(copy: Path, arguments: argparse.Namespace) -> None:
-    """Print the score of the sample by module, and the bugs that passed."""
+    """Print the score of the sample by module, and the unnoticed bugs."""
     room = arguments.room
     chosen = sample(mutants(copy), arguments.most, arguments.seed)
     tried = [m for m in chosen if m.outcome in NOTICED or m.outcome in UNNOTICED]
@@ -272,7 +272,7 @@ def report(copy: Path, arguments: argparse.Namespace) -> None:
 
 
 def command_of(arguments: argparse.Namespace) -> str:
-    """What a person types for this score."""
+    """Return the command that gives this score."""
     its = arguments
     if not (its.by_name or its.slow) and its.seconds == SECONDS:
         sample = f' MOST={its.most}' if its.most else ''
@@ -287,7 +287,7 @@ def command_of(arguments: argparse.Namespace) -> str:
 
 
 def share_noticed(noticed: int, tried: int, everything: int) -> str:
-    """The score; of a sample with the 95 % interval of the whole room's (Wilson)."""
+    """Format the score; for a sample, with the 95 % interval for the whole room (Wilson)."""
     if tried == everything:
         return f'{noticed / tried:.0%}'
     interval = binomtest(noticed, tried).proportion_ci(method='wilson')
@@ -295,7 +295,7 @@ def share_noticed(noticed: int, tried: int, everything: int) -> str:
 
 
 def write_row(room: str, share: str, tried: str, excused: int, command: str) -> None:
-    """Put a room's row into the page, rooms in order of their names."""
+    """Write a room's row into the page; rooms are sorted by name."""
     text = PAGE.read_text(encoding='utf-8')
     before, rest = text.split(BEGIN)
     table, after = rest.split(END)

@@ -45,7 +45,7 @@ node that configures and activates itself (parameter `autostart`). It has the se
 be changed while the node is active. History, depth and reliability of a topic are parameters too:
 `qos_overrides./avdet/spectrogram.subscription.reliability`.
 
-With the launch argument `composed:=true` capture, detector and tracker are nodes of one process.
+With the launch argument `composed:=true`, capture, detector and tracker run in one process.
 Everything on this page still holds, except that detector takes windows directly from capture and
 does not subscribe to `spectrogram` ([latency.md](latency.md#one-process),
 [deploy.md](deploy.md#one-process-or-three)).
@@ -54,7 +54,7 @@ No loss is silent. `/diagnostics` counts the messages that a node receives and d
 the messages that never reached it, since it was last activated. Where a topic has one publisher,
 messages that never arrived are detected by the sequence numbers that DDS gives them.
 
-| node | never arrived | arrived, but was left out |
+| node | never arrived | arrived, but not used |
 |---|---|---|
 | capture | `xruns`, `samples_lost`, `windows_skipped` | `windows_dropped`, `windows_with_gaps` |
 | detector | `windows_missed` | `windows_dropped`, `windows_refused` |
@@ -79,7 +79,7 @@ def topic_table(topics: list[Topic], title: str, subscribed: bool) -> list[str]:
     """One table of topics."""
     if not topics:
         return []
-    lines = [f'| {title} | type | QoS | what it holds |', '|---|---|---|---|']
+    lines = [f'| {title} | type | QoS | content |', '|---|---|---|---|']
     for topic in topics:
         profile = topic.asked if subscribed else topic.offered
         meaning = topic.meaning

@@ -1,7 +1,7 @@
-"""Compile the messages that no wheel holds with the build system that the ROS wheels bring.
+"""Compile the messages that no wheel contains, with the build system of the ROS wheels.
 
-They are installed into the environment itself, beside the messages of the wheels: Python, the
-dynamic linker and the type support find them as they find those, with nothing sourced.
+They are installed into the environment itself, beside the messages of the wheels. So Python, the
+dynamic linker and the type support find them like those, without sourcing anything.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import shutil
 from commands import SetupError, answers, run
 
 SOURCES = tuple(Path(__file__).resolve().parent / name for name in ('vision_msgs', 'tf2_msgs'))
-"""A folder each package."""
+"""One folder per package."""
 
 _IMPORTS = (
     'from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo; '
     'from tf2_msgs.msg import TFMessage'
 )
 
-# Folders of the machine that built the wheels, as they stand in the CMake exports.
+# Folders of the machine that built the wheels, as in the CMake exports.
 THEIR_PYTHON = '/opt/python/cp311-cp311/include/python3.11'
 THEIR_NUMPY = '/opt/python/cp311-cp311/lib/python3.11/site-packages/numpy/_core/include'
 
@@ -33,7 +33,7 @@ def build(venv: Path, scratch: Path) -> None:
         scratch: folder for the build tree and the log.
 
     Raises:
-        SetupError: no compiler, no Python headers, or the build failed.
+        SetupError: there is no compiler or no Python header, or the build failed.
     """
     if not shutil.which('g++'):
         raise SetupError(
@@ -72,7 +72,7 @@ def adapt_exports(venv: Path, python: str) -> None:
     """Write this machine's Python and numpy folders into the wheels' CMake exports.
 
     Raises:
-        SetupError: this Python came without its headers.
+        SetupError: the headers of this Python are not installed.
     """
     include = answers(python, '-c', 'import sysconfig; print(sysconfig.get_paths()["include"])')
     numpy = answers(python, '-c', 'import numpy; print(numpy.get_include())')

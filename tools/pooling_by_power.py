@@ -1,12 +1,12 @@
-"""What a model hears if frames are pooled by their power, not all alike.
+"""Score a model on frames pooled by their power instead of with equal weights.
 
     python tools/pooling_by_power.py MODEL DRIVES
 
-A model for any array looks at means of `POOL_FRAMES` frames. Coherences could be weighted by each
-frame's power in their place, as if cross-spectra and powers were added and divided then: loud
-frames, which tell more, would count more. DRIVES validation drives (seeds from 101000, another
-array each, three windows of each) are rendered once and pooled both ways. MODEL, a model file or
-the folder of a run, was taught means and is asked about both.
+The input of a model for any array is averaged over `POOL_FRAMES` frames. Instead, coherences could
+be weighted by each frame's power, as if cross-spectra and powers were summed first and then
+divided: loud frames, which contain more information, would count more. DRIVES validation drives
+(seeds from 101000, a different array and three windows each) are rendered once and pooled both
+ways. MODEL, a model file or the folder of a run, was trained on means and is scored on both.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ POOLED = ('means', 'by power')
 
 
 def pooled_by_power(features: np.ndarray) -> np.ndarray:
-    """Levels as `pool_frames` has them, coherences weighted by the microphones' mean power.
+    """Pool levels as in `pool_frames`, and coherences weighted by the microphones' mean power.
 
     Args:
-        features: (8 + 2 pairs, n_mels, frames) of the front end; the last frames may be fewer.
+        features: (8 + 2 pairs, n_mels, frames) of the front end; the last group may be smaller.
 
     Returns:
         (8 + 2 pairs, n_mels, ceil(frames / POOL_FRAMES)) float32.
@@ -61,7 +61,7 @@ def pooled_by_power(features: np.ndarray) -> np.ndarray:
 
 
 def make_windows(folder: Path, drives: int) -> None:
-    """Write the windows of some drives into two sets, one for each of `POOLED`."""
+    """Write the windows of some drives into two sets, one per entry of `POOLED`."""
     base, plan = load_rig(), WindowPlan()
     front_end, by_power = plan.front_end(base), []
 
@@ -69,7 +69,7 @@ def make_windows(folder: Path, drives: int) -> None:
         by_power.append(pooled_by_power(features))
         return pool_frames(features)
 
-    # One rendering for both: what is made of a window is asked for in the middle of its making.
+    # Hooks into the generation of windows, so that one rendering serves both poolings.
     array_windows.pool_frames = pool_both
     for name in POOLED:
         (folder / name).mkdir()
@@ -89,7 +89,7 @@ def make_windows(folder: Path, drives: int) -> None:
 
 
 def main(model: Path, drives: int) -> None:
-    """Print what the model scores on both sets."""
+    """Print the model's scores on both sets."""
     network = read(model)
     with TemporaryDirectory() as folder:
         make_windows(Path(folder), drives)

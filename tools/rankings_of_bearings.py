@@ -1,14 +1,13 @@
-"""What other scores, and other rules for boxes close together, would do for a model for any array.
+"""Try other scores, and other rules for boxes close together, for a model for any array.
 
     python tools/rankings_of_bearings.py STORE [DRIVES]
 
-Furnished validation drives (seeds from 162000), three windows of each, with an array without
-errors and with a neglected one whose true geometry is told, heard by the network of
-`student.onnx`; what its columns say is kept in the folder STORE, so that an interrupted run goes
-on. A learned score is a logistic regression, on the drives of even seeds for the odd ones and the
-other way round. Gains of recall are the middle 95 per cent of drives drawn anew. Bearings are
-averaged over columns where a rule says so alone; model files since then do it within
-`detector.AVERAGED_DEG`.
+Runs the network of `student.onnx` on furnished validation drives (seeds from 162000), three
+windows each, with an array without errors and with a neglected one whose true geometry is known.
+The predictions are kept in the folder STORE, so an interrupted run continues. A learned score is a
+logistic regression, fitted on the drives of even seeds for the odd ones and vice versa. Gains of
+recall are the central 95 per cent of a bootstrap over drives. Bearings are averaged over columns
+only if a rule says so; later model files do it within `detector.AVERAGED_DEG`.
 """
 
 from __future__ import annotations
@@ -62,22 +61,22 @@ from avdet_ros.training.any_array.fitting.start_weights import read_start_weight
 FIRST_SEED, NEAR_DEG = 162_000, 3.0
 MODEL = 'models/student.onnx'
 LEAST_LOGIT = -5.5
-"""Of the columns that are looked at: about the least score of the model file."""
+"""Minimum logit of a column that is used: about the minimum score of the model file."""
 
 ARRAYS = {'ideal': 'no errors', 'neglected': 'neglected, told the truth'}
 
 
 @dataclass(frozen=True)
 class Rule:
-    """How columns become boxes with scores.
+    """Rule that turns columns into boxes with scores.
 
     Attributes:
-        score: what it is learned for, a name of `TARGETS`, and from which of `INPUTS`; None for
-            presence alone.
-        apart_deg: a bearing closer than this to a likelier one is dropped; 0 for none.
-        overlap: a box that overlaps a likelier one by more is dropped; above 1 for none.
-        averaged_deg: how far to look for columns that mean the same vehicle, whose bearings are
-            averaged; 0 for not.
+        score: target of a learned score, a name of `TARGETS`, and its inputs, from `INPUTS`;
+            None for presence alone.
+        apart_deg: a bearing closer than this to a likelier one is dropped; 0: none is dropped.
+        overlap: a box that overlaps a likelier one by more is dropped; above 1: none is dropped.
+        averaged_deg: radius within which bearings of columns for the same vehicle are averaged;
+            0 for no averaging.
     """
 
     score: tuple[str, tuple[str, ...]] | None = None
@@ -90,7 +89,7 @@ INPUTS = (
     *('presence', 'three columns', 'five columns', 'lower neighbour', 'higher neighbour'),
     *('range', 'spread of the range', 'elevation', 'width', 'height', 'in the image'),
 )
-"""What a learned score may look at, of each column."""
+"""Possible inputs of a learned score, for each column."""
 
 RULES = {
     'as the model file does: presence': Rule(),
@@ -116,11 +115,11 @@ RULES = {
 
 @dataclass(frozen=True)
 class Heard:
-    """One window: what 64 columns say, and what is true.
+    """One window: the predictions of 64 columns, and the ground truth.
 
     Attributes:
-        drive: its number.
-        columns: (64, VALUES).
+        drive: number of the drive.
+        columns: predictions, (64, VALUES).
         truth: vehicles in the image.
     """
 
@@ -130,7 +129,7 @@ class Heard:
 
 
 def listen(seed: int, array: str, rig: Rig, detector: BearingDetector, path: Path) -> None:
-    """Render the windows of a drive and write what the columns say."""
+    """Render the windows of a drive and write the predictions of the columns."""
     setting = WindowSetting(Condition('furnished', array), Cut())
     drive = render_drive(setting, seed, rig)
     told = true_rig(rig, drive.array) if array == 'neglected' else rig
@@ -157,7 +156,7 @@ def listen(seed: int, array: str, rig: Rig, detector: BearingDetector, path: Pat
 
 
 def read(path: Path, drive: int) -> list[Heard]:
-    """What `listen` wrote."""
+    """Read the output of `listen`."""
     names = ('boxes_px', 'ids', 'distance_m', 'visible', 'level_db')
     with np.load(path) as arrays:
         ends = np.cumsum(arrays['count'])[:-1]
@@ -170,12 +169,12 @@ def read(path: Path, drive: int) -> list[Heard]:
 
 @dataclass(frozen=True)
 class Boxes:
-    """What a rule finds in a window, likeliest first.
+    """Boxes that a rule finds in a window, likeliest first.
 
     Attributes:
-        boxes_px: (N, 4) cut to the image.
-        azimuth_deg: (N,) seen from the camera.
-        inputs: (N, INPUTS).
+        boxes_px: (N, 4), clipped to the image.
+        azimuth_deg: (N,), seen from the camera.
+        inputs: inputs of scores, (N, INPUTS).
     """
 
     boxes_px: np.ndarray
@@ -184,7 +183,7 @@ class Boxes:
 
 
 def find(heard: Heard, rule: Rule, rig: Rig) -> Boxes:
-    """Boxes of a window by a rule, with what a score may look at."""
+    """Find the boxes of a window by a rule, with the inputs of scores."""
     columns, shape = heard.columns, BearingShape()
     logits, angles = columns[:, 0], decoded_angles(columns, shape)
     if rule.averaged_deg:
@@ -194,7 +193,7 @@ def find(heard: Heard, rule: Rule, rig: Rig) -> Boxes:
     if rule.overlap < 1:
         kept = nms(torch.cat([middle - size / 2, middle + size / 2], 1), logits, rule.overlap)
     if rule.apart_deg:
-        # As in `distinct_boxes`: sectors that share half are so far apart.
+        # As in `distinct_boxes`: sectors that share half are this far apart.
         left = middle[kept, 0] - 1.5 * rule.apart_deg
         flat = torch.zeros_like(left)
         sectors = torch.stack([left, flat, left + 3 * rule.apart_deg, flat + 1], dim=1)
@@ -227,12 +226,12 @@ def find(heard: Heard, rule: Rule, rig: Rig) -> Boxes:
 
 
 def right_bearings(found: Boxes, truth: TruthFrame, rig: Rig) -> np.ndarray:
-    """(N,) bool, which of a window's bearings are right."""
+    """Return which of a window's bearings are right, (N,) bool."""
     return match_window(found.azimuth_deg, box_azimuth_deg(truth.boxes_px, rig), NEAR_DEG) >= 0
 
 
 def right_boxes(found: Boxes, truth: TruthFrame, rig: Rig) -> np.ndarray:
-    """(N,) bool, which of a window's boxes are right."""
+    """Return which of a window's boxes are right, (N,) bool."""
     return match(found.boxes_px, truth.boxes_px, 0.5) >= 0
 
 
@@ -243,7 +242,7 @@ TARGETS: dict[str, Callable[[Boxes, TruthFrame, Rig], np.ndarray]] = {
 
 
 def scores_of(found: list[Boxes], windows: list[Heard], rule: Rule, rig: Rig) -> list[np.ndarray]:
-    """Each window's scores."""
+    """Return each window's scores."""
     if rule.score is None:
         return [its.inputs[:, 0] for its in found]
     target, names = rule.score
@@ -263,7 +262,7 @@ def scores_of(found: list[Boxes], windows: list[Heard], rule: Rule, rig: Rig) ->
 
 
 def learned(inputs: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Logistic regression: (N, K) inputs and (N,) what is right to K weights and a constant."""
+    """Fit a logistic regression: (N, K) inputs, (N,) targets; return K weights and a constant."""
     inputs = np.column_stack([inputs, np.ones(len(inputs))])
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
@@ -280,7 +279,7 @@ def learned(inputs: np.ndarray, right: np.ndarray) -> np.ndarray:
 def found_by(
     windows: list[Heard], rule: Rule, rig: Rig
 ) -> tuple[MatchedBearings, list[Detections]]:
-    """All windows' bearings, and their boxes."""
+    """Return the matched bearings and the boxes of all windows."""
     found = [find(window, rule, rig) for window in windows]
     scores = scores_of(found, windows, rule, rig)
     drives: dict[int, list[tuple[FoundBearings, TrueBearings]]] = {}
@@ -297,7 +296,7 @@ def found_by(
 
 
 def cells(windows: list[Heard], rule: Rule, rig: Rig) -> list[str]:
-    """AP, recall, its gain and error of bearings, AP@0.5 of boxes."""
+    """Return AP, recall, its gain and the error of bearings, and AP@0.5 of boxes."""
     matched, detections = found_by(windows, rule, rig)
     point = operating_point(matched)
     error = np.abs(matched.error_deg[: point.bearings])

@@ -1,11 +1,11 @@
-"""The picture at the top of README: boxes in the camera's picture beside vehicles on the road.
+"""Make the picture at the top of README: boxes in the camera's picture, and a view from above.
 
     python tools/readme_picture.py --seed 200003 --at 13.9
 
-renders a simulated test drive, runs the model for any array and tracker ground over it as the
-nodes do, and paints one instant: what the overlay shows, and the same vehicles from above with
-90 % ellipses and trails in metres. In a live drive `avdet demo --tracker ground --model
-models/student.onnx` shows both at every instant.
+renders a simulated test drive, runs the model for any array and tracker ground on it as the nodes
+do, and draws one instant: the overlay, and the same vehicles from above with 90 % ellipses and
+trails in metres. `avdet demo --tracker ground --model models/student.onnx` shows both live, at
+every instant.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from avdet_ros.tracking import GroundTracker
 
 MODEL, RATE_HZ, SECONDS = 'student', 20.0, 20.0
 AHEAD_M, BEHIND_M = 66.0, 8.0
-"""What is seen from above."""
+"""Extent of the view from above."""
 
 RINGS_M = (20, 40, 60)
 LABELS_RAD = -0.4
-"""The bearing at which they stand."""
+"""Bearing of the labels of the rings."""
 
 WIDTH_PX = 1440
 
 
 def paint(drive: GroundDrive, rig: Rig, at_s: float) -> np.ndarray:
-    """Camera and road at one instant, (H, W, 3) uint8 BGR."""
+    """Draw camera picture and road at one instant, (H, W, 3) uint8 BGR."""
     tracker, painter, trails = GroundTracker(rig), Painter(rig), GroundTrails(4.0)
     last = int(np.argmin(np.abs(drive.stamps_s - at_s)))
     for step in range(last + 1):
@@ -56,7 +56,7 @@ def paint(drive: GroundDrive, rig: Rig, at_s: float) -> np.ndarray:
     boxes = [Box(track.box_px, track.track_id, track.score) for track in tracks]
     view = View(boxes, truth, picture, None, now_s, now_s, facts='camera')
     camera = rig.camera
-    seen = painter.paint(view)[: camera.height_px - 128]  # the sound's panel is fed live alone
+    seen = painter.paint(view)[: camera.height_px - 128]  # the sound panel has data only live
     places = drive.places_m[:, last][drive.audible[:, last]]
     road = above(rig, vehicles, trails, places, seen.shape[0])
     whole = np.concatenate([seen, road], axis=1)
@@ -67,7 +67,7 @@ def paint(drive: GroundDrive, rig: Rig, at_s: float) -> np.ndarray:
 def above(
     rig: Rig, vehicles: list[Placed], trails: GroundTrails, places_m: np.ndarray, side_px: int
 ) -> np.ndarray:
-    """The road from above, the way ahead upwards; rings are places of vehicles that sound."""
+    """Draw the road from above, ahead is up; small circles are true positions of audible ones."""
     picture = np.full((side_px, side_px, 3), PANEL, np.uint8)
     scale = side_px / (AHEAD_M + BEHIND_M)
     middle = np.array([side_px / 2, AHEAD_M * scale])
@@ -105,7 +105,7 @@ def above(
 
 
 def main() -> None:
-    """Make the picture."""
+    """Write the picture."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--seed', type=int, default=200003)
     parser.add_argument('--at', type=float, default=14.05, help='instant of the boxes, seconds')
@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument('--out', type=Path, default=Path('docs/images/demo.png'))
     given = parser.parse_args()
     rig = load_rig()
-    detectors = shipped_detectors(rig)  # as `avdet eval tracks` has them: its drives are read
+    detectors = shipped_detectors(rig)  # as in `avdet eval tracks`, to read its stored drives
     plan = GroundPlan(SECONDS, RATE_HZ, detectors, rig)
     (drive,) = ground_drives(plan, [given.seed], given.store)
     picture = paint(drive, rig, given.at)

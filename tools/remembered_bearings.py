@@ -1,12 +1,13 @@
-"""What a memory of the last seconds would add to a model that hears every window alone.
+"""Measure the gain of a memory of the last seconds for a model that sees one window at a time.
 
     python tools/remembered_bearings.py STORE [DRIVES]
 
-Furnished validation drives of seven seconds (seeds from 161000), ten windows a second, heard by
-`student.onnx`; what it finds is kept in the folder STORE, so that an interrupted run goes on.
-Each memory says of a box how likely a vehicle was on its way in the windows before; logistic
-regression weighs that against what the box's own window says, on the drives of even seeds for the
-odd ones and the other way round. Only the order of boxes changes; the future is not used.
+Runs `student.onnx` on furnished validation drives of seven seconds (seeds from 161000) at ten
+windows per second. Its predictions are kept in the folder STORE, so an interrupted run continues.
+For each box, a memory computes how likely a vehicle was on its path in the windows before.
+Logistic regression combines that with the score of the box's own window, fitted on the drives of
+even seeds for the odd ones and vice versa. Only the order of boxes changes; future windows are not
+used.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from avdet_ros.simulation.sound import SoundRenderer
 
 FIRST_SEED, SECONDS = 161_000, 7.0
 SCORED_FROM, SCORED_EVERY = 30, 2
-"""Windows of a drive that are scored: those with three seconds before them, five a second."""
+"""First scored window of a drive, after three seconds, and the step: five per second."""
 
 FAINT_DB = -12
 
@@ -55,7 +56,7 @@ LEVELS = {
 
 
 def find(seed: int, rig: Rig, path: Path) -> None:
-    """Render a drive, run the model over it and write what it finds."""
+    """Render a drive, run the model on it and write its predictions."""
     detector = Detector(share('models/student.onnx'), rig, providers=['cpu'], threads=1)
     front_end = detector.front_end
     scene = Condition('furnished', 'ideal').scene(seed, rig, SECONDS)
@@ -89,7 +90,7 @@ def find(seed: int, rig: Rig, path: Path) -> None:
 def write_found(
     path: Path, stamps_s: np.ndarray, yaw_rad: np.ndarray, lists: dict[str, list[np.ndarray]]
 ) -> None:
-    """Write what was found on a drive, whole or not at all."""
+    """Write the predictions on a drive atomically."""
     arrays = {name: np.concatenate(values) for name, values in lists.items()}
     counts = {
         f'{name}_count': np.array([len(part) for part in lists[name]])
@@ -100,7 +101,7 @@ def write_found(
 
 
 def read_found(path: Path, rig: Rig) -> Found:
-    """What `write_found` wrote."""
+    """Read the output of `write_found`."""
     with np.load(path) as arrays:
 
         def parts(name: str, by: str) -> list[np.ndarray]:
@@ -142,7 +143,7 @@ MEMORIES: dict[str, Memory | None] = {
 
 
 def rescored(drives: list[Found], memory: Memory | None) -> MatchedBearings:
-    """All scored windows' bearings, with the scores that a memory gives."""
+    """Return the bearings of all scored windows, with the scores that a memory gives."""
     halves: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     inputs = []
     for number, drive in enumerate(drives):
@@ -173,14 +174,14 @@ def rescored(drives: list[Found], memory: Memory | None) -> MatchedBearings:
 
 
 def _weights(rows: np.ndarray) -> np.ndarray:
-    """Logistic regression: (N, 3) two inputs and what is right, to two weights and a constant."""
+    """Fit a logistic regression to (N, 3), two inputs and target: two weights and a constant."""
     inputs = np.column_stack([rows[:, :2], np.ones(len(rows))])
     right = rows[:, 2]
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         logits = inputs @ weights
         slope = inputs.T @ (1 / (1 + np.exp(-logits)) - right)
-        # A little of a pull to 0: the two inputs may be the same.
+        # A slight pull towards 0, since the two inputs may be identical.
         pull = weights * [1, 1, 0]
         value = (np.logaddexp(0, logits) - right * logits).sum() + pull @ weights / 2
         return float(value), slope + pull
@@ -189,7 +190,7 @@ def _weights(rows: np.ndarray) -> np.ndarray:
 
 
 def known_before(drives: list[Found]) -> float:
-    """The share of faint labels whose vehicle was a label a second before."""
+    """Return the share of faint labels whose vehicle was a label a second before."""
     known = []
     for drive in drives:
         for now in range(SCORED_FROM, len(drive.true)):
@@ -202,7 +203,7 @@ def known_before(drives: list[Found]) -> float:
 def gains(
     before: MatchedBearings, after: MatchedBearings, draws: int = 400
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The middle 95 per cent of the gain in AP and in recall, drives drawn anew."""
+    """Return the central 95 per cent of the gains in AP and recall, by a bootstrap over drives."""
     rng, count = np.random.default_rng(0), len(before.windows)
     each = np.array(
         [
@@ -215,12 +216,12 @@ def gains(
 
 
 def _drawn(matched: MatchedBearings, times: np.ndarray) -> tuple[float, float]:
-    """AP and recall when each drive counts so often."""
+    """Return AP and recall with each drive counted the given number of times."""
     rows = np.repeat(np.arange(len(matched.scores)), times[matched.found_drive])
     drawn = replace(
         matched,
         scores=matched.scores[rows],
-        # Which label it is does not matter where all count.
+        # The label's number does not matter, since all labels count.
         label=np.where(matched.hit[rows], 0, -1),
         error_deg=matched.error_deg[rows],
         range_m=matched.range_m[rows],

@@ -1,12 +1,12 @@
-"""What models for any array hear of windows, told the vehicle's speed and the air or not.
+"""Score models for any array with and without the vehicle's speed and the air temperature.
 
     python tools/speed_in_steering.py WINDOWS RUN [RUN]
 
 WINDOWS is a set of exactly rendered validation windows (`avdet sim windows --arrays drawn`), RUN
-the folder of a run of `avdet train any-array` or a model file. An array that drives with speed V
-towards a wave takes it at c + V cos(azimuth). The speed is the simulated one at the middle of each
-window, c that of its air. Of a second RUN the gain against the first is printed, too: the middle
-95 per cent of drives drawn anew, both on the same drives.
+the folder of a run of `avdet train any-array` or a model file. A wave passes an array that moves
+with speed V at c + V cos(azimuth). The speed is the simulated one at the middle of each window, c
+that of its air. With a second RUN, its gain over the first is printed too: the central 95 per cent
+of a bootstrap over drives, with both on the same drives.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ TOLD = {
 
 
 class Part:
-    """Some windows of a store, as `scores_of` reads them."""
+    """Some windows of a store, with the interface that `scores_of` uses."""
 
     def __init__(self, store: ArrayStore, rows: np.ndarray) -> None:
-        """Take (N,) row numbers."""
+        """Store the (N,) row numbers."""
         self._store, self._rows = store, rows
 
     def column(self, name: str) -> np.ndarray:
-        """Values of these windows."""
+        """Return the values of these windows."""
         return self._store.column(name)[self._rows]
 
 
 def scores(found: list[FoundInWindow], store: ArrayStore, rows: np.ndarray) -> np.ndarray:
-    """(4,) of `WORDS`, of some windows."""
+    """Return the scores of some windows, (4,), in the order of `WORDS`."""
     its = scores_of([found[row] for row in rows], Part(store, rows))
     return np.array([its[word] for word in WORDS])
 
 
 def gain(before: list[FoundInWindow], after: list[FoundInWindow], store: ArrayStore) -> np.ndarray:
-    """(2, 4) percentiles 2.5 and 97.5 of the gain, drives drawn anew."""
+    """Return percentiles 2.5 and 97.5 of the gain, (2, 4), by a bootstrap over drives."""
     rng, seeds = np.random.default_rng(0), store.column('seed')
     rows_of = [np.flatnonzero(seeds == seed) for seed in np.unique(seeds)]
     gains = []
@@ -64,7 +64,7 @@ def gain(before: list[FoundInWindow], after: list[FoundInWindow], store: ArraySt
 
 
 def main(folder: Path, *runs: Path) -> None:
-    """Print the scores of standing and of moving steering, for slow and fast windows."""
+    """Print the scores with each knowledge in `TOLD`, for all, fast and slow windows."""
     networks = [read_start_weights(run).network().eval() for run in runs]
     store = windows_of(folder, networks[0].shape)
     fast = store.column('ahead_mps') > FAST_MPS

@@ -1,12 +1,12 @@
-"""What a higher start score of tracker `motion` costs, and which false tracks it prevents.
+"""Measure what a higher start score of tracker `motion` costs, and which false tracks it avoids.
 
     python tools/start_scores.py STORE [MODEL ...]
 
-Validation drives of 10 s, ten windows a second: nobody on the road but one other sound in view,
-10 dB above all the rest (seeds from 130000), and traffic, plain with a kept array (from 131000)
-and furnished with one without errors (from 132000), heard by both shipped models unless others
-are named. Their sound is kept in the folder STORE, so that an interrupted run goes on. A label is
-followed where a track's bearing is within 3 degrees of it.
+Runs both shipped models, or the given ones, on validation drives of 10 s, ten windows per second:
+empty roads with one other sound in view, 10 dB above all other sound (seeds from 130000); and
+traffic, plain with a kept array (from 131000) and furnished with an array without errors (from
+132000). Their sound is kept in the folder STORE, so an interrupted run continues. A label is
+followed if a track's bearing is within 3 degrees of it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ CUT = Cut(windows=0, seconds=10.0, rate_hz=10.0)
 MODELS = ('models/student.onnx', 'models/octagon.onnx')
 
 SETTINGS = ((0.3, 0.1), (0.4, 0.1), (0.5, 0.1), (0.6, 0.1), (0.7, 0.1), (0.4, 0.3), (0.4, 0.5))
-"""Start scores, and how long a track's detections have to span before it is reported, seconds."""
+"""Start score, and the time that a track's detections must span before it is reported, s."""
 
 NEAR_DEG = 3.0
 
@@ -54,7 +54,7 @@ STORE_BYTES = 1 << 30
 def records_of(
     store: Path, name: str, models: dict[str, Path], progress: Progress
 ) -> list[DriveRecord]:
-    """What the models find on the drives of a set."""
+    """Return the models' predictions on the drives of a set."""
     condition, first, count = SETS[name]
     seeds = tuple(range(first, first + count))
     setting = WindowSetting(condition, CUT)
@@ -64,7 +64,7 @@ def records_of(
 
 
 def false_tracks(records: Sequence[DriveRecord], model: str, tracker: Tracker) -> int:
-    """Tracks on drives without vehicles."""
+    """Count the tracks on drives without vehicles."""
     return sum(
         len({track.track_id for frame in record.track(model, tracker) for track in frame})
         for record in records
@@ -74,7 +74,7 @@ def false_tracks(records: Sequence[DriveRecord], model: str, tracker: Tracker) -
 def followed(
     records: Sequence[DriveRecord], model: str, tracker: Tracker, rig: Rig
 ) -> tuple[float, float]:
-    """The share of labels that a track is near, and of vehicles that ever have one."""
+    """Return the share of labels with a track near them, and of vehicles that ever have one."""
     labels = near = vehicles = found = 0
     for record in records:
         there: set[int] = set()
@@ -98,7 +98,7 @@ def _azimuth_deg(frame: Sequence[Track], rig: Rig) -> np.ndarray:
 
 
 def _name(path: Path) -> str:
-    """Of a shipped file its own; runs' files all have the same one, so with their folder's."""
+    """Return a shipped file's name; with the folder for runs, whose files share one name."""
     folder = path.parent.name
     return path.stem if folder == 'models' else f'{folder}/{path.stem}'
 

@@ -1,4 +1,4 @@
-"""System libraries: looked for first, installed with apt if allowed."""
+"""Find missing system packages, and install them with apt if allowed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from commands import SetupError, answers, run, say
 
 
 def has_library(name: str) -> bool:
-    """Whether the dynamic linker finds a library."""
+    """Return whether the dynamic linker finds a library."""
     try:
         ctypes.CDLL(name)
     except OSError:
@@ -21,7 +21,7 @@ def has_library(name: str) -> bool:
 
 
 def has_alsa_pulse() -> bool:
-    """Whether ALSA can open PulseAudio's devices."""
+    """Return whether ALSA can open PulseAudio's devices."""
     places = (Path('/usr/lib'), Path('/usr/lib64'))
     return any(next(p.glob('**/alsa-lib/libasound_module_pcm_pulse.so'), None) for p in places)
 
@@ -38,11 +38,11 @@ TESTING: dict[str, Callable[[], bool]] = {
 
 
 def ensure(target: str, scratch: Path) -> None:
-    """Install what is missing, or print what to install and go on.
+    """Install missing packages, or print what to install and continue.
 
     Args:
         target: 'runtime' or 'tests'.
-        scratch: folder for the log and for the note of what was installed.
+        scratch: folder for the log and for the list of installed packages.
     """
     wanted = RUNNING if target == 'runtime' else {**RUNNING, **TESTING}
     missing = [name for name, is_here in wanted.items() if not is_here()]

@@ -1,12 +1,12 @@
-"""How often networks take another sound for a vehicle, at thresholds that find as many vehicles.
+"""Measure how often networks take other sounds for vehicles, at equal shares of vehicles found.
 
     python tools/taken_for_vehicles.py WINDOWS EMPTY MODEL [MODEL ...]
 
 WINDOWS and EMPTY are sets of validation windows (`avdet sim windows --arrays drawn`, the second
-with ``--empty``), MODEL a model file or the folder of a run (its last epoch), all with as many
-columns. A network that is less sure of everything takes fewer sounds for vehicles and finds fewer
-vehicles; so each is asked at the thresholds that find the same shares of the vehicles in WINDOWS,
-within 3 degrees.
+with ``--empty``), MODEL a model file or the folder of a run (its last epoch), all with the same
+number of columns. A network with lower scores overall takes fewer sounds for vehicles but also
+finds fewer vehicles. So each is scored at the thresholds at which it finds the same shares of the
+vehicles in WINDOWS, within 3 degrees.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from avdet_ros.training.any_array.fitting.validation import (
 )
 
 SHARES = (0.25, 0.35, 0.45, 0.55)
-"""Of the vehicles that are found."""
+"""Shares of vehicles found that define the thresholds."""
 
 
 def thresholds(
     found: list[FoundInWindow], true_deg: list[np.ndarray], shares: tuple[float, ...]
 ) -> list[float]:
-    """The highest logits at which shares of the vehicles are found; -inf where never so many are.
+    """Return the highest logits at which shares of the vehicles are found; -inf if out of reach.
 
     Args:
-        found: in each window.
-        true_deg: (M,) azimuths of the vehicles in each.
-        shares: of all vehicles.
+        found: predictions in each window.
+        true_deg: (M,) azimuths of the vehicles in each window.
+        shares: shares of all vehicles.
     """
     matched = [
         window.logits[match_window(window.angles_deg[:, 0], truth, WITHIN_DEG) >= 0]
@@ -52,12 +52,12 @@ def thresholds(
 
 
 def share_above(found: list[FoundInWindow], threshold: float) -> float:
-    """Of windows that have a bearing at least so sure."""
+    """Return the share of windows with a bearing at or above a threshold."""
     return float(np.mean([bool((window.logits >= threshold).any()) for window in found]))
 
 
 def main(windows: Path, empty: Path, *models: Path) -> None:
-    """Print `speed_in_steering.WORDS`, and what is taken for a vehicle at `SHARES`."""
+    """Print `speed_in_steering.WORDS`, and the shares of sounds taken for vehicles at `SHARES`."""
     networks = {model: read(model) for model in models}
     shape = networks[models[0]].shape
     store, silent = (windows_of(folder, shape) for folder in (windows, empty))

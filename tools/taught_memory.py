@@ -1,16 +1,16 @@
-"""What a memory across windows brings that is taught together with the network's last layers.
+"""Measure the gain of a memory across windows, trained together with the network's last layers.
 
     python tools/taught_memory.py MODEL WORK [SEED ...]
 
-Windows of a drive come half a second apart. Columns of each, of MODEL's frozen layers, go through
-a gated recurrent unit of convolutions along the directions (Ballas et al., "Delving deeper into
-convolutional networks for learning video representations", ICLR 2016), whose state is added to
-them before the last layers. These and the unit are taught on all windows, once with the state and
-once with it forgotten before every window: the same weights, the same windows, no past. Scored are
-windows with at least two seconds of past.
+Windows of a drive are half a second apart. The columns of each window, from MODEL's frozen layers,
+pass through a gated recurrent unit with convolutions along the directions (Ballas et al., "Delving
+deeper into convolutional networks for learning video representations", ICLR 2016), whose state is
+added to them before the last layers. The unit and the last layers are trained on all windows, once
+with the state and once with the state reset before every window: the same weights and windows, but
+no past. Windows with at least two seconds of past are scored.
 
-WORK gets two sets of windows (some 15,000 of 640 drives, quick, to teach with; 1,664 of 208
-others, exact, to score); what is there is not made again.
+Two sets of windows are written to WORK, unless they exist: some 15,000 of 640 drives, rendered
+quickly, for training, and 1,664 of 208 others, rendered exactly, for scores.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from avdet_ros.training.any_array.windows.store import ArrayStore
 
 WINDOWS_A_DRIVE, SPACING_S = 8, 0.5
 PAST = 4
-"""Windows of a drive before the first one that is scored."""
+"""Number of windows of a drive before the first scored one."""
 
 _DRIVE = WindowPlan(windows_a_drive=WINDOWS_A_DRIVE, spacing_s=SPACING_S)
 
@@ -50,19 +50,19 @@ SETS = {
     'train': (replace(_DRIVE, arrays_a_window=3, quick=True), 640, 40_000),
     'val': (_DRIVE, 208, 164_000),
 }
-"""What each set holds, of how many drives, from which seed on."""
+"""Plan, number of drives and first seed of each set."""
 
 HIDDEN, REACH = 96, 5
-"""Channels of the state, and columns that a step of it sees: 3.5 degrees to either side."""
+"""Channels of the state, and columns within its reach per step: 3.5 degrees to either side."""
 
 PASSES, BATCH, RATE, AVERAGE = 3, 8, 1e-3, 0.99
 
 
 class Memory(nn.Module):
-    """Last layers of a network that know what was heard before.
+    """The last layers of a network, with a memory of earlier windows.
 
     Attributes:
-        shape: of the network.
+        shape: shape of the network.
     """
 
     def __init__(self, network: BearingFirst) -> None:
@@ -71,7 +71,7 @@ class Memory(nn.Module):
         self.gates = nn.Conv1d(deep + HIDDEN, 2 * HIDDEN, REACH, padding=REACH // 2)
         self.new = nn.Conv1d(deep + HIDDEN, HIDDEN, REACH, padding=REACH // 2)
         self.out = nn.Conv1d(HIDDEN, deep, 1)
-        # As it was measured: what is remembered comes in as it is learned.
+        # Starts as the given network; the memory's influence is learned from zero.
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
         self.dropout = copy.deepcopy(network.dropout)
@@ -81,13 +81,13 @@ class Memory(nn.Module):
         self.last.box.requires_grad_(True)
 
     def train(self, mode: bool = True) -> Memory:
-        """All but the statistics of batch normalisation, which stay."""
+        """Set training mode, except for the batch normalisation statistics, which stay fixed."""
         super().train(mode)
         self.last.eval()
         return self
 
     def forward(self, columns: Tensor, remembers: bool) -> Tensor:
-        """(B, T, VALUES, front) of (B, T, deep, front) columns of consecutive windows."""
+        """Predict (B, T, VALUES, front) from (B, T, deep, front) columns of successive windows."""
         state = columns.new_zeros(len(columns), HIDDEN, columns.shape[-1])
         said = []
         for now in columns.unbind(dim=1):
@@ -101,13 +101,13 @@ class Memory(nn.Module):
 
 
 def in_order(plan: WindowPlan, windows: int) -> Tensor:
-    """(drives x arrays, windows of a drive) rows of a set: each array's windows in time."""
+    """Return the rows of a set as (drives x arrays, windows of a drive), in order of time."""
     rows = torch.arange(windows).reshape(-1, plan.windows_a_drive, plan.arrays_a_window)
     return rows.transpose(1, 2).flatten(0, 1)
 
 
 def heard(name: str, network: BearingFirst, work: Path) -> tuple[ArrayStore, Tensor]:
-    """A set's windows, made if they are not there, and what the frozen layers say of them."""
+    """Return a set's windows, generated if missing, and the output of the frozen layers."""
     plan, drives, first = SETS[name]
     count = drives * plan.windows_a_drive * plan.arrays_a_window
     seeds, rig = (first, first + drives), load_rig()
@@ -125,7 +125,7 @@ def heard(name: str, network: BearingFirst, work: Path) -> tuple[ArrayStore, Ten
 def taught(
     network: BearingFirst, store: ArrayStore, columns: Tensor, remembers: bool, seed: int
 ) -> Memory:
-    """Averaged weights after `PASSES` over all drives."""
+    """Train for `PASSES` passes over all drives; return the averaged weights."""
     torch.manual_seed(seed)
     memory = Memory(network).train()
     averaged = copy.deepcopy(memory)
@@ -153,31 +153,31 @@ def taught(
 
 
 class Said:
-    """What was said of the windows of a store in their order, as `found_in` asks a network."""
+    """Precomputed predictions for the windows of a store, with a network's interface."""
 
     def __init__(self, said: Tensor, network: BearingFirst) -> None:
-        """Take (windows, VALUES, front)."""
+        """Store the predictions, (windows, VALUES, front)."""
         self._said, self._next, self.shape = said, 0, network.shape
 
     def eval(self) -> None:
-        """Nothing is learned any more."""
+        """Do nothing; there are no weights."""
 
     def __call__(self, level_db: Tensor, _coherence: Tensor, _steering: Tensor) -> Tensor:
-        """Of the next windows."""
+        """Return the predictions for the next windows."""
         first, self._next = self._next, self._next + len(level_db)
         return self._said[first : self._next]
 
 
 @torch.no_grad()
 def said_by(memory: Memory, columns: Tensor, remembers: bool) -> Tensor:
-    """(windows, VALUES, front) of the validation windows."""
+    """Predict (windows, VALUES, front) for the validation windows."""
     rows = in_order(SETS['val'][0], len(columns))
     said = [memory(columns[batch].float(), remembers).flatten(0, 1) for batch in rows.split(16)]
     return torch.cat(said)[rows.flatten().argsort()]
 
 
 def main(model: Path, work: Path, seeds: list[int]) -> None:
-    """Print a line for the model, and two a seed."""
+    """Print one row for the model, and two per seed."""
     network = read(model)
     (train, taught_on), (val, scored_on) = (heard(name, network, work) for name in SETS)
     rows = np.sort(in_order(SETS['val'][0], len(val))[:, PAST:].flatten().numpy())

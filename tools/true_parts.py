@@ -1,11 +1,11 @@
-"""How good boxes would be if a part of each were true: what a model for any array lacks.
+"""Score boxes with one part replaced by the truth, to find what a model for any array lacks.
 
     python tools/true_parts.py MODEL WINDOWS [WINDOWS ...]
 
 MODEL is a model file or the folder of a run (its last epoch), WINDOWS sets of validation windows
-(`avdet sim windows --arrays drawn`). Each bearing within 3 degrees of a vehicle, the likeliest
-first, takes azimuth, elevation, width or height of that vehicle's box; scores and all other boxes
-stay. Also printed is how far matched boxes are off, by range.
+(`avdet sim windows --arrays drawn`). For each bearing within 3 degrees of a vehicle, likeliest
+first, azimuth, elevation, width or height are replaced by those of the vehicle's true box; scores
+and all other boxes stay. The tool also prints the errors of matched boxes, by range.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ RANGES_M = ((0, 10), (10, 20), (20, 40), (40, 70))
 
 
 def matched(found_deg: np.ndarray, true_deg: np.ndarray) -> np.ndarray:
-    """(N,) which of (M, 4) vehicles each of (N, 4) boxes is of, -1 for none; likeliest first."""
+    """Match (N, 4) boxes, likeliest first, to (M, 4) vehicles: (N,) indices, -1 for none."""
     return match_window(found_deg[:, AZIMUTH], true_deg[:, AZIMUTH], WITHIN_DEG)
 
 
 def corrected(
     window: FoundInWindow, true_deg: np.ndarray, parts: tuple[int, ...]
 ) -> FoundInWindow:
-    """What is found, with parts of the matched boxes as they truly are."""
+    """Replace parts of the matched boxes by the truth."""
     angles, owner = window.angles_deg.copy(), matched(window.angles_deg, true_deg)
     rows = np.flatnonzero(owner >= 0)
     for part in parts:
@@ -65,7 +65,7 @@ def corrected(
 def errors(
     found: list[FoundInWindow], true_deg: list[np.ndarray], range_m: list[np.ndarray]
 ) -> str:
-    """Lines of a table: how far matched boxes are off, by range."""
+    """Return the rows of the table of errors of matched boxes, by range."""
     rows = []
     for window, truth, metres in zip(found, true_deg, range_m, strict=True):
         owner = matched(window.angles_deg, truth)

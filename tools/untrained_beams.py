@@ -1,17 +1,17 @@
-"""How well vehicles are found with no network at all, by what beams of several kinds hear.
+"""Measure how well beams of several kinds find vehicles without any network.
 
     python tools/untrained_beams.py WINDOWS
 
 WINDOWS is a set of validation windows. A map over all directions is averaged over bands and
-frames; its peaks, on a curve through three columns, are bearings, their height less the map's
-median is the score. The maps:
+frames. Its peaks, interpolated with a curve through three columns, are bearings; their height
+above the map's median is the score. The maps:
 
-- the steered response and its logarithm, and the deconvolved one (`deconvolution.py`): what the
-  network for any array looks at;
-- adaptive beams: with C the coherences of the live microphones, ones on the diagonal, a load L
-  added to it, P its inverse and a wave `a` from a direction, log 1 / (a^H P a) is the sound that
-  the quietest beam lets through of all that lets the wave through (J. Capon, "High-resolution
-  frequency-wavenumber spectrum analysis", Proceedings of the IEEE 57, 1969);
+- the steered response and its logarithm, and the deconvolved one (`deconvolution.py`): inputs of
+  the network for any array;
+- adaptive beams: let C be the coherences of the live microphones, with ones on the diagonal plus a
+  load L, P its inverse and `a` a wave from a direction. Then log 1 / (a^H P a) is the output of
+  the quietest beam that passes the wave (J. Capon, "High-resolution frequency-wavenumber spectrum
+  analysis", Proceedings of the IEEE 57, 1969);
 - *superresolved*: log (a^H P a) / (a^H P P a), how little that beam amplifies noise (G. Borgiotti
   and L. Kaplan, "Superresolution of uncorrelated interference sources by using adaptive array
   techniques", IEEE Transactions on Antennas and Propagation 27, 1979).
@@ -45,19 +45,19 @@ from avdet_ros.training.any_array.windows.store import ArrayBatch
 
 AT_A_TIME = 16
 LOADS, FRAMES = (0.05, 0.3), (1, 4, 11)
-"""What is added to C's diagonal; frames of 23 ms that C is of."""
+"""Loads added to the diagonal of C; numbers of 23 ms frames over which C is averaged."""
 
 
 def beams(coherence: Tensor, steering: Tensor, load: float) -> tuple[Tensor, Tensor]:
-    """a^H P a and a^H P P a for each direction, both divided by the number of live microphones.
+    """Compute a^H P a and a^H P P a per direction, divided by the number of live microphones.
 
     Args:
         coherence: (B, M, 2 pairs, T) of all 28 pairs.
         steering: (B, M, A, 2 pairs) of the same bands.
-        load: L of the module.
+        load: load L, see the module.
 
     Returns:
-        two (B, M, T, A).
+        Two maps (B, M, T, A).
     """
     values = torch.view_as_complex(coherence.transpose(2, 3).unflatten(-1, (-1, 2)).contiguous())
     first, second = torch.tensor(EVERY_PAIR).T
@@ -75,7 +75,7 @@ def beams(coherence: Tensor, steering: Tensor, load: float) -> tuple[Tensor, Ten
 
 
 def maps_of(batch: ArrayBatch, network: BearingFirst) -> dict[str, Tensor]:
-    """(B, A) of each kind, by name."""
+    """Compute the maps of all kinds, (B, A), by name."""
     first, last = network.shape.unblurred_bands
     level_db, coherence = batch.level_db[:, first:last], batch.coherence[:, first:last]
     steering = batch.steering[:, first:last]
@@ -99,7 +99,7 @@ def maps_of(batch: ArrayBatch, network: BearingFirst) -> dict[str, Tensor]:
 
 
 def peaks_of(values: np.ndarray, shape: BearingShape) -> FoundInWindow:
-    """Bearings of one window's (A,) map, with no size, box or range."""
+    """Find the bearings in one window's (A,) map, without size, box or range."""
     front = values[: shape.front]
     left, here, right = front[:-2], front[1:-1], front[2:]
     peak = np.flatnonzero((here > left) & (here >= right))
@@ -113,7 +113,7 @@ def peaks_of(values: np.ndarray, shape: BearingShape) -> FoundInWindow:
 
 
 def main() -> None:
-    """Print a table."""
+    """Print the table."""
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     network = BearingFirst(BearingShape()).eval()

@@ -1,9 +1,9 @@
-"""The picture of `avdet view` in README: the page of a bag at one instant, without a screen.
+"""Make the picture of `avdet view` in README: the page of a bag at one instant, headless.
 
     python tools/view_picture.py BAG --at 13.9
 
 draws the page with the Rerun viewer of tools/requirements/view.txt in a process without a window.
-It needs a graphics driver; one in software will do (Debian: mesa-vulkan-drivers).
+It needs a graphics driver; a software driver suffices (Debian: mesa-vulkan-drivers).
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from avdet_ros.drawing.live_page import LivePage
 from avdet_ros.rig import load_rig
 
 LOADING_S, DRAWING_S = 8.0, 4.0
-"""How long a viewer without a graphics card takes to read the page, and to draw an instant."""
+"""Time that a viewer without a graphics card needs to load the page, and to draw an instant."""
 
 TITLE_PX = 36
-"""Height of the viewer's own menu, which is left out."""
+"""Height of the viewer's own menu, which is cut off."""
 
 
 def main() -> None:

@@ -1,11 +1,11 @@
-"""What networks score whose weights lie between those of a model and of a run that began with it.
+"""Score networks with weights between those of a model and of a run fine-tuned from it.
 
     python tools/weights_between.py MODEL RUN WINDOWS [WINDOWS ...]
 
-A run that teaches a model something new forgets some of the old; weights between both may keep
-more of each than lies between their scores (M. Wortsman et al., "Robust fine-tuning of zero-shot
+Fine-tuning on something new forgets some of the old; weights in between may keep more of both than
+an interpolation of the scores suggests (M. Wortsman et al., "Robust fine-tuning of zero-shot
 models", CVPR 2022). MODEL and RUN are model files or folders of runs (their last epoch), WINDOWS
-sets of validation windows; drives whose vehicles play recordings are scored apart.
+sets of validation windows; drives whose vehicles play recordings are scored separately.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ STEPS = 4
 
 
 def read(path: Path, own_columns: bool = False) -> BearingFirst:
-    """A model file's network, or the averaged one of a run's last epoch.
+    """Read a model file's network, or the averaged network of a run's last epoch.
 
     Args:
-        path: of either.
-        own_columns: whether it gets own columns where it has none.
+        path: model file or folder of a run.
+        own_columns: whether to add separate columns if the network has none.
     """
     start = read_start_weights(path)
     if path.is_dir():
@@ -44,7 +44,7 @@ def read(path: Path, own_columns: bool = False) -> BearingFirst:
 
 
 def parts_of(folder: Path, store: ArrayStore) -> dict[str, np.ndarray]:
-    """Rows of a set: all, or those of synthetic drives and those of recorded ones."""
+    """Return the rows of a set: all, or those of synthetic and of recorded drives separately."""
     plan, _ = read_plan(folder, load_rig())
     played = np.array([plays_recordings(int(seed), plan) for seed in store.column('seed')])
     if not played.any():
@@ -56,7 +56,7 @@ def parts_of(folder: Path, store: ArrayStore) -> dict[str, np.ndarray]:
 
 
 def main(model: Path, run: Path, *folders: Path) -> None:
-    """Print `speed_in_steering.WORDS` for each step of the way and part of a set."""
+    """Print `speed_in_steering.WORDS` for each share of the run and part of a set."""
     one, other = read(model), read(run)
     for folder in folders:
         store = windows_of(folder, one.shape)

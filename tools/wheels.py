@@ -1,4 +1,4 @@
-"""Install Python packages into the environment; an interrupted installation is repaired."""
+"""Install Python packages into the environment, and repair interrupted installations."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def install_runtime(venv: Path, pins: Path, lists: Sequence[Path], inference: st
 
 
 def install(venv: Path, pins: Path, lists: Sequence[Path], *names: str) -> None:
-    """Install requirement files and names at the pinned versions; repair an interrupted try."""
+    """Install requirement files and names at the pinned versions; repair an interrupted call."""
     trying = venv / '.setup' / 'pip-is-running'
     if trying.exists():
         mend(venv)
@@ -38,8 +38,8 @@ def install(venv: Path, pins: Path, lists: Sequence[Path], *names: str) -> None:
     trying.touch()
     files = [word for path in lists for word in ('--requirement', str(path))]
     pip(venv, 'install', '--constraint', str(pins), *files, *names)
-    # trackeval asks for opencv-python, which has the same files as the headless build and needs
-    # a display's libraries. The headless one's files are the ones that stay.
+    # trackeval requires opencv-python, which has the same files as the headless build but needs
+    # display libraries. The files of the headless build must be the ones that remain.
     headless = next(site(venv).glob('opencv_python_headless-*.dist-info'), None)
     if headless and not complete(site(venv), headless):
         again = ('--force-reinstall', '--no-deps', '--constraint', str(pins))
@@ -48,7 +48,7 @@ def install(venv: Path, pins: Path, lists: Sequence[Path], *names: str) -> None:
 
 
 def install_project(venv: Path, root: Path) -> None:
-    """Put this checkout and its commands into the environment, editable."""
+    """Install this checkout and its commands into the environment, editable."""
     pip(venv, 'install', '--no-deps', '--no-build-isolation', '--editable', str(root))
 
 
@@ -60,19 +60,19 @@ def pip(venv: Path, *words: str) -> None:
 
 
 def site(venv: Path) -> Path:
-    """The environment's site-packages."""
+    """Return the environment's site-packages."""
     return next((venv / 'lib').glob('python3*')) / 'site-packages'
 
 
 def mend(venv: Path) -> None:
     """Remove the record of packages that an interrupted pip left incomplete.
 
-    pip then no longer takes them for installed and installs them again. Complete means: every
-    file of the package's RECORD is there with its size. CMake exports are exempt, for set-up
-    edits them, and so is opencv-python, most of whose files are those of the headless build.
+    pip then considers them missing and installs them again. A package is complete if every file of
+    its RECORD exists with its size. CMake exports are exempt because set-up edits them, and so is
+    opencv-python, most of whose files are those of the headless build.
     """
     packages = site(venv)
-    for leftover in packages.glob('~*'):  # what pip had moved aside for an upgrade
+    for leftover in packages.glob('~*'):  # files that pip moved aside for an upgrade
         shutil.rmtree(leftover, ignore_errors=True)
     for record_folder in packages.glob('*.dist-info'):
         if record_folder.name.startswith('opencv_python-') and (record_folder / 'RECORD').exists():
@@ -83,7 +83,7 @@ def mend(venv: Path) -> None:
 
 
 def complete(packages: Path, record_folder: Path) -> bool:
-    """Whether every file that a package's RECORD names is there, whole."""
+    """Return whether every file in a package's RECORD exists with its size."""
     record = record_folder / 'RECORD'
     if not record.exists() or not (record_folder / 'INSTALLER').exists():
         return False

@@ -1,8 +1,8 @@
 """Small errors of gain, position and delay of each microphone, from one walk around the vehicle.
 
-One broadband source, carried once around the parked vehicle, is recorded from all sides. A
-position error shows as a delay that turns with the direction, a channel's own delay as one that
-does not, and a gain as a level difference that remains when averaged over the directions.
+One broadband source is carried once around the parked vehicle, so that it is recorded from all
+sides. A position error shows as a delay that varies with the direction, a channel's own delay as
+one that does not, and a gain as a level difference that remains after averaging over directions.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ FRAME = 4096
 EVERY_BIN = 4
 BAND_HZ = (300.0, 6000.0)
 SECTORS = 12
-"""Directions are counted in sectors of 30 degrees."""
+"""Number of direction sectors, 30 degrees each."""
 
 LEAST_SECTORS = 10
 LEAST_FRAMES = 60
 LEAST_FIT = 0.5
-"""Steered power of a frame with one clear source."""
+"""Minimum steered power of a frame with one clear source."""
 
 LARGEST_RESIDUAL_S = 1e-4
-"""A microphone 35 mm off; beyond it, it is not a small error."""
+"""Largest residual of a small error; corresponds to a microphone 35 mm off."""
 
 _ROUNDS = 4
 _DELAY_PRIOR = 1e-3
@@ -42,20 +42,20 @@ _DELAY_PRIOR = 1e-3
 
 @dataclass(frozen=True)
 class Calibration:
-    """Errors of the eight microphones against the rig.
+    """Errors of the eight microphones relative to the rig.
 
-    Errors that the sound of one walk cannot show are set to zero: a shift or turn of the whole
-    array, the mean gain, the mean delay, and heights.
+    Errors that the sound of one walk cannot show are set to zero: a shift or rotation of the
+    whole array, the mean gain, the mean delay, and heights.
 
     Attributes:
-        gain_db: (8,) how much louder than the average.
+        gain_db: (8,) gain relative to the average; positive is louder.
         position_error_m: (8, 2) true minus rig, x and y in base_link.
-        delay_s: (8,) how much later than the average the channel itself is.
-        gain_spread_db: (8,) half the difference of two halves of the frames: uncertainty.
-        position_spread_m: (8, 2) the same.
-        delay_spread_s: (8,) the same.
-        frames: frames with one clear source.
-        sectors: of the 12 sectors of 30 degrees, how many the source was recorded from.
+        delay_s: (8,) delay of the channel itself relative to the average; positive is later.
+        gain_spread_db: (8,) uncertainty: half the difference between two halves of the frames.
+        position_spread_m: (8, 2) the same for positions.
+        delay_spread_s: (8,) the same for delays.
+        frames: number of frames with one clear source.
+        sectors: number of sectors, of 12 with 30 degrees each, that the source was recorded from.
     """
 
     gain_db: np.ndarray
@@ -78,17 +78,19 @@ def calibrate(
 
     Args:
         sound: (n, 8) int16 or float, in the order of the rig's microphones.
-        rig: nominal positions.
-        distance_m: how far from the array's centre the source was carried.
-        speed_of_sound_mps: in the air of that day; an error of 1 % makes the array 1 % larger.
+        rig: the rig with the nominal positions.
+        distance_m: distance between the array's centre and the source.
+        speed_of_sound_mps: speed in the air of that day; an error of 1 % makes the array 1 %
+            larger.
 
     Raises:
-        AvdetError: the recording holds too little of one clear source, or not from all sides.
+        AvdetError: the recording has too few frames with one clear source, or the source was not
+            carried around all sides.
     """
     sound = to_float(sound)
     spectra, frequencies_hz = phase_spectra(sound, rig.sample_rate_hz, FRAME, BAND_HZ)
-    # Long frames, so that the delay across the array is short in them; their fine spacing of
-    # frequencies is not needed.
+    # Frames are long, so that the delay across the array is short compared with them. Their fine
+    # frequency resolution is not needed.
     spectra, frequencies_hz = spectra[..., ::EVERY_BIN], frequencies_hz[::EVERY_BIN]
     positions = (rig.microphones_m - rig.microphones_m.mean(axis=0))[:, :2]
     grid, _ = directions_around(180)
@@ -148,12 +150,12 @@ def _solve(
     distance_m: float,
     speed: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Alternate between the source's directions and the microphones' errors."""
+    """Alternately estimate the source's directions and the microphones' errors."""
     positions, delays_s = nominal.copy(), np.zeros(MICROPHONES)
     for _ in range(_ROUNDS):
         lead_s = _leads(positions, azimuths, distance_m, speed) - delays_s
         late_s = _residuals(spectra, frequencies_hz, lead_s)
-        # Direction: the turn of each frame's wave front that explains most of its residual.
+        # Direction: the rotation of each frame's wave front that explains most of its residual.
         small = 1e-3
         slope = (
             _leads(positions, azimuths + small, distance_m, speed) - lead_s - delays_s
@@ -179,19 +181,19 @@ def _solve(
 def _leads(
     positions: np.ndarray, azimuths: np.ndarray, distance_m: float, speed: float
 ) -> np.ndarray:
-    """(frames, 8) seconds by which a source reaches each microphone earlier than the centre."""
+    """Return (frames, 8) seconds by which sound reaches each microphone before the centre."""
     source = distance_m * np.stack([np.cos(azimuths), np.sin(azimuths)], axis=1)
     distances = np.linalg.norm(source[:, None] - positions[None], axis=2)
     return (distance_m - distances) / speed
 
 
 def _residuals(spectra: np.ndarray, frequencies_hz: np.ndarray, lead_s: np.ndarray) -> np.ndarray:
-    """(frames, 8) seconds each microphone is later than the others predict, mean 0 in a frame."""
+    """Return (frames, 8) delays relative to what the others predict, s, mean 0 in a frame."""
     aligned = spectra * np.exp(-2j * np.pi * lead_s[..., None] * frequencies_hz)
     others = aligned.sum(axis=1, keepdims=True) - aligned
     cross = aligned * others.conj()
     late_s = np.zeros(lead_s.shape)
-    # Newton's steps to the top of the correlation sum_f Re(cross exp(2 pi i f late)).
+    # Newton steps to the maximum of the correlation sum_f Re(cross exp(2 pi i f late)).
     omega = 2 * np.pi * frequencies_hz
     for _ in range(3):
         turned = cross * np.exp(1j * omega * late_s[..., None])
@@ -203,7 +205,7 @@ def _residuals(spectra: np.ndarray, frequencies_hz: np.ndarray, lead_s: np.ndarr
 
 
 def _without_rigid_motion(positions: np.ndarray, nominal: np.ndarray) -> np.ndarray:
-    """Positions shifted and turned onto the nominal ones: the sound does not show these."""
+    """Align positions with the nominal ones; sound shows neither a shift nor a rotation."""
     positions = positions - positions.mean(axis=0) + nominal.mean(axis=0)
     x, y = nominal.T
     dx, dy = (positions - nominal).T
@@ -212,14 +214,14 @@ def _without_rigid_motion(positions: np.ndarray, nominal: np.ndarray) -> np.ndar
 
 
 def _sector_weights(sector: np.ndarray) -> np.ndarray:
-    """Weights that count each sector once, however long the source stayed in it; sum 1."""
+    """Return weights of sum 1 that count each sector once, however long the source stayed."""
     counts = np.bincount(sector, minlength=SECTORS)
     weights = 1 / counts[sector]
     return weights / weights.sum()
 
 
 def _frame_levels(sound: np.ndarray, clear: np.ndarray) -> np.ndarray:
-    """(clear frames, 8) dB, level of each microphone re the mean over microphones."""
+    """Return (clear frames, 8) levels of the microphones in dB re their mean."""
     starts = np.flatnonzero(clear) * (FRAME // 2)
     power = np.array([np.square(np.diff(sound[s : s + FRAME], axis=0)).mean(0) for s in starts])
     level_db = 10 * np.log10(np.maximum(power, 1e-20))

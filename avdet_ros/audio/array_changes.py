@@ -1,8 +1,9 @@
-"""Whether an array is still what its rig says: a loose microphone, an exchanged plug, a new gain.
+"""Detect changes of an array against its rig: a loose microphone, swapped plugs, a new gain.
 
-What the sound of one drive tells badly is no change: a turn, stretch or other size of the whole
-array (also the air's temperature), and delays that grow across it (also an unknown speed). A
-microphone has changed when it alone is off by more than these.
+Some differences are poorly determined by the sound of one drive and do not count as changes: a
+rotation, stretch or scaling of the whole array (air temperature has the same effect), and delays
+that grow across it (an unknown speed has the same effect). A microphone counts as changed when it
+alone is off after these are removed.
 """
 
 from __future__ import annotations
@@ -16,20 +17,20 @@ from avdet_ros.audio.self_calibration import SelfCalibration
 from avdet_ros.rig import Rig
 
 LEAST_LEAD_S = 1.5e-5
-"""Smaller differences of a microphone's lead are none: 5 mm."""
+"""Smallest difference of a microphone's lead that counts as a change; corresponds to 5 mm."""
 
 LEAST_GAIN_DB = 1.5
 SURE = 4.0
-"""Standard errors that a change must have."""
+"""Minimum size of a change, in standard errors."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """One channel that is not what the rig says.
+    """One channel that differs from the rig.
 
     Attributes:
-        channel: index in the rig's list.
-        sentence: which microphone, and by how much.
+        channel: index of the microphone in the rig.
+        sentence: message that names the microphone and the size of the difference.
     """
 
     channel: int
@@ -37,10 +38,10 @@ class Change:
 
 
 def array_changes(result: SelfCalibration, rig: Rig) -> list[Change]:
-    """What has changed against a rig.
+    """Return the channels that differ from a rig.
 
     Args:
-        result: what the sound says, estimated from this rig.
+        result: calibration estimated from the sound, starting from this rig.
         rig: the rig in use.
     """
     alive = result.alive
@@ -70,9 +71,10 @@ def array_changes(result: SelfCalibration, rig: Rig) -> list[Change]:
 
 
 def _without_common(values: np.ndarray, places: np.ndarray, alive: np.ndarray) -> np.ndarray:
-    """(8, k) values less what is linear in the (8, 2) places, by least absolute deviations.
+    """Subtract from (8, k) values the part that is linear in the (8, 2) positions.
 
-    One microphone that is far off so stays the only one.
+    The linear part is fitted by least absolute deviations, so that one microphone that is far off
+    does not make others look changed.
     """
     design = np.column_stack([places, np.ones(len(places))])[alive]
     weights = np.ones(len(design))

@@ -1,13 +1,13 @@
-"""Positions and delays of the microphones from wave fronts of unknown sources.
+"""Estimate positions and delays of the microphones from wave fronts of unknown sources.
 
 Each segment has one source at an unknown azimuth and distance; all segments share the array. Two
-steps alternate: the sources of the segments for the array as it is thought to be, and the array
-for the sources, by weighted least squares on what each channel is late. The phases are used up to
-a frequency that rises stage by stage, so that no phase is taken for its neighbour a turn away.
+steps alternate. The first fits the segments' sources to the current array. The second fits the
+array to these sources, by weighted least squares on the remaining delay of each channel. The
+highest frequency used rises stage by stage, so that no phase is wrong by a full turn.
 
-What the sound cannot tell (a shift and a turn of the whole array, a delay of all channels) and
-what it tells badly is held by a prior around the rig file's geometry; the prior has heavy tails,
-so that a microphone that is far from its place is found there.
+The sound does not show a shift or rotation of the whole array or a delay of all channels, and
+shows other quantities poorly. A prior around the rig file's geometry constrains these. The prior
+has heavy tails, so that a microphone far from its nominal position can still be found there.
 """
 
 from __future__ import annotations
@@ -30,40 +30,41 @@ from avdet_ros.audio.wave_fronts import WaveFronts
 from avdet_ros.rig import MICROPHONES
 
 POSITION_SD_M = 0.010
-"""How far microphones are from the rig file's places before any sound is used."""
+"""Prior standard deviation of a microphone's position around the rig file's."""
 
 SCALE_SD = 0.025
-"""Of the speed of sound against 343 m/s: 15 degrees."""
+"""Relative standard deviation of the speed of sound around 343 m/s; 15 degrees Celsius."""
 
 LEAST_FIT = 0.45
-"""Part of a segment's wave that its best source explains; below it there are several."""
+"""Minimum share of a segment's wave explained by its best source; lower values mean several
+sources."""
 
 NEAR_M = 8.0
-"""Segments whose source is nearer count less: there a vehicle is not a point source, and the waves
-of its axles together cross the array as if it were smaller."""
+"""Segments with a nearer source count less. At such distances a vehicle is not a point source, and
+the waves of its axles together cross the array as if it were smaller."""
 
 LEAST_SIDE = 0.2
-"""What one side of the vehicle must have of the weight that the other has."""
+"""Minimum ratio between the segment weights of the two sides of the vehicle."""
 
 STAGES = ((0.2, 8), (0.35, 6), (0.6, 6), (1.0, 8))
-"""Highest frequency, as a part of all, and rounds at it."""
+"""Stages of the fit: highest frequency as a share of the range, and number of rounds."""
 
 SECTORS = 24
-"""A crowded sector's segments count less."""
+"""Number of azimuth sectors; segments in a crowded sector count less."""
 
 
 @dataclass(frozen=True)
 class ArrayFit:
-    """An array as the sound has it.
+    """An array fitted to the sound.
 
     Attributes:
         array: the array.
-        sources: where each segment's source is, and how fast the array moved.
-        fit: (S,) part of the segment's wave that the source explains, 0 to 1.
-        late_s: (S, 8) what each channel is still late.
+        sources: position of each segment's source, and speed of the array.
+        fit: (S,) share of the segment's wave that the source explains, 0 to 1.
+        late_s: (S, 8) remaining delay of each channel.
         agreement: (S, 8) how well each channel's phases agree with the others', -1 to 1.
-        counts: (S,) bool, segments of one clear source.
-        one_sided: whether next to nothing was received on one side of the vehicle.
+        counts: (S,) bool, segments with one clear source.
+        one_sided: whether almost nothing was received on one side of the vehicle.
         information: (8, 3, 3) inverse covariance of x, y (m) and delay (s) without the prior.
     """
 
@@ -89,13 +90,14 @@ def fit_array(
     """Fit an array to wave fronts.
 
     Args:
-        fronts: of minutes of sound.
-        nominal: the rig file's array, the middle of the prior.
-        start: where to begin; None begins at nominal.
+        fronts: wave fronts of some minutes of sound.
+        nominal: the rig file's array, the centre of the prior.
+        start: initial array; None starts from `nominal`.
         stages: see `STAGES`.
-        fixed_axis: (2,) unit vector along which positions cannot be told and stay; None for none.
-        speeds_mps: (S,) of the vehicle at each segment, nan where unknown; None for all unknown.
-        sources: where to begin; None searches them.
+        fixed_axis: (2,) unit vector along which positions cannot be determined and stay fixed;
+            None for none.
+        speeds_mps: (S,) speed of the vehicle at each segment, nan where unknown; None if all are.
+        sources: initial sources; None searches for them.
     """
     array = start or nominal
     if speeds_mps is None:
@@ -133,7 +135,7 @@ def _round(
     fixed_axis: np.ndarray | None,
     speeds_mps: np.ndarray,
 ) -> ArrayFit:
-    """Once the sources for the array, then the array for the sources."""
+    """Fit the sources to the array once, then the array to the sources."""
     alive = array.alive
     late_s, fit, agreement = lateness(fronts, array.leads_s(sources))
     late_s -= late_s[:, alive].mean(axis=1, keepdims=True)
@@ -164,14 +166,14 @@ def _round(
 
 
 def one_sided(azimuths: np.ndarray, weights: np.ndarray) -> bool:
-    """Whether next to nothing was received on the left, or on the right."""
+    """Return whether almost nothing was received on the left, or on the right."""
     side = np.sin(azimuths)
     left, right = weights[side > 0.5].sum(), weights[side < -0.5].sum()
     return bool(min(left, right) < LEAST_SIDE * max(left, right, 1e-9))
 
 
 def _scaled(nominal: ArrayGuess, array: ArrayGuess) -> np.ndarray:
-    """(8, 3) the nominal positions, as much larger or smaller as the temperature makes them.
+    """Return (8, 3) nominal positions, scaled by the apparent effect of temperature.
 
     A wave crosses the array faster in warm air, as if the array were smaller.
     """
@@ -184,7 +186,7 @@ def _scaled(nominal: ArrayGuess, array: ArrayGuess) -> np.ndarray:
 
 
 def _prior_precision(off: np.ndarray, fixed_axis: np.ndarray | None) -> np.ndarray:
-    """(3, 3) of x, y and delay: Student's t, whose pull fades for what is far off."""
+    """Return the (3, 3) precision of x, y and delay; Student's t, weaker for large offsets."""
     scale = np.array([POSITION_SD_M, POSITION_SD_M, DELAY_SD_S])
     far = np.array([np.hypot(*off[:2])] * 2 + [abs(off[2])]) / scale
     prior = np.diag(1 / (scale**2 * (1 + far**2 / 4)))
@@ -194,16 +196,16 @@ def _prior_precision(off: np.ndarray, fixed_axis: np.ndarray | None) -> np.ndarr
 
 
 def lateness(fronts: WaveFronts, leads_s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What each channel is later than the others say.
+    """Estimate how much later each channel is than the other channels predict.
 
     Args:
         fronts: the wave fronts.
-        leads_s: (S, 8) what is expected.
+        leads_s: (S, 8) expected leads.
 
     Returns:
-        late_s: (S, 8), by Newton's steps to the top of sum_f Re(cross_f exp(2 pi i f late)).
-        fit: (S,) part of the wave that the expected leads explain.
-        agreement: (S, 8) the height of that top, 1 for perfect phases.
+        late_s: (S, 8), by Newton steps to the maximum of sum_f Re(cross_f exp(2 pi i f late)).
+        fit: (S,) share of the wave that the expected leads explain.
+        agreement: (S, 8) height of that maximum, 1 for perfect phases.
     """
     omega = (2 * np.pi * fronts.frequencies_hz).astype(np.float32)[None, :, None]
     aligned = fronts.vectors * np.exp(-1j * omega * leads_s[:, None, :].astype(np.float32))
@@ -227,7 +229,7 @@ def lateness(fronts: WaveFronts, leads_s: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _segment_weights(fronts: WaveFronts, sources: Sources, counts: np.ndarray) -> np.ndarray:
-    """(S,) what each segment counts: strong ones more, near ones and crowded sectors less."""
+    """Return (S,) weights: strong segments count more, near and crowded ones less."""
     strength = fronts.weights.sum(axis=1)
     typical = np.median(strength[counts]) if counts.any() else 1.0
     weights = counts * np.clip(strength / max(typical, 1e-9), 0.1, 2.0)

@@ -1,12 +1,13 @@
-"""A moving array and the unknown source of each segment of its sound.
+"""Model a moving array and the unknown source of each segment of its sound.
 
-The array moves: sound from ahead crosses it at the speed of sound plus the vehicle's own speed,
-sound from behind at their difference, which at 30 m/s is worth twice the errors that a calibration
-looks for. So the speed along the vehicle belongs to what is fitted, a value every few seconds. A
-constant added to it is the same as delays that grow along the vehicle (a moving medium bends waves
-like a prism), so one speed has to be known: what odometry says, or that the vehicle nearly stood
-when it was slowest. Known speeds hold the fitted ones, give or take the wind. Sources are near:
-their distance shortens the leads, by way of the array's height over the road, and bends the waves.
+Sound from ahead crosses the moving array at the speed of sound plus the vehicle's own speed, sound
+from behind at their difference. At 30 m/s this effect is twice the errors that a calibration looks
+for, so the speed along the vehicle is fitted too, one value every few seconds. A constant added to
+the speed has the same effect as delays that grow along the vehicle (a moving medium bends waves
+like a prism). So one speed has to be known: from odometry, or from the assumption that the vehicle
+nearly stood still when it was slowest. Known speeds constrain the fitted ones, with a tolerance
+for wind. Sources are near: because of the array's height over the road, a short distance reduces
+the leads, and it also curves the wave fronts.
 """
 
 from __future__ import annotations
@@ -19,37 +20,38 @@ from avdet_ros.audio.geometry import SPEED_OF_SOUND_MPS
 from avdet_ros.audio.wave_fronts import WaveFronts, aperture
 
 DELAY_SD_S = 4.5e-5
-"""How late channels are before any sound is used: two samples."""
+"""Prior standard deviation of a channel's delay: two samples."""
 
 SEGMENT_SD_S = 4e-5
-"""What one segment is trusted; neighbours are of one source and err alike."""
+"""Standard deviation of one segment's delays; large, since neighbours share a source and their
+errors."""
 
 TYPICAL_M, DISTANCE_FACTOR = 15.0, 2.5
-"""Distances of sources: the middle, and the factor of one standard deviation."""
+"""Prior of the sources' distances: median, and the factor of one standard deviation."""
 
 NEAREST_M, FARTHEST_M = 2.0, 60.0
 SOURCE_HEIGHT_M = 0.15
-"""Tyres and engines are near the road; the array's height over them shortens its leads."""
+"""Height of tyres and engines; the array's height above them reduces its leads."""
 
 SPEED_S = 4.5
-"""The vehicle's speed is one number so long."""
+"""Length of a stretch over which the vehicle's speed is one number."""
 
 SPEED_CHANGE_SD_MPS = 6.0
-"""From one stretch to the next."""
+"""Standard deviation of the speed's change from one stretch to the next."""
 
 WIND_SD_MPS = 2.0
-"""How far the wind takes the air's speed across the array from the vehicle's known one."""
+"""Standard deviation, due to wind, between the air's speed across the array and the vehicle's."""
 
 SLOWEST_SHARE = 0.1
 SLOWEST_SD_MPS = 3.0
-"""In the slowest tenth of the time the vehicle is taken to stand, give or take this."""
+"""In the slowest tenth of the time the vehicle is assumed to stand still, to within this."""
 
 LEAST_KNOWN = 20
-"""Segments whose speed is known, for it to be used."""
+"""Minimum number of segments with known speed for the known speed to be used."""
 
 AZIMUTHS = 72
 SEARCH_HZ = 1500.0
-"""Directions are searched below this frequency (of an array half a metre wide), then refined."""
+"""Directions are searched below this frequency (for an array half a metre wide), then refined."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,8 @@ class Sources:
 
     Attributes:
         azimuths: (S,) radians.
-        log_distances: (S,) of the distance in metres.
-        speeds_mps: (S,) of the array along base_link's x.
+        log_distances: (S,) natural logarithm of the distance in metres.
+        speeds_mps: (S,) speed of the array along base_link's x.
     """
 
     azimuths: np.ndarray
@@ -68,19 +70,19 @@ class Sources:
 
     @classmethod
     def at(cls, azimuths: np.ndarray) -> Sources:
-        """Sources at a typical distance from an array that stands."""
+        """Return sources at a typical distance from an array that stands still."""
         away = np.full(len(azimuths), np.log(TYPICAL_M))
         return cls(azimuths, away, np.zeros(len(azimuths)))
 
 
 @dataclass(frozen=True)
 class ArrayGuess:
-    """An array: where its microphones are and how late their channels.
+    """An array: positions of its microphones and delays of their channels.
 
     Attributes:
         positions_m: (8, 3) from the array's centre, along base_link's axes.
-        delay_s: (8,) how much later each channel is.
-        alive: (8,) bool, channels that count.
+        delay_s: (8,) delay of each channel.
+        alive: (8,) bool, channels that are used.
         height_m: height of the array above the sources.
     """
 
@@ -91,23 +93,23 @@ class ArrayGuess:
 
     @property
     def aperture_m(self) -> float:
-        """Largest distance of two microphones that count."""
+        """Largest distance between two live microphones."""
         return aperture(self.positions_m[self.alive])
 
     def leads_s(self, sources: Sources) -> np.ndarray:
-        """(S, 8) seconds by which each channel has a source earlier than the centre would."""
+        """Return (S, 8) seconds by which each channel receives a source before the centre."""
         source = self._places(sources)
         to_centre = np.linalg.norm(source, axis=-1, keepdims=True)
         to_each = np.linalg.norm(source[:, None] - self.positions_m[None], axis=-1)
         return (to_centre - to_each) / self.crossing_mps(sources)[:, None] - self.delay_s
 
     def directions(self, sources: Sources) -> np.ndarray:
-        """(S, 3) unit vectors to the sources."""
+        """Return (S, 3) unit vectors to the sources."""
         source = self._places(sources)
         return source / np.linalg.norm(source, axis=-1, keepdims=True)
 
     def crossing_mps(self, sources: Sources) -> np.ndarray:
-        """(S,) speed at which the waves cross the moving array."""
+        """Return (S,) speeds at which the waves cross the moving array."""
         return SPEED_OF_SOUND_MPS + sources.speeds_mps * self.directions(sources)[:, 0]
 
     def _places(self, sources: Sources) -> np.ndarray:
@@ -117,11 +119,11 @@ class ArrayGuess:
 
 
 def search_azimuths(fronts: WaveFronts, array: ArrayGuess) -> tuple[np.ndarray, np.ndarray]:
-    """The best of evenly spread azimuths for each segment, between them by a parabola.
+    """Find the best azimuth of each segment on an even grid, refined by a parabola.
 
     Returns:
         azimuths: (S,) radians.
-        fit: (S,) part of the wave explained, 0 to 1.
+        fit: (S,) share of the wave explained, 0 to 1.
     """
     low = fronts.frequencies_hz <= SEARCH_HZ * 0.5 / min(array.aperture_m, 0.5)
     count = AZIMUTHS * max(1, round(array.aperture_m / 0.6))
@@ -136,13 +138,13 @@ def search_azimuths(fronts: WaveFronts, array: ArrayGuess) -> tuple[np.ndarray, 
 def steered_power(
     fronts: WaveFronts, array: ArrayGuess, count: int, bands: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How much of each segment's wave comes from each direction.
+    """Return the share of each segment's wave that comes from each direction.
 
     Args:
         fronts: the wave fronts.
         array: the array that is steered.
-        count: directions, evenly all around.
-        bands: (B,) bool, those to use.
+        count: number of directions, spaced evenly all around.
+        bands: (B,) bool, bands to use.
 
     Returns:
         azimuths: (count,) radians from 0.
@@ -167,19 +169,19 @@ def move_sources(
     time_s: np.ndarray,
     known_mps: np.ndarray,
 ) -> tuple[Sources, np.ndarray]:
-    """Sources and speed of the array moved to explain what the channels are late.
+    """Move the sources and change the array's speed to explain the channels' delays.
 
     Args:
         array: the array.
-        sources: as they are thought to be.
-        late_s: (S, 8) of mean 0 over the live channels.
-        counts: (S,) bool, segments that tell the speed.
-        time_s: (S,) of the segments.
+        sources: current estimate of the sources.
+        late_s: (S, 8) delays with mean 0 over the live channels.
+        counts: (S,) bool, segments used for the speed.
+        time_s: (S,) times of the segments.
         known_mps: (S,) the vehicle's speed, nan where unknown.
 
     Returns:
-        sources: moved.
-        late_s: (S, 8) what is left.
+        sources: the moved sources.
+        late_s: (S, 8) remaining delays.
     """
     small = 1e-3
     leads_s = array.leads_s(sources)
@@ -202,7 +204,7 @@ def move_sources(
         up = -(recede * late_s).sum(axis=1) - held * (sources.log_distances - np.log(TYPICAL_M))
         return (c * right - b * up) / determinant, (a * up - b * right) / determinant
 
-    # The speed first, as what neither azimuth nor distance of each source would explain.
+    # The speed first, from the part that neither azimuth nor distance of each source explains.
     by, out = wanted(late_s)
     left = late_s + by[:, None] * turn + out[:, None] * recede
     d, e = (turn * hasten).sum(axis=1), (recede * hasten).sum(axis=1)
@@ -220,7 +222,7 @@ def move_sources(
 
 
 def _slope(array: ArrayGuess, leads_s: np.ndarray, moved: Sources, step: float) -> np.ndarray:
-    """(S, 8) change of the leads with one of the sources' numbers, mean 0, 0 for the dead."""
+    """Return (S, 8) derivatives of the leads by one source parameter, mean 0; 0 if dead."""
     slope = (array.leads_s(moved) - leads_s) / step
     slope -= slope[:, array.alive].mean(axis=1, keepdims=True)
     return slope * array.alive
@@ -233,7 +235,7 @@ def _speeds(
     time_s: np.ndarray,
     known_mps: np.ndarray,
 ) -> np.ndarray:
-    """(S,) the array's speed, one number each few seconds: smooth, and near the known one."""
+    """Return the array's speed (S,), one number every few seconds, smooth, near the known one."""
     if not len(time_s):
         return now_mps
     stretch = ((time_s - time_s[0]) // SPEED_S).astype(int)
@@ -258,17 +260,17 @@ def settle_speed(
     counts: np.ndarray,
     known_mps: np.ndarray,
 ) -> tuple[ArrayGuess, Sources]:
-    """Settle the constant in the speed that no wave can tell from delays along the vehicle.
+    """Fix the constant of the speed, which sound cannot distinguish from delays along the vehicle.
 
     Args:
-        array: as fitted.
-        nominal: whose delays are the prior's.
-        sources: as fitted.
-        counts: (S,) bool, segments that count.
+        array: the fitted array.
+        nominal: array whose delays are the centre of the prior.
+        sources: the fitted sources.
+        counts: (S,) bool, segments that are used.
         known_mps: (S,) speeds, nan where unknown.
 
     Returns:
-        array and sources of equal leads whose speeds are the known ones.
+        array and sources with the same leads, whose speeds agree with the known ones.
     """
     known = counts & np.isfinite(known_mps)
     along = array.positions_m[:, 0] / SPEED_OF_SOUND_MPS**2

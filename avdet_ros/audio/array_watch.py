@@ -1,8 +1,8 @@
-"""A slow watch over the array of a live stream, on a thread of its own.
+"""Monitor the array of a live stream, on a separate thread.
 
-The audio thread only hands blocks over. Every few minutes of sound the array is estimated from the
-last five minutes, as `avdet calibrate` does it, and compared with the rig in use. Finding the wave
-fronts costs some 0.6 % of a core, an estimate some five seconds of one core.
+The audio thread only hands blocks over. Every few minutes of sound, the array is estimated from
+the last five minutes, as `avdet calibrate` does it, and compared with the rig in use. Finding the
+wave fronts costs about 0.6 % of a core, an estimate about five seconds of one core.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from avdet_ros.rig import Rig
 _logger = logging.getLogger(__name__)
 
 MOST_WAITING_S = 60.0
-"""Sound that waits for the thread; more is left out, as a gap."""
+"""Most sound that waits for the thread; any more is dropped and counts as a gap."""
 
 HANDED_OVER_S = 0.5
-"""Sound that is handed to the thread at once: waking it for every block costs more than its work,
-and costs the thread that must not wait."""
+"""Amount of sound handed to the thread at a time. Waking it for every block would cost more than
+its work, and the audio thread, which must not wait, would pay for it."""
 
 SEGMENTS = 1600
-"""The newest segments that an estimate is made from, some five minutes."""
+"""Number of newest segments used for an estimate, about five minutes."""
 
 JOIN_S = 10.0
 
 
 class ArrayWatch:
-    """Estimates the array of a stream now and then.
+    """Estimates the array of a stream at intervals.
 
     Attributes:
-        summary: what the watch does or last found, in a few words.
-        changes: channels that were not what the rig says, at the last estimate.
-        estimates: how many estimates there were.
+        summary: state of the watch or its last result, in a few words.
+        changes: channels that differed from the rig at the last estimate.
+        estimates: number of estimates so far.
     """
 
     def __init__(
@@ -51,10 +51,10 @@ class ArrayWatch:
         every_s: float,
         on_changes: Callable[[SelfCalibration, list[Change]], None],
     ) -> None:
-        """Prepare; `start` starts the thread.
+        """Prepare the watch; `start` starts the thread.
 
         Args:
-            rig: in use; `use_rig` takes another one.
+            rig: the rig in use; `use_rig` replaces it.
             every_s: seconds of sound from one estimate to the next.
             on_changes: called on the watch's thread when an estimate finds changes.
         """
@@ -77,14 +77,14 @@ class ArrayWatch:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; an estimate that is being made is waited for."""
+        """End the thread; wait for an estimate in progress."""
         with self._due:
             self._ending = True
             self._due.notify()
         self._thread.join(JOIN_S)
 
     def use_rig(self, rig: Rig) -> None:
-        """Compare with another rig from now on; the sound so far counts for it, too."""
+        """Compare with another rig from now on; sound received so far is kept."""
         self._rig = rig
 
     def add(self, samples: np.ndarray, lost: int = 0) -> None:
@@ -92,7 +92,7 @@ class ArrayWatch:
 
         Args:
             samples: a block.
-            lost: samples lost just before it.
+            lost: number of samples lost just before it.
         """
         with self._due:
             self._dropped_samples += lost
@@ -106,7 +106,7 @@ class ArrayWatch:
                 self._due.notify()
 
     def clear(self) -> None:
-        """Forget all sound: what comes next does not belong to it."""
+        """Discard all sound; the next block starts a new stream."""
         with self._due:
             self._waiting.clear()
             self._waiting_samples = self._dropped_samples = 0
@@ -138,7 +138,7 @@ class ArrayWatch:
                 self._estimate()
 
     def _estimate(self) -> None:
-        """Compare the last minutes with the rig; what goes wrong ends in the summary."""
+        """Compare the last minutes with the rig; errors are reported in the summary."""
         rig = self._rig
         fronts = self._finder.fronts()
         newest = fronts.chosen(
@@ -163,7 +163,7 @@ class ArrayWatch:
 
 
 def _joined(blocks: list[tuple[np.ndarray, int]]) -> Iterator[tuple[np.ndarray, int]]:
-    """The same blocks, those between two gaps in one piece."""
+    """Yield the same sound with the blocks between two gaps joined."""
     while blocks:
         lost, kind = blocks[0][1], blocks[0][0].dtype
         count = 1

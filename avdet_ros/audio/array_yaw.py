@@ -1,11 +1,11 @@
-"""The array's yaw against the camera, from vehicles that both camera and array detect.
+"""Estimate the array's yaw against the camera from vehicles that both detect.
 
-The sound alone cannot tell a turned array from a turned world. Where a camera saw vehicles, the
-azimuth of each loud segment is compared with those of the vehicles in view at that time: right
-pairs agree in one difference, the yaw, wrong ones in none.
+Sound alone cannot distinguish a rotated array from a rotated world. Where a camera saw vehicles,
+the azimuth of each loud segment is compared with those of the vehicles in view at that time.
+Correct pairs agree in one difference, the yaw; wrong pairs agree in none.
 
-Sound comes from where its vehicle was when it left, so sightings that move far meanwhile are left
-out.
+Sound comes from where its vehicle was when it was emitted, so sightings that move far in the
+meantime are left out.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from avdet_ros.rig import Rig
 
 LARGEST_YAW_DEG = 10.0
 LEAST_FIT = 0.5
-"""Part of a segment's wave that its source explains."""
+"""Minimum share of a segment's wave that its source explains."""
 
 LARGEST_LAG_DEG = 1.5
-"""Sightings that turn further while their sound is on its way do not count."""
+"""Sightings whose azimuth changes by more while their sound travels are not used."""
 
 LEAST_VEHICLES = 4
-"""That agree in the difference."""
+"""Minimum number of vehicles that agree in the difference."""
 
 LEAST_SHARE = 0.12
-"""Of all pairs, those that agree within a degree; chance gives less."""
+"""Minimum share of all pairs that agree within a degree; chance gives less."""
 
 _SPREAD_DEG = 0.7
 _NEAR_DEG = 2.0
@@ -41,10 +41,10 @@ class Sightings:
     """Vehicles that a camera saw.
 
     Attributes:
-        time_s: (N,) from the sound's first sample.
+        time_s: (N,) times from the sound's first sample.
         azimuths: (N,) radians from the array's centre, 0 along base_link's x, left positive.
         distances_m: (N,) from the array's centre, along the road.
-        ids: (N,) int, one for each vehicle.
+        ids: (N,) int identity of the vehicle.
     """
 
     time_s: np.ndarray
@@ -56,15 +56,16 @@ class Sightings:
 def box_sightings(
     rig: Rig, time_s: np.ndarray, boxes_px: np.ndarray, ids: np.ndarray
 ) -> Sightings:
-    """Sightings of boxes in the camera's image.
+    """Convert boxes in the camera's image to sightings.
 
-    The distance is where the ray through the middle of the box's lower edge meets the road.
+    The distance is that of the point where the ray through the middle of the box's lower edge
+    meets the road.
 
     Args:
-        rig: gives the camera.
-        time_s: (N,) of each box.
+        rig: rig with the camera.
+        time_s: (N,) time of each box.
         boxes_px: (N, 4) x_min, y_min, x_max, y_max.
-        ids: (N,) int of each box's vehicle.
+        ids: (N,) int identity of each box's vehicle.
     """
     camera = rig.camera
     boxes_px = np.asarray(boxes_px, float).reshape(-1, 4)
@@ -81,18 +82,18 @@ def box_sightings(
 def array_yaw(
     time_s: np.ndarray, azimuths: np.ndarray, fit: np.ndarray, seen: Sightings
 ) -> tuple[float, float, int]:
-    """How much further to the left the array places vehicles than the camera does.
+    """Estimate how much further to the left the array places vehicles than the camera does.
 
     Args:
-        time_s: (S,) of each segment.
-        azimuths: (S,) radians, the direction of the segment's source.
-        fit: (S,) part of the segment's wave that the source explains.
+        time_s: (S,) time of each segment.
+        azimuths: (S,) radians, direction of the segment's source.
+        fit: (S,) share of the segment's wave that the source explains.
         seen: the sightings.
 
     Returns:
-        yaw: radians; nan where too few pairs agree.
+        yaw: radians; nan if too few pairs agree.
         spread: its standard error.
-        vehicles: how many agree.
+        vehicles: number of vehicles that agree.
     """
     difference, vehicle = _pairs(time_s, azimuths, fit, seen)
     if not len(difference):
@@ -119,7 +120,7 @@ def array_yaw(
 def _pairs(
     time_s: np.ndarray, azimuths: np.ndarray, fit: np.ndarray, seen: Sightings
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Differences, array minus camera, of all pairs of one time, and the index of the vehicle."""
+    """Return the differences, array minus camera, of simultaneous pairs, and their vehicles."""
     differences, vehicles = [], []
     use = fit > LEAST_FIT
     sound_s, sound = time_s[use], azimuths[use]

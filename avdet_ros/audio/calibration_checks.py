@@ -1,4 +1,4 @@
-"""What a self-calibration needs of the array and of the drive, and says when it is missing."""
+"""Check what a self-calibration requires of the array and the drive; report what is missing."""
 
 from __future__ import annotations
 
@@ -11,29 +11,31 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.rig import MICROPHONES
 
 LEAST_S = 60.0
-"""Of sound; five minutes are good."""
+"""Minimum length of the sound; five minutes are better."""
 
 LEAST_SEGMENTS = 120
-"""With one clear source each, some 25 s in all."""
+"""Minimum number of segments with one clear source each, about 25 s in total."""
 
 SECTORS = 12
 LEAST_IN_SECTOR = 8
 LEAST_SECTORS = 3
-"""Sectors of 30 degrees with that many clear segments; one loud source fills one or two."""
+"""Minimum number of 30-degree sectors, each with at least `LEAST_IN_SECTOR` clear segments; one
+loud source fills one or two."""
 
 SECTOR_OFFSETS = 6
-"""Places where the first sector may begin, 5 degrees apart."""
+"""Number of alternative borders of the first sector, 5 degrees apart."""
 
 SMALLEST_APERTURE_M = 0.05
 LINE_SHARE = 0.05
-"""An array this much narrower than it is long stands on a line."""
+"""An array whose width is below this share of its length counts as a line."""
 
 STRONG = 2.0
-"""Mean weight of a segment in which something stands out of the own noise and the wind."""
+"""Minimum mean weight of a segment in which a source stands out from the ego noise and wind."""
 
 LEAST_ALIVE = 4
 DEAD_SHARE = 0.4
-"""Share of the waves that a channel should have; one with less receives something else."""
+"""Minimum share of the waves in a live channel, relative to the median; a channel with less
+receives something else."""
 
 DEAD_DB = 25.0
 """A channel this far below the others' median does not receive what they receive."""
@@ -43,7 +45,7 @@ def check_length(fronts: WaveFronts) -> None:
     """Refuse recordings that are too short.
 
     Raises:
-        AvdetError: says how long they should be.
+        AvdetError: the recording is too short; the message states the required length.
     """
     if fronts.seconds < LEAST_S:
         raise AvdetError(
@@ -56,7 +58,7 @@ def check_shape(array: ArrayGuess) -> np.ndarray | None:
     """Refuse arrays that are too small.
 
     Returns:
-        (2,) direction across the line on which all microphones stand; None if they do not.
+        (2,) direction across the line if all microphones are on one line, else None.
 
     Raises:
         AvdetError: all microphones are within `SMALLEST_APERTURE_M`.
@@ -73,15 +75,15 @@ def check_shape(array: ArrayGuess) -> np.ndarray | None:
 
 
 def living_channels(fronts: WaveFronts, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which channels receive what the others receive.
+    """Find the channels that receive the same sound as the others.
 
     Args:
-        fronts: of the drive.
-        known: (8,) bool, channels that the rig file calls alive.
+        fronts: wave fronts of the drive.
+        known: (8,) bool, channels that the rig file marks as alive.
 
     Returns:
         alive: (8,) bool.
-        share: (8,) part that each channel has of the waves, 1 for its due.
+        share: (8,) share of the waves in each channel, 1 for the median channel.
     """
     weights = fronts.weights[..., None]
     share = (np.abs(fronts.vectors) ** 2 * weights).sum(axis=(0, 1))
@@ -93,10 +95,10 @@ def living_channels(fronts: WaveFronts, known: np.ndarray) -> tuple[np.ndarray, 
 
 
 def check_traffic(fronts: WaveFronts, nominal: ArrayGuess) -> None:
-    """Refuse a drive in which no waves cross the array as they should.
+    """Refuse a drive with too few clear waves.
 
     Raises:
-        AvdetError: too little traffic.
+        AvdetError: there is too little traffic.
     """
     strong = fronts.weights.mean(axis=1) > STRONG
     if strong.sum() < LEAST_SEGMENTS:
@@ -112,7 +114,7 @@ def check_coverage(fit: ArrayFit) -> None:
     """Refuse sound from too few sides.
 
     Raises:
-        AvdetError: names what is missing.
+        AvdetError: there are too few clear segments or sectors; the message names what is missing.
     """
     sectors = source_sectors(fit)
     if fit.counts.sum() < LEAST_SEGMENTS:
@@ -130,9 +132,10 @@ def check_coverage(fit: ArrayFit) -> None:
 
 
 def source_sectors(fit: ArrayFit) -> int:
-    """How many sectors of 30 degrees the clear segments' sources were in.
+    """Count the 30-degree sectors that contained the clear segments' sources.
 
-    The fewest over `SECTOR_OFFSETS`: a source on the border of two sectors is in one.
+    The result is the minimum over `SECTOR_OFFSETS`, so that a source on the border of two sectors
+    counts as one.
     """
     turn = fit.sources.azimuths[fit.counts] / (2 * np.pi) * SECTORS
     offsets = np.arange(SECTOR_OFFSETS) / SECTOR_OFFSETS

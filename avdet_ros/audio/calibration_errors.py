@@ -1,7 +1,7 @@
-"""Standard errors of a self-calibration: from leaving out a part of the drive at a time.
+"""Standard errors of a self-calibration, from leaving out one part of the drive at a time.
 
-What every part of the drive lacks does not show in their differences (the jackknife); there the
-width of the prior remains, and an unknown speed is counted as what it is.
+The differences between the parts (jackknife) do not show what is missing in all of them. For such
+quantities the width of the prior is included, and the uncertainty of an unknown speed is added.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from avdet_ros.progress import Advance
 from avdet_ros.rig import MICROPHONES
 
 PARTS = 6
-"""The drive is divided into so many parts."""
+"""Number of parts that the drive is divided into."""
 
 GAIN_FLOOR_DB = 0.1
-"""Nothing finer is told of a gain: shading is not quite the same for all microphones."""
+"""Smallest standard error of a gain: shading is not exactly the same for all microphones."""
 
 ONE_SIDED_S = 8e-6
-"""More error of every lead where next to nothing was received on one side."""
+"""Additional error of every lead if almost nothing was received on one side."""
 
 FRONT_DEG = 56.0
-"""Leads count over this far to both sides of straight ahead."""
+"""Half width, about straight ahead, of the sector over which leads are averaged."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,11 @@ def standard_errors(
     speeds_mps: np.ndarray | None,
     advance: Advance,
 ) -> StandardErrors:
-    """Errors of a fit.
+    """Estimate the standard errors of a fit.
 
     Args:
-        fronts: what was fitted.
-        nominal: the middle of the prior.
+        fronts: the wave fronts that were fitted.
+        nominal: the centre of the prior.
         fit: the fit.
         line: see ``fixed_axis`` of `fit_array`.
         speeds_mps: see `fit_array`.
@@ -100,7 +100,7 @@ def standard_errors(
 
 
 def speed_is_known(fit: ArrayFit, speeds_mps: np.ndarray | None) -> bool:
-    """Whether enough clear segments have a known speed."""
+    """Return whether enough clear segments have a known speed."""
     if speeds_mps is None:
         return False
     return bool((fit.counts & np.isfinite(speeds_mps)).sum() >= LEAST_KNOWN)
@@ -114,7 +114,7 @@ def _again(
     speeds_mps: np.ndarray | None,
     keep: np.ndarray,
 ) -> ArrayGuess:
-    """The array from a part of the segments, beginning at the one from all."""
+    """Fit the array to some of the segments, starting from the fit to all."""
     speeds_mps = None if speeds_mps is None else speeds_mps[keep]
     sources = Sources(
         fit.sources.azimuths[keep],
@@ -127,7 +127,7 @@ def _again(
 
 
 def fitted_gains(fronts: WaveFronts, fit: ArrayFit, keep: np.ndarray) -> np.ndarray:
-    """(8,) gains in dB from the segments to keep, (S,) bool."""
+    """Estimate (8,) gains in dB from the segments in `keep`, (S,) bool."""
     weights = keep * fit.counts * np.minimum(fronts.weights.mean(axis=1), 10.0)
     return channel_gains(
         fronts.level_db, weights, fit.sources.azimuths, fit.array.positions_m, fit.array.alive

@@ -1,7 +1,7 @@
-"""Gains of the channels from the levels of wave fronts that cross the array.
+"""Estimate the channels' gains from the levels of wave fronts that cross the array.
 
-A wave from afar is as loud at every microphone, but for the vehicle's body, which shades those on
-the far side. So the level of a wave in a channel is the channel's gain and a smooth function of
+A distant wave is equally loud at every microphone, except that the vehicle's body shades those on
+the far side. So the level of a wave in a channel is the channel's gain plus a smooth function of
 the angle between the wave and the microphone's side of the array, the same for all channels.
 """
 
@@ -13,7 +13,7 @@ from avdet_ros.rig import MICROPHONES
 
 SECTORS = 12
 HARMONICS = 2
-"""Of the shading over the angle; odd and even ones, none for a microphone at the centre."""
+"""Number of harmonics of the shading over the angle; a microphone at the centre has no shading."""
 
 _ROUNDS = 8
 
@@ -25,17 +25,17 @@ def channel_gains(
     positions_m: np.ndarray,
     alive: np.ndarray,
 ) -> np.ndarray:
-    """Gains by robust least squares, each direction counted about once.
+    """Estimate gains by robust least squares, with each direction counted about once.
 
     Args:
-        level_db: (S, 8) of the wave fronts.
-        weights: (S,) what each segment counts, 0 for not.
-        azimuths: (S,) radians, of the sources.
-        positions_m: (8, 2 or 3) of the microphones from the array's centre.
-        alive: (8,) bool, channels that count.
+        level_db: (S, 8) levels of the wave fronts.
+        weights: (S,) weight of each segment, 0 to ignore it.
+        azimuths: (S,) azimuths of the sources, radians.
+        positions_m: (8, 2 or 3) positions of the microphones from the array's centre.
+        alive: (8,) bool, channels that are used.
 
     Returns:
-        (8,) dB, mean 0 over the live ones, 0 for the others.
+        (8,) gains in dB, mean 0 over the live channels, 0 for the others.
     """
     live = np.flatnonzero(alive)
     use = weights > 0

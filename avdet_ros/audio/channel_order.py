@@ -1,9 +1,9 @@
-"""Which channel carries which microphone, as passing traffic tells it.
+"""Find which channel carries which microphone, from passing traffic.
 
-Waves cross an array wired as the rig file says without contradiction; with two plugs exchanged
-they do not. Below a kilohertz, errors of centimetres and of samples hardly matter while an
-exchange does. An array wired in a mirrored or rotated order shows perfect waves from wrong sides:
-only the camera or tapping tells that.
+Waves fit an array that is wired as the rig file says; with two plugs swapped they do not. Below a
+kilohertz, position errors of centimetres and delays of samples hardly matter, while a swap does.
+An array wired in a mirrored or rotated order shows perfect waves from wrong sides: only the camera
+or the tap test can detect that.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from avdet_ros.audio.array_sources import ArrayGuess, search_azimuths
 from avdet_ros.audio.wave_fronts import WaveFronts
 
 LOW_HZ = 1000.0
-"""Of an array half a metre wide."""
+"""Highest frequency used, for an array half a metre wide."""
 
 SEGMENTS = 240
-"""So many of the clearest segments are tried."""
+"""Number of clear segments that are tried."""
 
 LEAST_GAIN = 1.06
-"""How much better the waves must fit for an exchange to be believed."""
+"""Minimum factor, per swap, by which a swap must improve the fit of the waves."""
 
 MOST_EXCHANGES = 3
 KEPT = 24
-"""Orders from which each step goes on."""
+"""Number of orders that each step continues from."""
 
 
 def find_order(fronts: WaveFronts, nominal: ArrayGuess) -> np.ndarray:
-    """Which microphone of the rig file each channel really carries.
+    """Find the microphone of the rig file that each channel really carries.
 
-    Exchanges of two are tried one after the other, the most promising orders kept at each step:
-    of two exchanges neither need help alone.
+    The search swaps two channels at a time and keeps the most promising orders at each step,
+    because of two swaps neither may improve the fit alone.
 
     Args:
-        fronts: of minutes of sound.
+        fronts: wave fronts of some minutes of sound.
         nominal: the rig file's array.
 
     Returns:
-        (8,) indices of microphones; 0 to 7 in order where nothing is exchanged.
+        (8,) indices of microphones; 0 to 7 in order if nothing is swapped.
     """
     fronts = _clear_part(fronts, nominal)
     count = len(nominal.alive)
@@ -67,12 +67,12 @@ def find_order(fronts: WaveFronts, nominal: ArrayGuess) -> np.ndarray:
 
 
 def reordered(array: ArrayGuess, order: np.ndarray) -> ArrayGuess:
-    """The array with each channel where the microphone it really carries is."""
+    """Return the array with each channel at the position of the microphone it really carries."""
     return replace(array, positions_m=array.positions_m[np.asarray(order)])
 
 
 def _clear_part(fronts: WaveFronts, nominal: ArrayGuess) -> WaveFronts:
-    """The clearest segments' low bands."""
+    """Return the low bands of every third of the clearest segments."""
     low = fronts.frequencies_hz <= LOW_HZ * 0.5 / min(nominal.aperture_m, 0.5)
     strength = fronts.weights[:, low].sum(axis=1)
     best = np.sort(np.argsort(-strength, kind='stable')[: 3 * SEGMENTS])[::3]

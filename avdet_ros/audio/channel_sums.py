@@ -1,4 +1,4 @@
-"""Sums over a piece of sound that levels and life of its channels are judged by."""
+"""Sums over a piece of sound, from which levels and faults of its channels are determined."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from avdet_ros.audio.samples import INT16_FULL_SCALE
 
 @dataclass(frozen=True)
 class ChannelSums:
-    """Sums, one a channel; those of two pieces add up to those of both.
+    """Sums for each channel; the sums of two pieces add up to those of both.
 
     Attributes:
-        count: samples.
-        total: (channels,) sum of the samples, in parts of full scale.
+        count: number of samples.
+        total: (channels,) sum of the samples, as a share of full scale.
         squares: (channels,) sum of their squares.
-        low: (channels,) least sample; infinity where there is none.
-        high: (channels,) greatest sample; minus infinity where there is none.
-        clipped: (channels,) how many lie at the ends of the scale.
-        bad: (channels,) how many are not numbers; they count as 0.
+        low: (channels,) lowest sample; infinity if there is none.
+        high: (channels,) highest sample; minus infinity if there is none.
+        clipped: (channels,) number of samples at full scale.
+        bad: (channels,) number of samples that are not finite; they count as 0.
         products: (channels, channels) sum of products, see `levels.second_differences`.
     """
 
@@ -36,8 +36,8 @@ class ChannelSums:
 
     @classmethod
     def of(cls, samples: np.ndarray) -> ChannelSums:
-        """The sums of (n, channels) int16, or floating point in [-1, 1]."""
-        # A channel's samples side by side: sums over them are four times as fast.
+        """Compute the sums of (n, channels) int16, or floating point in [-1, 1]."""
+        # With a channel's samples contiguous in memory, sums are four times as fast.
         rows = np.ascontiguousarray(samples.T, np.float64)
         channels = len(rows)
         bad = clipped = np.zeros(channels, int)
@@ -58,7 +58,7 @@ class ChannelSums:
 
     @classmethod
     def none(cls, channels: int) -> ChannelSums:
-        """The sums of no sound."""
+        """Return the sums of an empty piece."""
         return cls.of(np.zeros((0, channels)))
 
     def __add__(self, other: ChannelSums) -> ChannelSums:
@@ -75,15 +75,15 @@ class ChannelSums:
 
     @property
     def mean(self) -> np.ndarray:
-        """(channels,) mean of each; of one sample or more."""
+        """Mean of each channel, (channels,); requires at least one sample."""
         return self.total / self.count
 
     @property
     def power(self) -> np.ndarray:
-        """(channels,) mean square of each without its mean, at least 1e-12."""
+        """Variance of each channel, (channels,), at least 1e-12."""
         return np.maximum(self.squares / self.count - self.mean**2, 1e-12)
 
     @property
     def constant(self) -> np.ndarray:
-        """(channels,) whether all samples of a channel are equal."""
+        """Whether all samples of a channel are equal, (channels,)."""
         return self.high == self.low

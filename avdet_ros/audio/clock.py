@@ -1,13 +1,14 @@
-"""From the sound card's count of samples to ROS time.
+"""Convert the sound card's sample count to ROS time.
 
-Neither clock is the other's: the card's crystal is off by up to 100 ppm, a third of a second an
-hour, and each single reading of the ROS clock comes late by however long the machine was busy.
-But readings are never early. So the truth is the lower edge of (ROS time - sample time): a line
-with the offset as its height and the drift as its slope, on which the promptest readings lie.
+The two clocks differ. The card's crystal is off by up to 100 ppm, a third of a second per hour,
+and each reading of the ROS clock is late by as long as the machine was busy. But readings are
+never early. So the true relation is the lower edge of (ROS time - sample time): a line whose
+height is the offset and whose slope is the drift, and on which the promptest readings lie.
 
-The line is the one below all readings that is nearest to them on average, a linear program; its
-solution is the edge of the lower convex hull under their mean; after S. Moon, P. Skelly and
-D. Towsley, "Estimation and removal of clock skew from network delay measurements", INFOCOM 1999.
+Of all lines below the readings, the one nearest to them on average is used. This is a linear
+program; its solution is the edge of the lower convex hull under their mean; after S. Moon,
+P. Skelly and D. Towsley, "Estimation and removal of clock skew from network delay measurements",
+INFOCOM 1999.
 """
 
 from __future__ import annotations
@@ -21,16 +22,17 @@ BIN_S = 1.0
 """Only the promptest reading of each interval of this length is kept."""
 
 MEMORY_BINS = 120
-"""Length of the history behind the line: long against hiccups, short against temperature."""
+"""Number of intervals used for the line: long enough to average out hiccups, short enough to
+follow the temperature."""
 
 LARGEST_DRIFT = 500e-6
-"""Crystals are better than this; a steeper line is noise."""
+"""Largest plausible drift; crystals are better, so a steeper line is noise."""
 
 STEP_S = 0.010
-"""Readings off the line by more than this, all of them for a while, mean that a clock stepped."""
+"""If all readings are off the line by more than this for a while, a clock has stepped."""
 
 JUMP_S = 1.0
-"""A reading off by more than this is a clock that was set: nothing is late by so much."""
+"""A single reading off by more than this means that a clock was set: no reading is so late."""
 
 _FIRST_SLOPE_BINS = 5
 _STEP_EARLY_READINGS = 3
@@ -39,12 +41,12 @@ _STEP_LATE_S = 1.0
 
 @dataclass(frozen=True)
 class ClockLine:
-    """A line from sample time to ROS time, as it was known at one moment.
+    """A line from sample time to ROS time, as estimated at one moment.
 
     Attributes:
-        origin: sample time and ROS time that the others count from, seconds.
-        height_s: of the line at the origin.
-        drift: its slope.
+        origin: sample time and ROS time at which the line's coordinates start, seconds.
+        height_s: height of the line at the origin.
+        drift: slope of the line.
     """
 
     origin: tuple[float, float]
@@ -52,19 +54,19 @@ class ClockLine:
     drift: float
 
     def to_ros(self, sample_time_s: float) -> float:
-        """ROS time in seconds at which a sample was captured."""
+        """Return the ROS time in seconds at which a sample was captured."""
         x = sample_time_s - self.origin[0]
         return self.origin[1] + x + (self.height_s + self.drift * x)
 
 
 class SampleClock:
-    """Line from sample time to ROS time, learned from many readings.
+    """Estimates the line from sample time to ROS time from many readings.
 
-    Sample time is the number of a sample over the nominal sample rate, in seconds.
+    Sample time is a sample's number divided by the nominal sample rate, in seconds.
 
     Attributes:
         drift: how much faster ROS time runs than sample time, e.g. 1e-4 for 100 ppm.
-        jumps: how many times a clock was found to have stepped.
+        jumps: number of clock steps detected.
         lateness_s: how late the newest reading was, seconds.
     """
 
@@ -74,11 +76,11 @@ class SampleClock:
 
     @property
     def ready(self) -> bool:
-        """Whether there has been a reading, and with it a mapping."""
+        """Whether there has been a reading, so that a mapping exists."""
         return self._origin is not None
 
     def reset(self) -> None:
-        """Forget all readings, e.g. since the source was reopened."""
+        """Discard all readings, e.g. because the source was reopened."""
         self.drift = 0.0
         self.lateness_s = 0.0
         self._origin: tuple[float, float] | None = None
@@ -86,14 +88,14 @@ class SampleClock:
         self._best = (0.0, 0.0)
 
     def update(self, sample_time_s: float, ros_time_s: float) -> bool:
-        """Take one reading.
+        """Add one reading.
 
         Args:
             sample_time_s: sample time of some sample.
             ros_time_s: ROS time at which that sample was captured, or later.
 
         Returns:
-            True when the reading shows that one of the clocks stepped and the line was restarted.
+            True if the reading shows that a clock stepped; the line is then restarted.
         """
         if self._origin is None:
             self._begin(sample_time_s, ros_time_s)
@@ -105,9 +107,9 @@ class SampleClock:
             self.jumps += 1
             self._begin(sample_time_s, ros_time_s)
             return True
-        if self.lateness_s < -STEP_S:  # a slip of the card's clock, or the first of a step back
+        if self.lateness_s < -STEP_S:  # the card's clock slipped, or a backward step begins
             return False
-        if self.lateness_s < 0:  # never early: the line was too high
+        if self.lateness_s < 0:  # readings are never early, so the line was too high
             self._height += self.lateness_s
         if x - self._bin_start >= BIN_S:
             self._bins.append(self._best)
@@ -119,10 +121,10 @@ class SampleClock:
         return False
 
     def to_ros(self, sample_time_s: float) -> float:
-        """ROS time in seconds at which a sample was captured.
+        """Return the ROS time in seconds at which a sample was captured.
 
         Args:
-            sample_time_s: its sample time.
+            sample_time_s: the sample's sample time.
 
         Raises:
             RuntimeError: there has been no reading yet, see `ready`.
@@ -130,7 +132,7 @@ class SampleClock:
         return self.line().to_ros(sample_time_s)
 
     def line(self) -> ClockLine:
-        """The mapping as it is now.
+        """Return the current mapping.
 
         Raises:
             RuntimeError: there has been no reading yet, see `ready`.
@@ -153,7 +155,7 @@ class SampleClock:
         return self._height + self.drift * x
 
     def _stepped(self, x: float) -> bool:
-        """Whether the readings have left the line for good."""
+        """Return whether the readings have left the line permanently."""
         if abs(self.lateness_s) > JUMP_S or x < 0:
             return True
         self._early = self._early + 1 if self.lateness_s < -STEP_S else 0
@@ -175,7 +177,7 @@ class SampleClock:
 
 
 def _slope_below(points: np.ndarray) -> float:
-    """Slope of the line below (n, 2) points, in order of x, that is nearest to their mean."""
+    """Return the slope of the line below (n, 2) points, sorted by x, nearest to their mean."""
     hull: list[np.ndarray] = []
     for point in points:
         while len(hull) >= 2 and _turn(hull[-2], hull[-1], point) <= 0:
@@ -188,5 +190,5 @@ def _slope_below(points: np.ndarray) -> float:
 
 
 def _turn(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> float:
-    """Positive where a, b, c turn left."""
+    """Return a positive number if the path a, b, c turns left."""
     return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])

@@ -1,21 +1,21 @@
-"""Finding samples that a sound card lost, and how many, from when its blocks arrive.
+"""Detect lost samples of a sound card, and their number, from the arrival times of its blocks.
 
 A block cannot arrive before its last sample was captured, so arrival time minus sample time has a
-sharp lower edge; when samples are lost, the edge steps up by just their duration. The time stamps
-that sound systems put on blocks themselves are not used: a sound server moves them by its
-buffering, half a second at a time, with no sample lost.
+sharp lower edge. When samples are lost, the edge steps up by exactly their duration. The sound
+system's own time stamps are not used: a sound server shifts them by its buffering, half a second
+at a time, although no sample is lost.
 """
 
 from __future__ import annotations
 
 SETTLE_S = 0.25
-"""How long after an overflow the new edge must have stopped falling until it is believed."""
+"""Time without falling, after an overflow, until the new edge is accepted."""
 
 SILENT_LOSS_S = 0.05
-"""A step that no overflow announced must be larger: sound servers shift buffers by less."""
+"""Smallest step that counts without a reported overflow; sound servers shift buffers by less."""
 
 SILENT_SETTLE_S = 0.5
-"""An unannounced step must last this long without falling."""
+"""Time without falling until a step without a reported overflow is accepted."""
 
 _SMALLEST_S = 0.001
 _FALLS_S = 0.005
@@ -23,9 +23,9 @@ _BIN_S = 1.0
 
 
 class _Edge:
-    """The lowest edge of late blocks, and since when it has not fallen.
+    """The lowest edge of late blocks, and the time since which it has not fallen.
 
-    While it falls, a backlog is still being worked off, and nothing is known yet.
+    While the edge falls, a backlog is still being processed, and the loss cannot be determined.
     """
 
     def __init__(self, edge: float, arrival_s: float) -> None:
@@ -39,10 +39,10 @@ class _Edge:
 
 
 class LossFinder:
-    """Decides for each block how many samples were lost before it.
+    """Determines for each block how many samples were lost before it.
 
-    Usage: `add` every block; when it returns a number, that many samples were lost before the
-    oldest block not yet decided, and all added so far are decided. While it returns None, the
+    Usage: `add` every block. When it returns a number, that many samples were lost before the
+    oldest undecided block, and all blocks added so far are decided. While it returns None, the
     blocks must wait.
     """
 
@@ -55,15 +55,15 @@ class LossFinder:
         self._late: _Edge | None = None  # after arrivals turned late
 
     def add(self, frames: int, arrival_s: float, overflow: bool) -> int | None:
-        """Take a block.
+        """Add a block.
 
         Args:
-            frames: its samples.
-            arrival_s: when it arrived, on any steady clock.
+            frames: number of its samples.
+            arrival_s: its arrival time, on any steady clock.
             overflow: whether the device reported that samples before it were lost.
 
         Returns:
-            Samples lost before the blocks not yet decided, or None: not known yet.
+            Number of samples lost before the undecided blocks; None if it is not known yet.
         """
         self._samples += frames
         edge = arrival_s - self._samples / self._rate

@@ -1,8 +1,8 @@
-"""Features of one window after the other, each frame transformed once.
+"""Compute the features of successive windows, transforming each frame only once.
 
-Windows a tenth of a second apart share nine tenths of their frames. Frames that lie inside a
-window are kept for the windows after it; only new ones are transformed, and the few at the
-window's edges, whose samples beyond the edge are reflected ones and so the window's own.
+Windows a tenth of a second apart share nine tenths of their frames. Frames inside a window are
+kept for later windows. Only new frames are transformed, and the few at the window's edges: they
+include reflected samples, so they are specific to the window.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.rig import MICROPHONES
 
 _ROOM = 3
-"""Windows that the kept frames have room for; the fuller it is, the more often they are moved."""
+"""Size of the buffer of kept frames, in windows; with less room, frames are moved more often."""
 
 
 class FeatureStream:
-    """`FrontEnd.compute` of the windows of a stream, for an eighth of the work.
+    """`FrontEnd.compute` for the windows of a stream, with an eighth of the work.
 
-    Windows may be left out, streams may restart, samples may be lost: what is kept is used where
-    it is the same, and computed anew where it is not. Windows off the grid of hop_length samples
-    are right too, and cost as much as the first one.
+    Windows may be left out, streams may restart, and samples may be lost: kept frames are used
+    where they are the same and computed again where they are not. Windows off the grid of
+    hop_length samples are also correct, but cost as much as the first one.
 
     Attributes:
-        front_end: of every window; another calibration is another stream.
-        frames_transformed: frames that were transformed so far.
+        front_end: front end of every window; another calibration requires another stream.
+        frames_transformed: number of frames transformed so far.
     """
 
     def __init__(self, front_end: FrontEnd) -> None:
-        """Keep nothing yet."""
+        """Start with no kept frames."""
         self.front_end = front_end
         self.frames_transformed = 0
         hop, n_fft = front_end.hop_length, front_end.n_fft
@@ -41,23 +41,23 @@ class FeatureStream:
         last = (front_end.samples - (n_fft - self._before)) // hop
         self._after_inner = min(last + 1, front_end.frames)
         room = _ROOM * front_end.frames
-        # As the message has them: mel bands, frames, channels.
+        # In the order of the message: mel bands, frames, channels.
         self._kept = np.empty((front_end.n_mels, room, len(front_end.feature_names)), np.float32)
-        self._stream = self._origin = 0  # what the frames' numbers count from
+        self._stream = self._origin = 0  # frame numbers count from here
         self._begin = self._end = 0  # numbers of the kept frames
 
     def compute(self, window: Window) -> np.ndarray:
-        """Features of one window.
+        """Compute the features of one window.
 
         Args:
-            window: the next one; its waveform is (8, samples) float32.
+            window: the next window; its waveform is (8, samples) float32.
 
         Returns:
-            (8 + 2 pairs, n_mels, frames) float32, as `FrontEnd.compute` of the waveform gives it
-            within rounding; an array of its own, in memory ordered as the message has it.
+            (8 + 2 pairs, n_mels, frames) float32, equal to `FrontEnd.compute` of the waveform
+            within rounding; a new array, whose memory order is that of the message.
 
         Raises:
-            AvdetError: the waveform has another shape or type.
+            AvdetError: the waveform has the wrong shape or type.
         """
         front_end, waveform = self.front_end, window.waveform
         expected = (MICROPHONES, front_end.samples)
@@ -73,7 +73,7 @@ class FeatureStream:
         begin, end = number + self._first_inner, number + self._after_inner
         if not self._begin <= begin <= self._end:
             self._begin = self._end = begin
-        # Frames that are new, then those at the left edge, then those at the right one.
+        # New frames first, then those at the left edge, then those at the right edge.
         fresh = max(end - self._end, 0)
         frames = self._frames(waveform, self._after_inner - fresh)
         made = np.empty((front_end.n_mels, frames.shape[1], self._kept.shape[2]), np.float32)
@@ -93,7 +93,7 @@ class FeatureStream:
         self._begin = self._end = 0
 
     def _number_of(self, window: Window) -> int:
-        """Number of the window's first frame; another stream or grid begins anew at 0."""
+        """Return the number of the window's first frame; another stream or grid restarts at 0."""
         steps, off = divmod(window.start_sample - self._origin, self.front_end.hop_length)
         if window.stream != self._stream or off:
             self._forget(window.stream, window.start_sample)
@@ -101,10 +101,10 @@ class FeatureStream:
         return steps
 
     def _frames(self, waveform: np.ndarray, first_new: int) -> np.ndarray:
-        """(8, n, n_fft) samples: of inner frames from `first_new` on, then of the edges'."""
+        """Return (8, n, n_fft) samples: inner frames from `first_new` on, then edge frames."""
         hop, n_fft = self.front_end.hop_length, self.front_end.n_fft
         before, after = self._before, n_fft - self._before
-        # What the edges' frames cover, and at least what their reflection does.
+        # Samples that the edge frames cover, and at least those that their reflection needs.
         span = max((self._first_inner - 1) * hop, 1) + max(before, after)
         left = np.concatenate([waveform[:, before:0:-1], waveform[:, :span]], axis=1)
         begin = self._after_inner * hop - before
@@ -119,10 +119,10 @@ class FeatureStream:
         return np.concatenate(parts, axis=1)
 
     def _keep(self, frames: np.ndarray) -> None:
-        """Append (n_mels, n, 32) features to those that are kept."""
+        """Append (n_mels, n, 32) features to the kept ones."""
         count, room = frames.shape[1], self._kept.shape[1]
         if self._end - self._begin + count > room:
-            # All that any later window can use of it: one window less its newest frame.
+            # Keep no more than one window: later windows cannot use older frames.
             first = max(self._begin, self._end - self.front_end.frames)
             at, kept = first - self._begin, self._end - first
             self._kept[:, :kept] = self._kept[:, at : at + kept]
@@ -133,7 +133,7 @@ class FeatureStream:
 
 
 def _cut(sound: np.ndarray, begin: int, count: int, hop: int, n_fft: int) -> np.ndarray:
-    """(8, count, n_fft) frames of (8, samples) sound, the first from sample `begin` on."""
+    """Cut (8, count, n_fft) frames from (8, samples) sound, the first at sample `begin`."""
     if not count:
         return np.empty((len(sound), 0, n_fft), sound.dtype)
     return sliding_window_view(sound[:, begin:], n_fft, axis=1)[:, ::hop][:, :count]

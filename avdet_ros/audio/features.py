@@ -1,9 +1,9 @@
-"""From one window of eight waveforms to the picture the detector reads.
+"""Compute the detector's input features from one window of eight waveforms.
 
-Level carries what sounds, phase carries from where: with omnidirectional microphones the
-magnitudes carry little direction, the phase between microphones nearly all of it. So eight log-mel
-spectrograms are stacked with the complex coherence of twelve microphone pairs, or of all 28, on
-one grid of mel bands and frames.
+Levels show what kind of sound it is, phases show its direction: with omnidirectional microphones,
+magnitudes carry little directional information and phases between microphones nearly all of it. So
+eight log-mel spectrograms are stacked with the complex coherence of twelve microphone pairs, or of
+all 28, on one grid of mel bands and frames.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.rig import MICROPHONES, Rig
 
 POWER_FLOOR = 1e-10
-"""Mel power taken for silence: -100 dB, near the rounding noise of 16-bit samples."""
+"""Mel power that counts as silence: -100 dB, near the rounding noise of 16-bit samples."""
 
 PAPER_TOP_DB = 80.0
-"""Dynamic range the paper keeps below each microphone's loudest value."""
+"""Dynamic range that the paper keeps below each microphone's maximum."""
 
 POOL_FRAMES = 4
-"""Frames that are averaged to one before the network."""
+"""Number of frames averaged into one before the network."""
 
 MAX_LABELS = 16
-"""Labels of a window that are kept."""
+"""Maximum number of labels kept per window."""
 
 _LOUDEST = 1e3
-"""No sample of a working source is this far above full scale; whatever is, is damage."""
+"""No sample of a working source is this far above full scale; larger samples are damaged."""
 
-_CACHED_FRAMES = 256  # of a pair's cross spectrum: a core's cache holds them and their sources
+_CACHED_FRAMES = 256  # frames of a pair's cross spectrum that fit in a core's cache with the input
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,15 @@ class FrontEnd:
     """Log-mel spectrograms and mel-band coherences of a window.
 
     Attributes:
-        sample_rate_hz: rate of the waveforms.
+        sample_rate_hz: sample rate of the waveforms.
         window_s: length of a window.
         n_fft: samples of a frame's Fourier transform.
         hop_length: samples from one frame to the next.
-        n_mels: mel bands, spread over 0 to sample_rate_hz / 2.
+        n_mels: number of mel bands, spread over 0 to sample_rate_hz / 2.
         gain_db: how much louder each of the eight channels is than it should be; () for none.
         delay_s: how much later each of the eight channels is than it should be; () for none.
         dead: indices of microphones that are left out: level at the floor, coherence 0.
-        pair_count: key of `PAIRS_BY_COUNT`: how many microphone pairs have a coherence.
+        pair_count: number of microphone pairs with a coherence, a key of `PAIRS_BY_COUNT`.
     """
 
     sample_rate_hz: int = 44100
@@ -67,13 +67,13 @@ class FrontEnd:
 
     @classmethod
     def of(cls, rig: Rig, pair_count: int = len(PAIRS)) -> FrontEnd:
-        """The front end for what a rig's array records: known gains and delays are taken out."""
+        """Make the front end for a rig's array; it removes the known gains and delays."""
         return cls(sample_rate_hz=rig.sample_rate_hz, pair_count=pair_count).calibrated(
             rig.gain_db, rig.delay_s, rig.alive
         )
 
     def calibrated(self, gain_db: ArrayLike, delay_s: ArrayLike, alive: ArrayLike) -> FrontEnd:
-        """The same front end for other gains, delays and live microphones; see `Rig`.
+        """Return a copy with other gains, delays and live microphones; see `Rig`.
 
         Args:
             gain_db: (8,) how much louder each channel is.
@@ -113,55 +113,55 @@ class FrontEnd:
 
     @property
     def samples(self) -> int:
-        """Samples of a window."""
+        """Number of samples in a window."""
         return round(self.window_s * self.sample_rate_hz)
 
     @property
     def frames(self) -> int:
-        """Frames of a window; the first is centred on its first sample."""
+        """Number of frames in a window; the first is centred on the window's first sample."""
         return 1 + self.samples // self.hop_length
 
     @property
     def pairs(self) -> tuple[tuple[int, int], ...]:
-        """The microphone pairs that have a coherence, in order."""
+        """The microphone pairs with a coherence, in order."""
         return PAIRS_BY_COUNT[self.pair_count]
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """What each channel of `compute` is, in order."""
+        """Names of the channels of `compute`, in order."""
         levels = [f'log_mel_{i}' for i in range(MICROPHONES)]
         phases = [f'coherence_{part}_{i}_{j}' for i, j in self.pairs for part in ('re', 'im')]
         return (*levels, *phases)
 
     def compute(self, waveform: np.ndarray) -> np.ndarray:
-        """Features of one window.
+        """Compute the features of one window.
 
         With X_i(k, t) the Fourier transform of microphone i and M(b, k) the mel filters:
 
         - ``log_mel_i`` = 10 log10 max(P_i, POWER_FLOOR), P_i(b, t) = sum_k M |X_i|^2, in dB re
-          full scale: absolute, no reference of its own per microphone;
-        - gain, delay and death of a channel that the front end knows are taken out of X_i before
-          anything else: X_i(k) 10^(-gain / 20) exp(2 pi i f_k delay), 0 for a dead microphone;
+          full scale: absolute, without a separate reference per microphone;
+        - known gains and delays are removed from X_i before anything else:
+          X_i(k) 10^(-gain / 20) exp(2 pi i f_k delay), 0 for a dead microphone;
         - ``coherence_i_j`` = sum_k M X_i conj(X_j) / sqrt((P_i + floor) (P_j + floor)), of
           magnitude at most 1, insensitive to gains, and 0 in silence. The
           phase is positive where the sound reaches microphone i first.
 
         Args:
             waveform: (8, samples) floating point in [-1, 1], ordered as the rig's microphones.
-                Samples that are not numbers count as 0.
+                Samples that are not finite count as 0.
 
         Returns:
             (8 + 2 pairs, n_mels, frames) float32, always finite, channels as in `feature_names`.
 
         Raises:
-            AvdetError: shape or type is not the one above.
+            AvdetError: the waveform has the wrong shape or type.
         """
         features = np.empty((len(self.feature_names), self.n_mels, self.frames), np.float32)
         self._features_of(self._spectrum(waveform), features)
         return features
 
     def frame_features(self, frames: np.ndarray, out: np.ndarray) -> None:
-        """The features of single frames, each of which depends on its own samples alone.
+        """Compute the features of single frames; each depends only on its own samples.
 
         Args:
             frames: (8, n, n_fft) float32 samples around each frame's centre, overwritten.
@@ -170,15 +170,15 @@ class FrontEnd:
         self._features_of(self._transform(_without_damage(frames)), out)
 
     def _features_of(self, spectrum: np.ndarray, out: np.ndarray) -> None:
-        """(8 + 2 pairs, n_mels, n) features of (bins, 8, n) spectra."""
+        """Write the (8 + 2 pairs, n_mels, n) features of (bins, 8, n) spectra to `out`."""
         power = self._mel_power(spectrum)
         levels, phases = out[:MICROPHONES], out[MICROPHONES:]
         levels[...] = _decibel(power).transpose(1, 0, 2)
 
         scale = 1 / np.sqrt(power + np.float32(POWER_FLOOR))
         conjugate = spectrum.conj()
-        # As many pairs at a time as stay in the cache: twelve of a whole window take four times
-        # as long together as one by one.
+        # Process only as many pairs at a time as fit in the cache: for a whole window, twelve
+        # pairs together take four times as long as one by one.
         bins, _, frames = spectrum.shape
         most = max(1, _CACHED_FRAMES // max(frames, 1))
         pairs = self.pairs
@@ -188,7 +188,7 @@ class FrontEnd:
             cross = room[: bins * len(group) * frames].reshape(bins, len(group), frames)
             for place, (i, j) in enumerate(group):
                 np.multiply(spectrum[:, i], conjugate[:, j], out=cross[:, place])
-            # Filters are real, so interleaved real and imaginary parts sum side by side.
+            # The filters are real, so interleaved real and imaginary parts are summed separately.
             sums = self._mel_filters @ cross.reshape(bins, -1).view(np.float32)
             coherence = sums.view(np.complex64).reshape(-1, len(group), frames)
             here, there = ([pair[side] for pair in group] for side in (0, 1))
@@ -198,7 +198,7 @@ class FrontEnd:
             phases[2 * first + 1 : end : 2] = coherence.imag.transpose(1, 0, 2)
 
     def log_mel(self, waveform: np.ndarray) -> np.ndarray:
-        """The first eight channels of `compute` alone, (8, n_mels, frames) float32."""
+        """Compute only the first eight channels of `compute`, (8, n_mels, frames) float32."""
         power = self._mel_power(self._spectrum(waveform))
         return np.ascontiguousarray(_decibel(power).transpose(1, 0, 2))
 
@@ -213,12 +213,12 @@ class FrontEnd:
 
     @cached_property
     def _taper(self) -> np.ndarray:
-        # scipy.signal has it too, and takes a quarter of a second of every node's start.
+        # Importing scipy.signal for this would add a quarter of a second to every node's start.
         phase = 2 * np.pi * np.arange(self.n_fft) / self.n_fft
         return (0.5 - 0.5 * np.cos(phase)).astype(np.float32)
 
     def _spectrum(self, waveform: np.ndarray) -> np.ndarray:
-        """(bins, 8, frames) complex64: Hann-windowed, centred frames, edges reflected."""
+        """Return (bins, 8, frames) complex64: Hann-windowed, centred frames, edges reflected."""
         waveform = self._checked(waveform)
         half = self.n_fft // 2
         padded = np.pad(waveform, ((0, 0), (half, self.n_fft - half)), mode='reflect')
@@ -226,7 +226,7 @@ class FrontEnd:
         return self._transform(frames[:, : self.frames])
 
     def _transform(self, frames: np.ndarray) -> np.ndarray:
-        """(bins, 8, n) complex64 of (8, n, n_fft) samples."""
+        """Transform (8, n, n_fft) samples to (bins, 8, n) complex64 spectra."""
         spectrum = scipy.fft.rfft(frames * self._taper, axis=-1)
         spectrum = np.ascontiguousarray(spectrum.transpose(2, 0, 1))
         if self._correction is not None:
@@ -235,7 +235,7 @@ class FrontEnd:
 
     @cached_property
     def _correction(self) -> np.ndarray | None:
-        """(bins, 8, 1) complex64 that takes known errors out of the spectra; None for none."""
+        """Factors (bins, 8, 1) complex64 that remove known errors of the channels, or None."""
         if not (self.gain_db or self.delay_s or self.dead):
             return None
         frequency_hz = np.fft.rfftfreq(self.n_fft, 1 / self.sample_rate_hz)[:, None]
@@ -246,7 +246,7 @@ class FrontEnd:
         return correction[..., None].astype(np.complex64)
 
     def _mel_power(self, spectrum: np.ndarray) -> np.ndarray:
-        """(n_mels, 8, frames) float32."""
+        """Return the power in mel bands, (n_mels, 8, frames) float32."""
         power = spectrum.real**2 + spectrum.imag**2
         mel = self._mel_filters @ power.reshape(power.shape[0], -1)
         return mel.reshape(self.n_mels, *power.shape[1:])
@@ -262,7 +262,7 @@ class FrontEnd:
 
 
 def paper_log_mel(waveform: np.ndarray, front_end: FrontEnd | None = None) -> np.ndarray:
-    """Log-mel spectrograms as the paper feeds its student: relative to each microphone's maximum.
+    """Compute log-mel spectrograms as in the paper, relative to each microphone's maximum.
 
     Args:
         waveform: (8, samples), see `FrontEnd.compute`.
@@ -272,7 +272,7 @@ def paper_log_mel(waveform: np.ndarray, front_end: FrontEnd | None = None) -> np
         (8, n_mels, frames) float32 in [-80, 0]; all 0 for a silent microphone.
 
     Raises:
-        AvdetError: shape or type of the waveform is wrong.
+        AvdetError: the waveform has the wrong shape or type.
     """
     level = (front_end or FrontEnd()).log_mel(waveform)
     level -= level.max(axis=(1, 2), keepdims=True)
@@ -280,15 +280,15 @@ def paper_log_mel(waveform: np.ndarray, front_end: FrontEnd | None = None) -> np
 
 
 def mel_filters(sample_rate_hz: int, n_fft: int, n_mels: int) -> np.ndarray:
-    """Triangular filters of equal area on Slaney's mel scale, from 0 to half the sample rate.
+    """Make triangular filters of equal area on Slaney's mel scale, up to half the sample rate.
 
-    Linear below 1 kHz (66.7 Hz a mel), logarithmic above (27 mels from 1 to 6.4 kHz); after
-    M. Slaney, "Auditory Toolbox", Interval Research TR 1998-010.
+    The scale is linear below 1 kHz (66.7 Hz per mel) and logarithmic above (27 mels from 1 to
+    6.4 kHz); after M. Slaney, "Auditory Toolbox", Interval Research TR 1998-010.
 
     Args:
-        sample_rate_hz: rate of the sound.
+        sample_rate_hz: sample rate of the sound.
         n_fft: samples of a frame.
-        n_mels: filters.
+        n_mels: number of filters, from 0 Hz on.
 
     Returns:
         (n_mels, n_fft // 2 + 1) float32.
@@ -318,9 +318,9 @@ def _mel_to_hz(mel: np.ndarray) -> np.ndarray:
 
 
 def _without_damage(samples: np.ndarray) -> np.ndarray:
-    """The samples with 0 for what is no number and full scale for what no source delivers.
+    """Replace samples that are not finite by 0 and implausibly large ones by full scale.
 
-    Each sample by itself: a frame's features depend on nothing outside the frame.
+    Each sample is treated separately, so that a frame's features depend only on the frame.
     """
     if max(samples.max(initial=0), -samples.min(initial=0)) < _LOUDEST:  # false for NaN, too
         return samples
@@ -333,7 +333,7 @@ def _decibel(power: np.ndarray) -> np.ndarray:
 
 
 def pool_frames(spectrogram: np.ndarray) -> np.ndarray:
-    """Mean over every `POOL_FRAMES` frames; what is left over at the end is averaged alone.
+    """Average every `POOL_FRAMES` frames; remaining frames at the end are averaged together.
 
     Args:
         spectrogram: (..., frames) float32.

@@ -1,7 +1,7 @@
-"""Directions of sound from the phases of the eight channels: plane waves, steered power.
+"""Find directions of sound from the phases of the eight channels: plane waves, steered power.
 
-The steered response power with phase transform, P(u) = sum over pairs and bins of
-Re(C_ij(f) exp(-2 pi i f (u . (p_i - p_j)) / c)) with C_ij the cross-spectrum divided by its
+The steered response power with phase transform is P(u) = sum over pairs and bins of
+Re(C_ij(f) exp(-2 pi i f (u . (p_i - p_j)) / c)), with C_ij the cross-spectrum divided by its
 magnitude; after J. DiBiase, "A High-Accuracy, Low-Latency Technique for Talker Localization in
 Reverberant Environments", Brown University 2000.
 """
@@ -13,14 +13,14 @@ import numpy as np
 from avdet_ros.rig import MICROPHONES
 
 SPEED_OF_SOUND_MPS = 343.0
-"""Of dry air at 20 degrees Celsius."""
+"""Speed of sound in dry air at 20 degrees Celsius."""
 
 ALL_PAIRS = np.array([(i, j) for i in range(MICROPHONES) for j in range(i + 1, MICROPHONES)])
 """(28, 2) all pairs of microphones."""
 
 
 def speed_of_sound_mps(temperature_c: float) -> float:
-    """Speed of sound in air, 343.2 sqrt(T / 293.15 K) (ISO 9613-1, equation A.5).
+    """Return the speed of sound in air, 343.2 sqrt(T / 293.15 K) (ISO 9613-1, equation A.5).
 
     Args:
         temperature_c: air temperature, degrees Celsius.
@@ -29,14 +29,14 @@ def speed_of_sound_mps(temperature_c: float) -> float:
 
 
 def directions_around(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Directions all around.
+    """Return evenly spaced horizontal directions all around.
 
     Args:
-        count: how many.
+        count: number of directions.
 
     Returns:
         azimuths: (count,) float64 radians, 0 ahead, left positive.
-        directions: (count, 3) float64 unit vectors, level.
+        directions: (count, 3) float64 unit vectors, horizontal.
     """
     azimuths = np.arange(count) * 2 * np.pi / count
     level = np.zeros(count)
@@ -46,16 +46,16 @@ def directions_around(count: int) -> tuple[np.ndarray, np.ndarray]:
 def phase_spectra(
     sound: np.ndarray, sample_rate_hz: int, frame: int, band_hz: tuple[float, float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Spectra of half-overlapping frames with all magnitudes set to 1.
+    """Compute spectra of half-overlapping frames with all magnitudes set to 1.
 
     Args:
         sound: (n, 8) floating point.
-        sample_rate_hz: its rate.
+        sample_rate_hz: its sample rate.
         frame: samples of a frame.
         band_hz: lowest and highest frequency kept.
 
     Returns:
-        spectra: (frames, 8, bins) complex64, of magnitude 1, or 0 where there is no sound.
+        spectra: (frames, 8, bins) complex64 of magnitude 1, or 0 where there is no sound.
         frequencies_hz: (bins,) float64.
     """
     frequencies_hz = np.fft.rfftfreq(frame, 1 / sample_rate_hz)
@@ -71,18 +71,18 @@ def phase_spectra(
 
 
 def cross_phases(spectra: np.ndarray) -> np.ndarray:
-    """(..., 28, bins) complex64, X_i conj(X_j) of all pairs of (..., 8, bins) spectra."""
+    """Return (..., 28, bins) complex64, X_i conj(X_j) of all pairs of (..., 8, bins) spectra."""
     return spectra[..., ALL_PAIRS[:, 0], :] * spectra[..., ALL_PAIRS[:, 1], :].conj()
 
 
 def steered_power(cross: np.ndarray, frequencies_hz: np.ndarray, lead_s: np.ndarray) -> np.ndarray:
-    """How well the phases fit each of some directions.
+    """Return how well the phases fit each of the given directions.
 
     Args:
         cross: (..., 28, bins) complex, from `cross_phases`.
         frequencies_hz: (bins,).
-        lead_s: (directions, 8) how much earlier than the origin a sound from that direction
-            reaches each microphone, (u . p) / c for a plane wave.
+        lead_s: (directions, 8) time by which sound from that direction reaches each microphone
+            before the origin, (u . p) / c for a plane wave.
 
     Returns:
         (..., directions) float64 in [-1, 1], 1 for a perfect fit.

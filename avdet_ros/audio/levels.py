@@ -1,4 +1,4 @@
-"""What is wrong with a channel, judged from a second or more of all eight."""
+"""Detect faults of a channel from a second or more of sound of all eight."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from avdet_ros.audio.samples import INT16_FULL_SCALE, to_float
 from avdet_ros.rig import MICROPHONES
 
 CLIPPED = 0.999
-"""Magnitude, as a share of full scale, from which a sample counts as clipped."""
+"""Smallest magnitude of a clipped sample, as a share of full scale."""
 
 CLIPPED_SHARE = 1e-4
-"""Share of clipped samples worth a warning."""
+"""Share of clipped samples that causes a warning."""
 
 LARGEST_DC = 0.05
-"""Mean, as a share of full scale, above which an input is broken."""
+"""Largest mean of a working input, as a share of full scale."""
 
 WEAK_DB = 25.0
-"""A channel this far below the others' median does not receive what they receive."""
+"""A channel this far below the others' median does not receive the same sound."""
 
 HUM_SHARE = 0.3
-"""Share of a channel's power in the mains' harmonics worth a warning."""
+"""Share of a channel's power in harmonics of the mains frequency that causes a warning."""
 
 SAME_CORRELATION = 0.9999
-"""Two microphones at two places never agree so well above the lowest frequencies."""
+"""Correlation above the lowest frequencies that two separate microphones never reach."""
 
 SWAP_GAIN = 1.08
-"""How much better the phases must fit the array with two microphones exchanged."""
+"""Minimum factor by which swapping two microphones must improve the fit of the phases."""
 
 SWAP_FIT = 0.15
-"""Least fit of an exchange: below it there is no direction in the sound, only noise."""
+"""Minimum fit after a swap; below it the sound has no direction and is only noise."""
 
 MIXED_LSB2 = 4.0
-"""Power of the second differences, in squared steps of 16 bits, that is rounding and no sound."""
+"""Power of the second differences, in squared 16-bit steps, below which it is only rounding."""
 
 AUDIBLE_LSB2 = 100.0
-"""Least such power of every channel before mixtures are judged."""
+"""Minimum such power of every channel for mixtures to be detected."""
 
 _LOWEST_DB = -100.0
 _HUM_HARMONICS = 8
@@ -52,15 +52,15 @@ _HUM_HARMONICS = 8
 
 @dataclass
 class ChannelState:
-    """One channel's measurements and what is wrong with it.
+    """Measurements and faults of one channel.
 
     Attributes:
-        level_db: level without the mean, dB re a full-scale square wave; -100 for none.
-        peak: greatest magnitude, parts of full scale.
-        dc: mean, parts of full scale.
-        clipped_share: share of samples at the ends of the scale.
+        level_db: level without the mean, dB re a full-scale square wave; -100 for silence.
+        peak: largest magnitude, as a share of full scale.
+        dc: mean, as a share of full scale.
+        clipped_share: share of samples at full scale.
         hum_share: share of the power in the harmonics of 50 or 60 Hz.
-        faults: short words, most serious first; empty when all is well.
+        faults: short descriptions, most serious first; empty if there are none.
     """
 
     level_db: float
@@ -72,14 +72,14 @@ class ChannelState:
 
 
 def check_channels(samples: np.ndarray, sample_rate_hz: int) -> list[ChannelState]:
-    """Judge each channel by itself and against the others.
+    """Check each channel on its own and against the others.
 
     Args:
-        samples: (n, channels) int16 or floating point in [-1, 1]; a second or more for hum.
-        sample_rate_hz: their rate.
+        samples: (n, channels) int16 or floating point in [-1, 1]; at least a second to find hum.
+        sample_rate_hz: their sample rate.
 
     Returns:
-        One state a channel.
+        One state per channel.
     """
     sound = to_float(samples)
     hum = _hum_shares(sound, sample_rate_hz)
@@ -109,11 +109,11 @@ def check_channels(samples: np.ndarray, sample_rate_hz: int) -> list[ChannelStat
 
 
 def channel_faults(states: list[ChannelState], dead: list[bool]) -> list[list[str]]:
-    """Faults that level, clipping and mean alone show, in words, one list a channel.
+    """Describe the faults visible from level, clipping and mean alone, one list per channel.
 
     Args:
         states: measurements of each channel.
-        dead: whether all samples of a channel are equal.
+        dead: for each channel, whether all its samples are equal.
     """
     alive = [state.level_db for state, is_dead in zip(states, dead, strict=True) if not is_dead]
     median_db = float(np.median(alive)) if alive else _LOWEST_DB
@@ -133,7 +133,7 @@ def channel_faults(states: list[ChannelState], dead: list[bool]) -> list[list[st
 
 
 def second_differences(sound: np.ndarray) -> np.ndarray:
-    """(channels, channels) mean products of second differences, in squared steps of 16 bits.
+    """Return (channels, channels) mean products of second differences, in squared 16-bit steps.
 
     Args:
         sound: (n, channels) floating point in [-1, 1].
@@ -145,18 +145,18 @@ def second_differences(sound: np.ndarray) -> np.ndarray:
 
 
 def mixed_channels(products: np.ndarray) -> int:
-    """How many channels are mixtures of others.
+    """Count the channels that are mixtures of others.
 
-    A sound server gives as many channels as it is asked for: those that the device does not have
-    are mixtures of the others, or silent, and only this reveals them. Microphones at eight places
-    never receive mixtures of one another at the same instant, least of all at high frequencies,
-    which second differences are made of.
+    A sound server delivers as many channels as requested. Those that the device does not have are
+    mixtures of the others, or silent, and only this check reveals them. Microphones at eight
+    positions never receive mixtures of one another at the same instant, least of all at high
+    frequencies, which dominate second differences.
 
     Args:
         products: from `second_differences`.
 
     Returns:
-        Their number; 0 also when some channel is too quiet to judge. Silent channels do not count.
+        Their number; also 0 if some channel is too quiet to tell. Silent channels do not count.
     """
     power = products.diagonal()
     audible = power > AUDIBLE_LSB2
@@ -169,20 +169,20 @@ def mixed_channels(products: np.ndarray) -> int:
 def swapped_looking(
     samples: np.ndarray, sample_rate_hz: int, microphones_m: np.ndarray
 ) -> tuple[int, int] | None:
-    """Two microphones that look exchanged: swapping them makes the sound fit the array better.
+    """Find two microphones that look swapped: swapping them makes the sound fit the array better.
 
-    Sound from few directions must arrive as waves over the array. For each frame the best
-    direction's steered power is found, for the array as the rig has it and with each two
-    microphones exchanged. An array wired in the mirrored or rotated order fits just as well as
-    the right one: only tapping shows that.
+    Sound from a few directions must cross the array as waves. The function compares the steered
+    power of each frame's best direction for the rig's array and for the array with any two
+    microphones swapped. An array wired in a mirrored or rotated order fits just as well as the
+    correct one; only the tap test can detect that.
 
     Args:
-        samples: (n, 8) in the order of the rig's microphones; some seconds.
-        sample_rate_hz: their rate.
+        samples: (n, 8) in the order of the rig's microphones; several seconds.
+        sample_rate_hz: their sample rate.
         microphones_m: (8, 3) positions.
 
     Returns:
-        The indices of the two microphones, or None when nothing looks exchanged.
+        The indices of the two microphones; None if nothing looks swapped.
     """
     spectra, frequencies_hz = phase_spectra(to_float(samples), sample_rate_hz, 2048, (300, 2000))
     if len(spectra) == 0:
@@ -208,7 +208,7 @@ def swapped_looking(
 
 
 def _hum_shares(sound: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-    """Share of power in lines at the mains' harmonics that stand out from their surroundings."""
+    """Return the share of power in lines at mains harmonics that stand out from the spectrum."""
     shares = np.zeros(sound.shape[1])
     if len(sound) < sample_rate_hz:
         return shares
@@ -234,8 +234,8 @@ def _around(centre: float, half: float) -> slice:
 
 
 def _same_channels(sound: np.ndarray) -> dict[int, int]:
-    """Channels that carry another one's signal, and which."""
-    edges = np.diff(sound, axis=0)  # without the low frequencies that neighbours do share
+    """Map each channel that has the same signal as another channel to that channel."""
+    edges = np.diff(sound, axis=0)  # removes the low frequencies, which neighbours do share
     norm = np.sqrt((edges**2).sum(axis=0))
     same: dict[int, int] = {}
     for i in range(sound.shape[1]):

@@ -1,7 +1,7 @@
-"""Which channels of a live stream live: one that dies is found within two seconds.
+"""Monitor which channels of a live stream are alive; a dead one is found within two seconds.
 
-A channel is dead when all its samples are equal, or when it is so far below the others that it
-hears nothing of what they hear. It comes back when it has been well for some seconds.
+A channel is dead if all its samples are equal, or if its level is so far below the others that it
+does not receive the same sound. It is used again after several good seconds.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from avdet_ros.audio.levels import WEAK_DB
 from avdet_ros.rig import LEAST_ALIVE, MICROPHONES
 
 CHECK_S = 0.5
-"""The channels are compared so often."""
+"""Interval between two comparisons of the channels."""
 
 OUT_AFTER, BACK_AFTER = 3, 10
-"""Checks in a row that a channel fails before it is out, and passes before it is back."""
+"""Consecutive failed checks until a channel is left out, and passed checks until it is back."""
 
 SILENT_DB = -90.0
-"""Where the middle channel is below this there is no sound to judge by."""
+"""If the median channel is below this level, there is too little sound for a check."""
 
 
 class LivingChannels:
-    """Watches the channels of a stream.
+    """Monitors the channels of a stream.
 
     Attributes:
-        alive: (8,) bool, channels that the rig file calls alive and that are well.
+        alive: (8,) bool, channels that the rig file marks as alive and that pass the checks.
     """
 
     def __init__(self, sample_rate_hz: int, known: np.ndarray) -> None:
-        """Begin with what the rig file says.
+        """Start with the channels of the rig file.
 
         Args:
-            sample_rate_hz: of the stream.
-            known: (8,) bool, channels that the rig file calls alive.
+            sample_rate_hz: sample rate of the stream.
+            known: (8,) bool, channels that the rig file marks as alive.
         """
         self._enough = round(CHECK_S * sample_rate_hz)
         self._known = np.asarray(known, bool)
@@ -49,10 +49,10 @@ class LivingChannels:
         return self._known & ~self._out
 
     def add(self, sums: ChannelSums) -> bool:
-        """Take the sums of the eight channels of the next piece.
+        """Add the sums of the eight channels over the next piece of sound.
 
         Returns:
-            whether a channel died or came back.
+            Whether a channel died or came back.
         """
         self._sums += sums
         return self._sums.count >= self._enough and self._check()
@@ -63,7 +63,7 @@ class LivingChannels:
         judged = self._known & ~constant
         usual_db = float(np.median(level_db[judged])) if judged.any() else -np.inf
         if usual_db < SILENT_DB:
-            return False  # nothing is connected, or nothing is heard: no channel is worse
+            return False  # nothing connected, or silence: no channel stands out
         bad = constant | (level_db < usual_db - WEAK_DB)
         self._failed = np.where(bad, self._failed + 1, 0)
         self._passed = np.where(bad, 0, self._passed + 1)

@@ -1,4 +1,4 @@
-"""The stretch of a drive in which a vehicle passes most clearly, as the array receives it."""
+"""Find the stretch of a drive in which a vehicle passes most clearly, for a picture of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from avdet_ros.audio.wave_fronts import WaveFronts
 from avdet_ros.rig import Rig
 
 STRETCH = 54
-"""Segments, some ten seconds."""
+"""Length of the stretch in segments, about ten seconds."""
 
 DIRECTIONS = 180
 
@@ -22,9 +22,9 @@ class Passing:
     """Steered response over a stretch of a drive.
 
     Attributes:
-        time_s: (S,) of the segments.
+        time_s: (S,) times of the segments.
         azimuths: (A,) radians from 0, all around.
-        before: (S, A) share of each wave that comes from there, for the rig file's array.
+        before: (S, A) share of each wave that comes from the azimuth, for the rig file's array.
         after: (S, A) the same for the calibrated array.
     """
 
@@ -35,7 +35,7 @@ class Passing:
 
 
 def clearest_passing(fronts: WaveFronts, result: SelfCalibration, rig: Rig) -> Passing:
-    """Where the source moves furthest around while it is clear."""
+    """Find the stretch in which a clear source moves furthest around the array."""
     use = result.fit.counts * result.fit.fit
     turn = use * np.exp(1j * result.fit.sources.azimuths)
     window = np.ones(min(STRETCH, len(use)))

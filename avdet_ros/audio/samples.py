@@ -1,15 +1,15 @@
-"""Samples of sound as whole numbers and as floating point."""
+"""Convert samples of sound between integers and floating point."""
 
 from __future__ import annotations
 
 import numpy as np
 
 INT16_FULL_SCALE = 32768.0
-"""What an int16 sample is divided by to lie in [-1, 1)."""
+"""Divisor that scales int16 samples to [-1, 1)."""
 
 
 def to_float(samples: np.ndarray) -> np.ndarray:
-    """Samples as float32 in [-1, 1], of any shape; NaN and infinity become 0.
+    """Convert samples of any shape to float32 in [-1, 1]; NaN and infinity become 0.
 
     Args:
         samples: int16, or floating point in [-1, 1].
@@ -20,6 +20,6 @@ def to_float(samples: np.ndarray) -> np.ndarray:
 
 
 def to_int16(samples: np.ndarray) -> np.ndarray:
-    """Samples in [-1, 1], of any shape, as int16; what lies beyond is clipped."""
+    """Convert samples in [-1, 1], of any shape, to int16; values beyond are clipped."""
     scaled = np.round(samples * INT16_FULL_SCALE)
     return np.clip(scaled, -INT16_FULL_SCALE, INT16_FULL_SCALE - 1).astype(np.int16)

@@ -1,8 +1,8 @@
-"""Self-calibration: gain, delay and place of every channel from minutes of ordinary driving.
+"""Self-calibration: gain, delay and position of every channel from minutes of ordinary driving.
 
-Dead channels first, since they say nothing; then exchanged ones, then delays and positions
-together, then gains. Every number has a standard error, from leaving out a part of the drive at a
-time, and what the sound does not tell is refused, not guessed.
+Dead channels are found first, since they carry no information; then swapped ones, then delays and
+positions together, then gains. Every number has a standard error, from leaving out one part of the
+drive at a time. A drive or array that does not provide enough information is refused.
 """
 
 from __future__ import annotations
@@ -38,34 +38,33 @@ from avdet_ros.rig import MICROPHONES, Rig
 
 LARGEST_CONTRADICTION_M = 0.05
 WEAK_SHARE = 0.75
-"""Of the part that a channel should have of the waves."""
+"""A channel with less than this share of the waves, relative to the median, counts as weak."""
 
 YAW_FLOOR_DEG = 0.2
-"""Directions of camera and array never agree better than this."""
+"""Smallest standard error of the yaw; directions of camera and array never agree better."""
 
 
 @dataclass(frozen=True)
 class SelfCalibration:
-    """What a drive says of the array; everything is in the order of the rig's microphones.
+    """Calibration of an array from a drive; arrays are in the order of the rig's microphones.
 
     Attributes:
         gain_db: (8,) how much louder each channel is than the mean of the live ones.
         gain_sd_db: (8,) its standard error.
-        delay_s: (8,) how much later each channel is; the mean over the live ones is the rig's.
+        delay_s: (8,) delay of each channel; the mean over the live ones is the rig's.
         delay_sd_s: (8,) its standard error.
-        positions_m: (8, 3) in base_link. They hold for sound at 343 m/s.
+        positions_m: (8, 3) in base_link, valid for sound at 343 m/s.
         position_sd_m: (8, 2) standard errors of x and y.
         lead_sd_s: (8,) standard error of the lead, over the front sector.
-        alive: (8,) bool.
-        order: (8,) which microphone of the rig each channel really carries.
-        yaw_deg: how much further left the array stands than the rig says; nan where no camera
-            tells.
+        alive: (8,) bool, False for dead channels.
+        order: (8,) microphone of the rig that each channel really carries.
+        yaw_deg: rotation of the array against the rig, left positive; nan if no camera shows it.
         yaw_sd_deg: its standard error.
-        findings: (8,) what is wrong with each channel, in words, '' for nothing.
-        notes: what a person should know of the whole.
-        segments: how many clear segments there were.
-        sectors: how many sectors of 30 degrees they came from.
-        fit: the array and sources that were fitted.
+        findings: (8,) description of what is wrong with each channel, '' if nothing.
+        notes: messages for the user about the whole array.
+        segments: number of clear segments.
+        sectors: number of 30-degree sectors that they came from.
+        fit: the fitted array and sources.
     """
 
     gain_db: np.ndarray
@@ -96,15 +95,17 @@ def calibrate_from_driving(
     """Estimate the array from the wave fronts of a drive.
 
     Args:
-        fronts: of the drive, channels in the order of the rig's microphones.
-        rig: where the search begins.
+        fronts: wave fronts of the drive, channels in the order of the rig's microphones.
+        rig: the initial array.
         seen: vehicles that a camera saw, for the yaw.
-        speeds_mps: (S,) the vehicle's speed at each segment, nan where unknown; None if nothing
-            is known: then it is taken to stand in the slowest tenth of the time.
-        progress: shows how far it is.
+        speeds_mps: (S,) the vehicle's speed at each segment, nan where unknown; None if it is
+            unknown everywhere: the vehicle is then assumed to stand still in the slowest tenth of
+            the time.
+        progress: receives the progress.
 
     Raises:
-        AvdetError: the array or the drive cannot tell; the message says what is missing.
+        AvdetError: the array or the drive does not allow a calibration; the message says what is
+            missing.
     """
     with progress.step('calibration', PARTS + 2) as advance:
         return _calibrate(fronts, rig, seen, speeds_mps, advance)
@@ -176,17 +177,17 @@ LINE_NOTE = (
 
 
 def nominal_array(rig: Rig) -> ArrayGuess:
-    """The rig file's array about its centre."""
+    """Return the rig file's array, relative to its centre."""
     height_m = max(float(rig.array_position_m[2]) - SOURCE_HEIGHT_M, 0.2)
     positions_m = rig.microphones_m - rig.array_position_m
     return ArrayGuess(positions_m, rig.delay_s.copy(), rig.alive.copy(), height_m)
 
 
 def check_contradictions(result: SelfCalibration, rig: Rig) -> None:
-    """Refuse microphones that are nowhere near their places.
+    """Refuse a result with microphones far from their positions in the rig file.
 
     Raises:
-        AvdetError: names them.
+        AvdetError: there are such microphones; the message names them.
     """
     off_m = np.linalg.norm((result.positions_m - rig.microphones_m[result.order])[:, :2], axis=1)
     far = np.flatnonzero(result.alive & (off_m > LARGEST_CONTRADICTION_M))
@@ -208,7 +209,7 @@ def _assemble(
     yaw: float,
     yaw_sd: float,
 ) -> SelfCalibration:
-    """The numbers of all channels, turned to the camera where it tells the yaw."""
+    """Collect the results of all channels, rotated to match the camera if the yaw is known."""
     alive = fit.array.alive
     turn = 0.0 if np.isnan(yaw) else -yaw
     rotation = np.array(
@@ -241,7 +242,7 @@ def _assemble(
 
 
 def calibrated_rig(result: SelfCalibration, rig: Rig) -> Rig:
-    """The rig with what was found of its array."""
+    """Return the rig with the calibrated array."""
     yaw_deg = rig.array_yaw_deg + (0.0 if np.isnan(result.yaw_deg) else result.yaw_deg)
     return replace(
         rig,
@@ -255,14 +256,14 @@ def calibrated_rig(result: SelfCalibration, rig: Rig) -> Rig:
 
 
 def rotation_between(before_m: np.ndarray, after_m: np.ndarray, alive: np.ndarray) -> float:
-    """Radians by which microphones turned about their centre, left positive."""
+    """Return the rotation of the microphones about their centre, radians, left positive."""
     a = before_m[alive, :2] - before_m[alive, :2].mean(axis=0)
     b = after_m[alive, :2] - after_m[alive, :2].mean(axis=0)
     return float(np.arctan2((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum(), (a * b).sum()))
 
 
 def channel_findings(result: SelfCalibration, rig: Rig, share: np.ndarray) -> tuple[str, ...]:
-    """What is wrong with each channel, in words."""
+    """Describe what is wrong with each channel."""
     findings = []
     for i in range(MICROPHONES):
         words = []

@@ -1,10 +1,10 @@
-"""How fast stamped sound really comes: samples against stamps, over many blocks.
+"""Measure the real sample rate of stamped sound from the stamps of many blocks.
 
-No block of sound carries its sample rate, so a 48 kHz recording read as one of 44.1 kHz shifts
-every frequency and stretches every second, and nothing else shows it. Stamps as drivers make them
-are rounded, late by some milliseconds, the same for several blocks that came together, or now and
-then 0; a single pair of them says little, so the rate is that of a line through seconds of them,
-with an error that is estimated from the same stamps.
+No block of sound carries its sample rate. A 48 kHz recording read as one of 44.1 kHz has shifted
+frequencies and stretched times, and nothing else reveals the error. Drivers' stamps are rounded,
+late by some milliseconds, equal for several blocks that arrived together, or occasionally 0. A
+single pair of stamps is of little use, so the rate is the slope of a line through several seconds
+of stamps. Its standard error is estimated from the same stamps.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from dataclasses import dataclass
 import numpy as np
 
 RATE_TOLERANCE = 0.01
-"""Sound that comes at another rate than the rig's by more than this is another array's."""
+"""Largest relative difference from the rig's rate; beyond it, the sound has another rate."""
 
 MEASURE_S = 30.0
-"""A recording's rate is measured over this much of its beginning."""
+"""Length of a recording's beginning over which its rate is measured."""
 
 WATCH_S = 4.0
-"""A stream's rate is measured over this much of its newest sound."""
+"""Length of a stream's newest sound over which its rate is measured."""
 
 SURE_S = 5.0
-"""Another rate for this long is no hiccup of the stamps."""
+"""Time after which a different rate cannot be a temporary error of the stamps."""
 
 _ARRIVAL_BINS = 11
 _ARRIVAL_TOLERANCE = 0.03
@@ -38,37 +38,37 @@ _MANY_GAPS = 0.08
 
 @dataclass(frozen=True)
 class MeasuredRate:
-    """A rate of sound.
+    """A measured sample rate.
 
     Attributes:
-        hz: samples a second.
-        error: its standard error, relative.
+        hz: samples per second.
+        error: its relative standard error.
     """
 
     hz: float
     error: float
 
     def is_other(self, sample_rate_hz: float) -> bool:
-        """Whether this is certainly not the given rate."""
+        """Return whether this is certainly not the given rate."""
         off = abs(self.hz / sample_rate_hz - 1)
         return off > max(RATE_TOLERANCE, _SIGMAS * self.error)
 
     def is_certainly(self, sample_rate_hz: float) -> bool:
-        """Whether it is the given rate and the stamps are good enough to tell."""
+        """Return whether this is the given rate and the stamps are good enough to tell."""
         return _SIGMAS * self.error < 2 * RATE_TOLERANCE and not self.is_other(sample_rate_hz)
 
 
 def measure_rate(stamps_ns: Sequence[int], counts: Sequence[int]) -> MeasuredRate | None:
-    """The rate of blocks of sound.
+    """Measure the sample rate of blocks of sound.
 
-    Lost samples, a stamp of 0 and stamps that leap or go back are left out.
+    Gaps from lost samples, stamps of 0, and stamps that jump or go backwards are ignored.
 
     Args:
         stamps_ns: (B,) time of each block's first sample.
-        counts: (B,) its samples.
+        counts: (B,) number of samples of each block.
 
     Returns:
-        The rate; None where there are too few blocks or stamps to tell.
+        The rate; None if there are too few blocks or stamps.
     """
     stamps, lengths = np.asarray(stamps_ns, np.int64), np.asarray(counts, np.int64)
     given = stamps > 0
@@ -89,7 +89,7 @@ def measure_rate(stamps_ns: Sequence[int], counts: Sequence[int]) -> MeasuredRat
     near = np.abs(each_s - usual) <= slack
     found = _line(steps_s[near], steps[near])
     if found is not None and np.mean(~near) > _MANY_GAPS:
-        # So many gaps may be none, but stamps that are coarser than a block.
+        # With so many, these may not be gaps but stamps that are coarser than a block.
         all_kept = _line(steps_s[forward := steps_s >= 0], steps[forward])
         if all_kept is not None:
             apart = 1.05 * abs(found.hz / all_kept.hz - 1) / _SIGMAS
@@ -98,7 +98,7 @@ def measure_rate(stamps_ns: Sequence[int], counts: Sequence[int]) -> MeasuredRat
 
 
 def _line(steps_s: np.ndarray, samples: np.ndarray) -> MeasuredRate | None:
-    """The rate of steps of time and samples, by slopes over half of them."""
+    """Estimate the rate from steps of time and samples, by slopes over half of the steps."""
     if len(steps_s) + 1 < _FEWEST_BLOCKS or not steps_s.sum() > 0:
         return None
     times = np.concatenate([[0.0], np.cumsum(steps_s)])
@@ -111,37 +111,37 @@ def _line(steps_s: np.ndarray, samples: np.ndarray) -> MeasuredRate | None:
     if slope <= 0:
         return None
     scatter = 1.4826 * float(np.median(np.abs(slopes - np.median(slopes))))
-    # What one stamp can be wrong by shows in the steps even where the slopes happen to agree.
+    # The steps show the error of a single stamp even if the slopes happen to agree.
     grain = float(np.abs(steps_s - samples * slope).max()) / float(np.median(lengths))
     return MeasuredRate(1 / slope, max(scatter, grain) / slope / len(slopes) ** 0.5)
 
 
 class RateWatch:
-    """Watches the rate of a stream of stamped sound.
+    """Monitors the rate of a stream of stamped sound.
 
     Attributes:
-        other_hz: the rate that the newest sound has, where that is not the expected one.
-        other_s: for how many seconds of sound it has not been; 0 where all is well.
+        other_hz: rate of the newest sound if it is not the expected one, else None.
+        other_s: seconds of sound since the rate has differed; 0 while it is the expected one.
     """
 
     def __init__(self, sample_rate_hz: int) -> None:
-        """Watch for this rate."""
+        """Start monitoring; `sample_rate_hz` is the expected rate."""
         self._rate = sample_rate_hz
         self.reset()
 
     def reset(self) -> None:
-        """Begin again, with a stream that was restarted."""
+        """Start again, for a stream that was restarted."""
         self._blocks: deque[tuple[int, int]] = deque()
         self._held = self._since_look = 0
         self.other_hz: float | None = None
         self.other_s = 0.0
 
     def add(self, stamp_ns: int, count: int) -> bool:
-        """Take a block; whether its sound has the expected rate, as far as can be told.
+        """Add a block; return whether the sound has the expected rate, as far as known.
 
         Args:
             stamp_ns: time of its first sample.
-            count: how many samples it has.
+            count: number of its samples.
         """
         self._blocks.append((stamp_ns, count))
         self._held += count
@@ -162,24 +162,24 @@ class RateWatch:
 
 
 class ArrivalRate:
-    """The rate at which a device delivers, from when its blocks arrive.
+    """Measures the rate at which a device delivers samples, from its blocks' arrival times.
 
-    They arrive in bunches, never early: of each second the promptest counts, as in
-    `avdet_ros.audio.dropouts`.
+    Blocks arrive in bunches, but never early, so only the promptest block of each second is used,
+    as in `avdet_ros.audio.dropouts`.
     """
 
     def __init__(self, sample_rate_hz: int) -> None:
-        """Expect this rate."""
+        """Start measuring; `sample_rate_hz` is the expected rate."""
         self._rate = sample_rate_hz
         self._samples = 0
         self._bins: deque[tuple[int, float, bool]] = deque(maxlen=_ARRIVAL_BINS)
 
     def add(self, arrival_s: float, count: int, overflow: bool) -> None:
-        """Take a block.
+        """Add a block.
 
         Args:
-            arrival_s: on any steady clock.
-            count: its samples.
+            arrival_s: arrival time, on any steady clock.
+            count: number of its samples.
             overflow: whether the device reported lost samples.
         """
         self._samples += count
@@ -191,21 +191,21 @@ class ArrivalRate:
 
     @property
     def other_hz(self) -> float | None:
-        """The rate; None where it is the expected one, samples were lost, or it is too early."""
+        """The rate; None if it is the expected one, samples were lost, or it is not yet known."""
         if len(self._bins) < _ARRIVAL_BINS or any(overflow for *_, overflow in self._bins):
             return None
         seconds, edges_s, _ = np.array(self._bins, float).T[:, 1:]  # the first may be part of one
         half = len(edges_s) // 2
         slopes = (edges_s[half:] - edges_s[:-half]) / (seconds[half:] - seconds[:-half])
         slope = float(np.median(slopes))
-        # A bunch more or less in a second moves a slope, but not all of them the same way.
+        # One more or fewer bunch in a second changes a slope, but not all slopes alike.
         if abs(slope) < _ARRIVAL_TOLERANCE or np.ptp(slopes) > 0.5 * abs(slope):
             return None
         return self._rate * (1 - slope)
 
 
 def other_rate(where: str, found_hz: float, sample_rate_hz: int) -> str:
-    """The sentence that refuses sound of another rate than the rig's."""
+    """Return the error message for sound with another rate than the rig's."""
     return (
         f'{where}: expected {sample_rate_hz} samples a second as the rig says, found about '
         f'{nearest_rate(found_hz)} by stamps and counts'
@@ -213,7 +213,7 @@ def other_rate(where: str, found_hz: float, sample_rate_hz: int) -> str:
 
 
 def nearest_rate(hz: float) -> int:
-    """A measured rate in words: the usual one that is meant, or itself."""
+    """Return the common rate nearest to a measured one; if none is near, the measured one."""
     usual = (8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000, 192000)
     near = min(usual, key=lambda rate: abs(rate / hz - 1))
     return near if abs(near / hz - 1) < 2 * RATE_TOLERANCE else round(hz)

@@ -1,8 +1,8 @@
-"""A counter in the lowest bits of sound, so that every recorded sample carries its own number.
+"""Hide a counter in the lowest bits of sound, so that every recorded sample carries its number.
 
-The lowest bits of a sample's eight channels are one byte; the bytes of four samples are the
-number of that group of four, low byte first. At -90 dB re full scale it is inaudible. Whoever
-records such sound knows without any clock which samples arrived and which were lost.
+The lowest bits of a sample's eight channels form one byte. The bytes of four samples form the
+number of that group of four, low byte first. At -90 dB re full scale the counter is inaudible. A
+recording of such sound shows without any clock which samples arrived and which were lost.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import numpy as np
 
 _BYTES = 4
 _FEWEST = 3 * _BYTES
-"""Samples that show their numbers beyond doubt: two whole groups wherever they begin."""
+"""Samples needed to read the number reliably: they contain two whole groups at any offset."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """Samples that follow one another without loss.
+    """Consecutive samples without loss.
 
     Attributes:
-        index: of the first one in the block.
-        sample: its number as it was sent.
-        count: how many.
+        index: index of the first one in the block.
+        sample: number with which the first one was sent.
+        count: number of samples.
     """
 
     index: int
@@ -32,24 +32,24 @@ class Run:
 
 
 def mark(samples: np.ndarray, first: int) -> np.ndarray:
-    """Samples with their numbers in the lowest bits.
+    """Return the samples with their numbers in the lowest bits.
 
     Args:
         samples: (n, 8) int16.
-        first: number of the first one.
+        first: number of the first sample.
     """
     bits = np.unpackbits(_bytes(first, len(samples))[:, None], axis=1, bitorder='little')
     return (samples & np.int16(-2)) | bits.astype(np.int16)
 
 
 def read_marks(samples: np.ndarray) -> list[Run]:
-    """The numbers of recorded samples.
+    """Read the numbers of recorded samples.
 
     Args:
-        samples: (n, 8) int16 as recorded; other kinds, as simulated sound is, have no marks.
+        samples: (n, 8) recorded int16; other types, such as simulated sound, have no marks.
 
     Returns:
-        The runs in them, in order; samples without a mark are in none.
+        The runs, in order; samples without a mark belong to no run.
     """
     if samples.dtype != np.int16:
         return []
@@ -74,7 +74,7 @@ def _bytes(first: int, count: int) -> np.ndarray:
 
 
 def _number(found: np.ndarray) -> int | None:
-    """Number of the first of `_FEWEST` bytes, None when they are no marks."""
+    """Return the number of the first of `_FEWEST` bytes; None if they are not marks."""
     for phase in range(_BYTES):
         start = -phase % _BYTES
         group = int.from_bytes(found[start : start + _BYTES].tobytes(), 'little')

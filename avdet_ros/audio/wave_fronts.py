@@ -1,11 +1,11 @@
-"""Wave fronts: what short segments of sound say about the array, a small vector a band.
+"""Reduce sound to wave fronts: one small vector for each short segment and narrow band.
 
-Of each segment (some 0.2 s) and narrow band the covariance of the eight channels is taken. What
-is steady in a block of half a minute (the ego vehicle, wind, the town's hum) is the mean of the
-quietest quarter of its segments, and is subtracted. Of what is left the strongest wave front is
-kept: the rank-one matrix a a^H nearest to it off the diagonal, where incoherent noise does not
-reach. Its phases hold each microphone's lead, its magnitudes each channel's level, so that minutes
-of sound become a few megabytes and no direction needs to be known yet.
+For each segment (about 0.2 s) and band, the covariance of the eight channels is computed. The
+steady part of a block of half a minute (ego vehicle, wind, hum of the town) is the mean of the
+quietest quarter of its segments, and is subtracted. From the rest, the strongest wave front is
+kept: the rank-one matrix a a^H that is nearest off the diagonal, where incoherent noise has no
+effect. Its phases contain each microphone's lead, its magnitudes each channel's level. So minutes
+of sound become a few megabytes, and no direction needs to be known yet.
 """
 
 from __future__ import annotations
@@ -21,32 +21,33 @@ from avdet_ros.audio.samples import to_float
 from avdet_ros.rig import MICROPHONES
 
 FRAME_S = 0.093
-"""About the length of a Fourier frame: a power of two samples near it, half overlapping."""
+"""Approximate length of a Fourier frame; the nearest power of two samples is used, with half
+overlap."""
 
 FRAMES = 4
-"""Frames of a segment: short enough that a passing car hardly moves, long enough to average."""
+"""Frames per segment: short enough that a passing car hardly moves, long enough to average."""
 
 BINS = 4
-"""Fourier bins of a band; as many are left out between two bands."""
+"""Fourier bins per band; the same number is left out between two bands."""
 
 LOWEST_HZ = 250.0
 HIGHEST_HZ = 4500.0
-"""Of an array half a metre wide; smaller ones use more, see `highest_hz`."""
+"""Highest frequency for an array half a metre wide; smaller arrays use more, see `highest_hz`."""
 
 BLOCK = 160
-"""Segments of a block, half a minute."""
+"""Segments per block, half a minute."""
 
 LEAST_BLOCK = 40
-"""A shorter last block is left out: nothing in it can be called steady."""
+"""Minimum number of segments in the last block; a shorter one does not show a steady part."""
 
 QUIET_SHARE = 0.25
-"""The quietest part of a block's segments is what is steady."""
+"""Share of a block's segments, the quietest ones, that defines the steady part."""
 
 MOST_SEGMENTS = 6000
-"""Older ones are forgotten: twenty minutes."""
+"""Number of segments kept, twenty minutes; older ones are discarded."""
 
 LEVEL_FROM_HZ = 800.0
-"""Below it wind and the diffuse field blur the levels of a wave front."""
+"""Lowest frequency for levels; below it wind and the diffuse field blur them."""
 
 _SQUARINGS = 4
 _DIAGONAL_ROUNDS = 2
@@ -62,10 +63,10 @@ class WaveFronts:
         frequencies_hz: (B,) middle of each band.
         vectors: (S, B, 8) complex64 of norm 1, or 0: the phase of channel i grows with the time by
             which the wave reaches it earlier.
-        weights: (S, B) float32, how strongly the wave stands out, from 0.
-        level_db: (S, 8) float32 level of the wave front in each channel re the mean.
-        power_db: (S, 8) float32 level of everything in each channel, dB.
-        seconds: from the recording's first sample to its last.
+        weights: (S, B) float32, how strongly the wave stands out; 0 or more.
+        level_db: (S, 8) float32 level of the wave front in each channel, dB re the mean.
+        power_db: (S, 8) float32 level of all sound in each channel, dB.
+        seconds: duration of the recording.
     """
 
     time_s: np.ndarray
@@ -78,7 +79,7 @@ class WaveFronts:
 
     @classmethod
     def joined(cls, recordings: Sequence[WaveFronts]) -> WaveFronts:
-        """Recordings of one array one after the other, times counted on."""
+        """Join recordings of one array, with continuing times."""
         starts_s = np.cumsum([0.0, *(each.seconds for each in recordings)])
         return cls(
             np.concatenate(
@@ -93,7 +94,7 @@ class WaveFronts:
         )
 
     def chosen(self, keep: np.ndarray) -> WaveFronts:
-        """Some of the segments: keep is (S,) bool or indices."""
+        """Return some of the segments; `keep` is (S,) bool or indices."""
         return WaveFronts(
             self.time_s[keep],
             self.frequencies_hz,
@@ -106,25 +107,25 @@ class WaveFronts:
 
 
 def highest_hz(aperture_m: float, sample_rate_hz: int) -> float:
-    """The highest frequency looked at: a small array tells nothing at low ones."""
+    """Return the highest frequency used; low ones show little for a small array."""
     wanted = HIGHEST_HZ * float(np.clip(0.5 / max(aperture_m, 0.01), 1.0, 1.8))
     return min(wanted, 0.4 * sample_rate_hz)
 
 
 def aperture(microphones_m: np.ndarray) -> float:
-    """Largest distance of two of (n, 3) microphones, metres."""
+    """Return the largest distance between two of (n, 3) microphones, metres."""
     return float(np.linalg.norm(microphones_m[:, None] - microphones_m[None], axis=-1).max())
 
 
 class WaveFrontFinder:
-    """Takes sound in pieces of any size and keeps its wave fronts."""
+    """Receives sound in pieces of any size and keeps its wave fronts."""
 
     def __init__(self, sample_rate_hz: int, aperture_m: float = 0.5) -> None:
         """Prepare the bands.
 
         Args:
-            sample_rate_hz: rate of the sound.
-            aperture_m: largest distance of two microphones.
+            sample_rate_hz: sample rate of the sound.
+            aperture_m: largest distance between two microphones.
         """
         self.sample_rate_hz = sample_rate_hz
         self._frame = 1 << round(np.log2(FRAME_S * sample_rate_hz))
@@ -140,7 +141,7 @@ class WaveFrontFinder:
         self.restart()
 
     def restart(self) -> None:
-        """Forget everything."""
+        """Discard everything."""
         self._kept.clear()
         self._seconds = 0.0
         self._count = 0
@@ -149,18 +150,18 @@ class WaveFrontFinder:
         self._times_s: list[float] = []
 
     def skip(self, samples: int) -> None:
-        """So many samples were lost: the next ones do not follow on the last ones."""
+        """Account for lost samples between the last samples and the next ones."""
         self._count += len(self._tail) + samples
         self._seconds += samples / self.sample_rate_hz
         self._tail = np.zeros((0, MICROPHONES), np.float32)
 
     @property
     def segments(self) -> int:
-        """How many segments are kept."""
+        """Number of segments kept."""
         return sum(len(block.time_s) for block in self._kept)
 
     def add(self, samples: np.ndarray) -> None:
-        """Take (n, 8) int16 or floating-point samples, in the order of the rig's microphones."""
+        """Add (n, 8) int16 or floating-point samples, in the order of the rig's microphones."""
         self._seconds += len(samples) / self.sample_rate_hz
         sound = np.concatenate([self._tail, to_float(samples)])
         segment, span = FRAMES * self._hop, (FRAMES + 1) * self._hop
@@ -175,7 +176,7 @@ class WaveFrontFinder:
         self._tail = sound[start:]
 
     def fronts(self) -> WaveFronts:
-        """All that is kept, the last unfinished block included if it is long enough."""
+        """Return all wave fronts kept, and those of the unfinished block if it is long enough."""
         if len(self._matrices) >= LEAST_BLOCK:
             self._end_block()
         blocks = list(self._kept)
@@ -196,7 +197,7 @@ class WaveFrontFinder:
         )
 
     def _covariance(self, sound: np.ndarray) -> np.ndarray:
-        """(B, 8, 8) complex64 of one segment."""
+        """Return the (B, 8, 8) complex64 covariances of one segment."""
         frames = np.stack(
             [sound[k * self._hop : k * self._hop + self._frame] for k in range(FRAMES)]
         )
@@ -213,7 +214,7 @@ class WaveFrontFinder:
 
 
 def block_fronts(matrices: np.ndarray, frequencies_hz: np.ndarray) -> WaveFronts:
-    """The wave fronts of one block of segments.
+    """Compute the wave fronts of one block of segments.
 
     Args:
         matrices: (S, B, 8, 8) complex64 covariances.
@@ -221,12 +222,12 @@ def block_fronts(matrices: np.ndarray, frequencies_hz: np.ndarray) -> WaveFronts
     """
     power = np.maximum(matrices.diagonal(axis1=2, axis2=3).real, 0)
     total = power.sum(axis=-1)
-    present = total.sum(axis=1) > 0  # gaps are not what is steady
+    present = total.sum(axis=1) > 0  # gaps do not belong to the steady part
     quiet = np.where(present[:, None], total, np.inf)
     count = max(1, min(int(present.sum()), round(QUIET_SHARE * len(matrices))))
     order = np.argpartition(quiet, count - 1, axis=0)[:count]
     steady = matrices[order, np.arange(matrices.shape[1])].mean(axis=0)
-    # A segment may be quieter than what is steady: one with a gap in it.
+    # A segment with a gap may be quieter than the steady part.
     least = np.maximum(power, steady.diagonal(axis1=1, axis2=2).real)
     scale = np.where(power > 0, 1 / np.sqrt(np.maximum(least, _TINY)), 0).astype(np.float32)
     coherence = (matrices - steady) * scale[..., :, None] * scale[..., None, :]
@@ -250,14 +251,15 @@ def block_fronts(matrices: np.ndarray, frequencies_hz: np.ndarray) -> WaveFronts
 
 
 def strongest_fronts(coherence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The rank-one matrix nearest to each matrix off its diagonal, by factor analysis.
+    """Find the rank-one matrix nearest to each matrix off the diagonal, by factor analysis.
 
     Args:
-        coherence: (..., 8, 8) complex, Hermitian; the diagonal does not count.
+        coherence: (..., 8, 8) complex, Hermitian; the diagonal is ignored.
 
     Returns:
         vectors: (..., 8) complex64 of norm 1.
-        weights: (...) float32: the wave's strength squared, less where a second one is near it.
+        weights: (...) float32, the wave's strength squared, reduced if a second wave is almost as
+            strong.
     """
     off = coherence.copy()
     i = np.arange(off.shape[-1])
@@ -265,7 +267,7 @@ def strongest_fronts(coherence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     matrix = off.copy()
     matrix[..., i, i] = 1
     for round_ in range(_DIAGONAL_ROUNDS + 1):
-        # Repeated squaring is ten times as fast as an eigenvalue routine for many small ones.
+        # For many small matrices, repeated squaring is ten times as fast as an eigenvalue routine.
         square = matrix / np.maximum(np.abs(matrix).max(axis=(-1, -2), keepdims=True), 1e-12)
         for _ in range(_SQUARINGS):
             square = square @ square

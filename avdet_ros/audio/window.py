@@ -1,9 +1,9 @@
-"""From blocks of any size to one window of sound a hop, exact to the sample.
+"""Cut blocks of any size into one window of sound per hop, exact to the sample.
 
-Windows lie on a grid of sample numbers that blocks, late readers and lost samples do not move:
-window k ends ``grid * floor((window + k * hop) / grid)`` samples after the first sample of the
-stream. With the front end's hop_length as grid, windows share the frames of their Fourier
-transforms, and a source whose blocks are of that length ends a block where it ends a window.
+Windows lie on a grid of sample numbers that does not depend on block sizes, late readers or lost
+samples: window k ends ``grid * floor((window + k * hop) / grid)`` samples after the first sample
+of the stream. With the front end's hop_length as grid, windows share the frames of their Fourier
+transforms. If a source's blocks have that length too, blocks end where windows end.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from avdet_ros.audio.samples import INT16_FULL_SCALE
 from avdet_ros.errors import AvdetError
 
 HOP_S = 0.1
-"""From one window's end to the next one's, where nothing else is set."""
+"""Default time from one window's end to the next one's."""
 
 SHORTEST_HOP_S = 0.005
 
 _ROUNDING = 1e-9
-"""Of a product of floating-point numbers that should be whole."""
+"""Tolerance for floating-point products that should be whole numbers."""
 
 _streams = itertools.count(1)
 
@@ -34,12 +34,12 @@ class Window:
     """One window of sound.
 
     Attributes:
-        waveform: (channels, samples) float32 in [-1, 1]; lost samples are 0. A view that nobody
-            writes into: windows share the samples where they overlap.
-        end_sample: number of the sample after the last one, counted as the source counts them.
-        gap_samples: how many of its samples were lost.
-        stream: another number for each stream: windows of one and the same stream have the same
-            samples where they overlap.
+        waveform: (channels, samples) float32 in [-1, 1]; lost samples are 0. It is a read-only
+            view: overlapping windows share memory.
+        end_sample: number of the sample after the last one, in the source's count.
+        gap_samples: number of samples in the window that were lost.
+        stream: number of the stream; windows of the same stream have the same samples where they
+            overlap.
     """
 
     waveform: np.ndarray
@@ -49,17 +49,17 @@ class Window:
 
     @property
     def start_sample(self) -> int:
-        """Number of its first sample."""
+        """Number of the window's first sample."""
         return self.end_sample - self.waveform.shape[1]
 
 
 class WindowBuffer:
-    """A preallocated buffer that hands out a window a hop.
+    """A preallocated buffer that returns one window per hop.
 
     Attributes:
-        lost_samples: samples that were missing between blocks.
-        skipped_windows: windows not made since not one sample of theirs arrived.
-        restarts: times the source's count went back and the buffer was restarted.
+        lost_samples: number of samples missing between blocks.
+        skipped_windows: number of windows skipped because none of their samples arrived.
+        restarts: how often the source's count went back and the buffer was restarted.
     """
 
     def __init__(
@@ -71,17 +71,17 @@ class WindowBuffer:
         grid_samples: int = 1,
         phase: float | None = None,
     ) -> None:
-        """Make room for two windows.
+        """Allocate memory for two windows.
 
         Args:
             channels: channels of each block.
-            sample_rate_hz: samples a second.
+            sample_rate_hz: samples per second.
             window_s: length of a window.
-            hop_s: from one window's end to the next one's, on average; at least the grid.
-            grid_samples: windows end on multiples of it, counted from the first sample.
-            phase: for a stream whose beginning was not received: its first sample is one that a
-                window may start with, and where between this and the next such sample the first
-                window is due, 0 to 1.
+            hop_s: average time from one window's end to the next one's; at least the grid.
+            grid_samples: windows end on multiples of this, counted from the first sample.
+            phase: for a stream whose beginning was not received. Its first sample is then one at
+                which a window may start. `phase`, 0 to 1, is the position between this sample and
+                the next such one at which the first window is due.
 
         Raises:
             AvdetError: the hop is longer than the window or absurdly short.
@@ -94,8 +94,9 @@ class WindowBuffer:
                 f'hop_s: expected a hop from {SHORTEST_HOP_S:g} s to the window of '
                 f'{window_s:g} s, found {hop_s:g} s'
             )
-        # Twice the window: the newest window of a full buffer begins the next one, so every window
-        # lies in one piece, a sample is moved at most once, and what was cut never changes.
+        # Twice the window: when the buffer is full, its newest window starts the next buffer. So
+        # every window is contiguous, each sample is moved at most once, and windows that were
+        # returned never change.
         self._buffer = np.zeros((channels, 2 * self._window), np.float32)
         self.lost_samples = 0
         self.skipped_windows = 0
@@ -103,12 +104,12 @@ class WindowBuffer:
         self._started = False
 
     def reset(self) -> None:
-        """Forget all sound; the next block begins a new stream."""
+        """Discard all sound; the next block starts a new stream."""
         self._started = False
 
     @property
     def samples_missing(self) -> int:
-        """How many samples the next window still lacks; at least, before the first sample."""
+        """Samples that the next window still needs; before the first sample, the minimum."""
         return self._end() - self._next if self._started else self._window
 
     def push(self, samples: np.ndarray, first_sample: int) -> list[Window]:
@@ -116,11 +117,11 @@ class WindowBuffer:
 
         Args:
             samples: (n, channels) int16, or float32 in [-1, 1].
-            first_sample: number of its first sample. Above the expected one: the samples between
-                were lost. Below: the source was restarted, and so is the buffer.
+            first_sample: number of its first sample. If it is above the expected one, the samples
+                between were lost. If it is below, the source was restarted, and so is the buffer.
 
         Raises:
-            AvdetError: the block has another number of channels or another type.
+            AvdetError: the block has the wrong number of channels or the wrong type.
         """
         channels = self._buffer.shape[0]
         if samples.ndim != 2 or samples.shape[1] != channels:
@@ -154,17 +155,17 @@ class WindowBuffer:
         self._gaps: deque[tuple[int, int]] = deque()
 
     def _end(self) -> int:
-        """Number of the sample after the window that comes next."""
+        """Return the number of the sample after the next window."""
         if self._phase is not None:
             steps = math.floor(self._phase + self._made * self._hop + _ROUNDING)
             return self._origin + self._window + self._grid * steps
         window = self._window / self._grid
         steps = math.floor(window + self._made * self._hop + _ROUNDING)
-        # The first one cannot end before a window's sound is there.
+        # The first window cannot end before a whole window of sound has arrived.
         return self._origin + self._grid * max(steps, math.ceil(window) + self._made)
 
     def _fill(self, samples: np.ndarray | None, count: int, windows: list[Window]) -> None:
-        """Append samples, or silence in place of lost ones, and cut windows on the way."""
+        """Append samples, or zeros for lost ones, and cut the windows that become complete."""
         done = 0
         while done < count:
             if samples is None and done >= self._window:
@@ -186,7 +187,7 @@ class WindowBuffer:
                 self._made += 1
 
     def _skip(self, count: int) -> None:
-        """Step over lost samples when the newest window already holds nothing else."""
+        """Skip lost samples when the newest window already consists of lost samples only."""
         self._next += count
         before = self._made
         steps = (self._next - self._origin - self._window) / self._grid

@@ -32,9 +32,9 @@ NODES_UP_S = 8.0
 
 REPLAY_ARGUMENTS = (
     Argument(Param('bag', '', 'rosbag2 folder, .mcap or .db3 to play')),
-    Argument(Param('rate', 1.0, 'how much faster than recorded', 0.01, 100)),
-    Argument(Param('start', 0.0, 'seconds to leave out at the beginning', 0, 1e6)),
-    Argument(Param('loop', False, 'begin again at the end')),
+    Argument(Param('rate', 1.0, 'playback speed, as a multiple of the recorded speed', 0.01, 100)),
+    Argument(Param('start', 0.0, 'seconds to skip at the beginning', 0, 1e6)),
+    Argument(Param('loop', False, 'start again at the end')),
     *(
         replace(argument, param=replace(argument.param, default=''))
         if argument.name == 'namespace'

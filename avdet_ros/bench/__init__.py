@@ -1,1 +1,1 @@
-"""What measures the running graph, or breaks it on purpose."""
+"""Benchmarks and fault injection for the running graph."""

@@ -1,4 +1,4 @@
-"""Faults of ``/clock``, injected into a graph that goes by it, see `avdet_ros.bench.faults`."""
+"""Faults of ``/clock``, injected into a graph that uses it; see `avdet_ros.bench.faults`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from avdet_ros.bench.graph_under_test import GraphUnderTest
 
 
 def clock_jumps(graph: GraphUnderTest) -> Outcome:
-    """``/clock`` jumps a minute forward, then two back."""
+    """Let ``/clock`` jump one minute forward, then two minutes back."""
     graph.settle()
     took_s = {}
     for by_s in (60.0, -120.0):
@@ -44,7 +44,7 @@ def clock_jumps(graph: GraphUnderTest) -> Outcome:
 
 
 def clock_paused(graph: GraphUnderTest, seconds: float = 5.0) -> Outcome:
-    """``/clock`` stops for a while and goes on."""
+    """Stop ``/clock`` for a while, then resume it."""
     began_s = graph.settle()
     graph.monitor.stop_clock()
     paused_s = time.monotonic()
@@ -72,4 +72,4 @@ CLOCK_FAULTS: dict[str, Callable[[GraphUnderTest], Outcome]] = {
     'clock jumps': clock_jumps,
     'clock paused': clock_paused,
 }
-"""Faults of a graph that goes by ``/clock``, by name."""
+"""Faults of a graph that uses ``/clock``, by name."""

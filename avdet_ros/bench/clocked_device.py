@@ -1,8 +1,8 @@
-"""A virtual device that is fed sample by sample, so that the truth about each sample is known.
+"""A virtual sound device in which the true time of each sample is known.
 
-The clock of the sound server's null sink cannot be read. Here a pipe takes its
-place: a process writes each sample when it is due by a clock of known rate, with its number in
-its lowest bits. A recording thus shows which samples were lost and how wrong a stamp is.
+The clock of the sound server's null sink cannot be read. Here, a pipe takes its place: a process
+writes each sample when it is due according to a clock of known rate, with the sample's number in
+its lowest bits. A recording thus shows which samples were lost and the error of each stamp.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from avdet_ros.bench.virtual_device import DEVICE, VirtualDevice
 
 
 class ClockedDevice(VirtualDevice):
-    """A private sound server whose eight-channel source is fed by a process.
+    """A private sound server with an eight-channel source that a process feeds.
 
     Attributes:
         origin_s: `time.time` at which sample 0 was due.
@@ -26,12 +26,12 @@ class ClockedDevice(VirtualDevice):
     SOURCE = DEVICE
 
     def __init__(self, sound: np.ndarray, sample_rate_hz: int = 44100, drift: float = 0.0) -> None:
-        """Prepare; `start` begins to feed.
+        """Prepare the device; `start` starts the feed.
 
         Args:
             sound: (n, 8) int16, played in a loop.
             sample_rate_hz: nominal rate.
-            drift: how much slower than that samples come, e.g. 1e-4 for 100 ppm.
+            drift: how much slower than nominal samples arrive, e.g. 1e-4 for 100 ppm.
         """
         super().__init__(sample_rate_hz)
         self._rate_hz = sample_rate_hz / (1 + drift)
@@ -42,11 +42,11 @@ class ClockedDevice(VirtualDevice):
         self._origin_s, self.origin_s = _both_clocks()
 
     def start(self, channels: int | None = None) -> None:
-        """Start the server, see `VirtualDevice.start`, and the feed, whose numbers go on."""
+        """Start the server, see `VirtualDevice.start`, and the feed; sample numbers continue."""
         self._end_feed()
         self._pipe.unlink(
             missing_ok=True
-        )  # a killed server leaves it, and the next one would refuse it
+        )  # a killed server leaves it behind, and the next one would reject it
         super().start(channels)
         arguments = [self._pipe, self._sound, self._rate_hz, self._channels, self._origin_s]
         self._feeder = subprocess.Popen(
@@ -56,11 +56,11 @@ class ClockedDevice(VirtualDevice):
         )
 
     def captured_s(self, sample: int | np.ndarray) -> float | np.ndarray:
-        """`time.time` at which a sample was due."""
+        """Return the `time.time` at which a sample was due."""
         return self.origin_s + sample / self._rate_hz
 
     def close(self) -> None:
-        """End feed and server."""
+        """Stop the feed and the server."""
         self._end_feed()
         super().close()
 
@@ -79,9 +79,10 @@ class ClockedDevice(VirtualDevice):
 
 
 def _both_clocks() -> tuple[float, float]:
-    """One instant by `time.monotonic` and by `time.time`.
+    """Return one instant by `time.monotonic` and by `time.time`.
 
-    A busy machine may stop this process between two readings, so the closest of some counts.
+    A busy machine may interrupt this process between the readings, so the closest of several
+    attempts is used.
     """
     readings = []
     for _ in range(20):

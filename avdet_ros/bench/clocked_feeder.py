@@ -1,8 +1,9 @@
-"""Feeds a virtual device's pipe, in a process of its own: a sound card never waits.
+"""Feed a virtual device's pipe from a separate process, since a sound card never waits.
 
-``python -m avdet_ros.bench.clocked_feeder PIPE SOUND RATE CHANNELS ORIGIN`` writes SOUND, an .npy
-file of (n, 8) int16, again and again into PIPE, CHANNELS of it, sample k when it is due: k / RATE
-seconds after ORIGIN on `time.monotonic`. Each sample has its number in its lowest bits.
+``python -m avdet_ros.bench.clocked_feeder PIPE SOUND RATE CHANNELS ORIGIN`` writes the first
+CHANNELS channels of SOUND, an .npy file of (n, 8) int16, into PIPE in a loop. Sample k is written
+when it is due: k / RATE seconds after ORIGIN on `time.monotonic`. Each sample has its number in
+its lowest bits.
 """
 
 from __future__ import annotations
@@ -18,22 +19,22 @@ import numpy as np
 from avdet_ros.audio.watermark import mark
 
 PACE_S = 0.004
-"""From one write to the next."""
+"""Interval between writes."""
 
 PIPE_BYTES = 1 << 18
-"""What the pipe holds while the server is busy: 0.37 s of sound."""
+"""Capacity of the pipe, for while the server is busy: 0.37 s of sound."""
 
 _LONGEST_WRITE_S = 1.0
 
 
 def feed(pipe: str, sound: np.ndarray, rate_hz: float, channels: int, origin_s: float) -> None:
-    """Write until this process ends.
+    """Write samples until this process ends.
 
     Args:
-        pipe: path of a named pipe, which may not exist or be read yet.
+        pipe: path of a named pipe; it need not exist or have a reader yet.
         sound: (n, 8) int16.
-        rate_hz: samples a second.
-        channels: how many of the eight are written.
+        rate_hz: samples per second.
+        channels: number of channels to write, at most eight.
         origin_s: `time.monotonic` at which sample 0 is due.
     """
     longest = round(_LONGEST_WRITE_S * rate_hz)
@@ -48,11 +49,11 @@ def feed(pipe: str, sound: np.ndarray, rate_hz: float, channels: int, origin_s: 
             places = np.arange(sent, due) % len(sound)
             frames = mark(sound[places], sent)[:, :channels]
             try:
-                # The pipe takes whole pages, which are whole frames; what it cannot take is lost.
+                # The pipe takes whole pages, which are whole frames; when full, the rest is lost.
                 os.write(descriptor, frames.astype('<i2').tobytes())
             except BlockingIOError:
                 pass
-            except OSError:  # the server has gone
+            except OSError:  # the server has ended
                 os.close(descriptor)
                 descriptor = None
         sent = due
@@ -69,7 +70,7 @@ def _open(pipe: str) -> int | None:
 
 
 if __name__ == '__main__':
-    with suppress(OSError):  # only a privileged user goes first
+    with suppress(OSError):  # only a privileged user may raise the priority
         os.nice(-10)
     pipe, sound, rate_hz, channels, origin_s = sys.argv[1:]
     with suppress(KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""A simulated drive through the running graph: four nodes, a recorder and a monitor."""
+"""Run a simulated drive through the graph: four nodes, a recorder and a monitor."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ _RESULTS = ('overlay.mp4', 'overlay.png', 'summary.json')
 
 @dataclass(frozen=True)
 class Plan:
-    """What to show.
+    """Settings of a demo.
 
     Attributes:
-        out: folder of the results.
+        out: folder for the results.
         duration_s: length of the drive.
-        seed: which drive.
-        model: model file, '' for the package's.
+        seed: seed of the drive.
+        model: model file, '' for the shipped one.
         tracker: name of the tracker.
-        camera: render the camera's pictures too.
+        camera: whether to render the camera's pictures too.
     """
 
     out: Path
@@ -70,15 +70,15 @@ class Plan:
 
     @property
     def windows(self) -> int:
-        """How many windows the whole drive has."""
+        """Number of windows of the whole drive."""
         return 1 + int((self.duration_s - WINDOW_S) / HOP_S + 1e-6)
 
 
 def prepare_folder(out: Path) -> None:
-    """Make the folder, and remove the results of an earlier run.
+    """Create the folder, and remove the results of an earlier run.
 
     Raises:
-        AvdetError: it cannot be written.
+        AvdetError: the folder cannot be written.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -99,14 +99,14 @@ def prepare_folder(out: Path) -> None:
 
 
 class Demo:
-    """The running graph and what came out of it so far.
+    """The running graph and its results so far.
 
     Attributes:
-        graph: the nodes, and the messages that came.
+        graph: the nodes, and the messages received from them.
     """
 
     def __init__(self, plan: Plan) -> None:
-        """Prepare; nothing is started."""
+        """Prepare the graph without starting it."""
         self._plan = plan
         self._video = VideoWriter(plan.out / 'overlay.mp4', 1 / HOP_S)
         self._sheet: list[np.ndarray] = []
@@ -118,14 +118,14 @@ class Demo:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Start everything, and end everything however the block ends.
+        """Start everything, and stop everything however the block ends.
 
         Raises:
-            AvdetError: a node does not come up; the message is its own.
+            AvdetError: a node does not start; the message is its own.
         """
         try:
             with self.graph:
-                # Capture comes last, so that no node misses the first window.
+                # Capture starts last, so that no node misses the first window.
                 last = ('camera', 'capture') if self._plan.camera else ('capture',)
                 for name in ('tracker', 'recorder', 'overlay', 'detector', *last):
                     if name == 'capture':
@@ -140,7 +140,7 @@ class Demo:
             self._video.close()
 
     def going_on(self) -> bool:
-        """Whether the drive still goes on.
+        """Return whether the drive is still running.
 
         Raises:
             AvdetError: a node has ended.
@@ -152,11 +152,11 @@ class Demo:
 
     @property
     def windows(self) -> int:
-        """Windows whose tracks have come."""
+        """Number of windows whose tracks have arrived."""
         return len({message.stamp_ns for message in self.graph.monitor.tracks})
 
     def summary(self) -> dict[str, Any]:
-        """The numbers of ``summary.json``; computes the scores."""
+        """Compute the scores and return the content of ``summary.json``."""
         from avdet_ros.evaluation.live import score_live
         from avdet_ros.rig import load_rig
 
@@ -194,7 +194,7 @@ class Demo:
         }
 
     def write(self, summary: Mapping[str, Any]) -> list[Path]:
-        """Write summary and contact sheet; returns the paths of all results.
+        """Write summary and contact sheet; return the paths of all results.
 
         Raises:
             AvdetError: the disk is full, or the video could not be written.
@@ -213,7 +213,7 @@ class Demo:
         return [out / name for name in (*_RESULTS, 'bag') if (out / name).exists()]
 
     def _on_picture(self, picture: np.ndarray) -> None:
-        if not self.graph.monitor.tracks:  # the drive has not begun
+        if not self.graph.monitor.tracks:  # the drive has not started
             return
         self._video.add(picture)
         due = (len(self._sheet) + 0.5) * self._plan.windows / SHEET_PICTURES
@@ -221,7 +221,7 @@ class Demo:
             self._sheet.append(picture)
 
     def _enable(self, name: str) -> None:
-        """Wait for a node to be active, noticing when it dies instead."""
+        """Wait until a node is active; raise if it dies instead."""
         until_s = time.monotonic() + _START_S
         while True:
             try:
@@ -231,15 +231,15 @@ class Demo:
                 self.graph.check()
                 status = self.graph.monitor.status(name)
                 if status and status.values.get('state') == 'active':
-                    return  # its answer was late
-                if status and status.level == 2:  # even where its answer was late
+                    return  # only the reply was late
+                if status and status.level == 2:  # an error, even if only the reply was late
                     raise AvdetError(f'{name}: {status.sentence}') from error
                 if time.monotonic() >= until_s:
                     raise
 
     def _wait_for_subscribers(self) -> None:
         wanted = {'spectrogram': 3, 'detections': 3, 'tracks': 3, 'truth': 3, 'overlay': 1}
-        with suppress(AvdetError):  # the drive is shown without what is not ready by then
+        with suppress(AvdetError):  # the demo starts without nodes that are not ready by then
             self.graph.wait(
                 lambda: self.graph.monitor.has_subscribers(wanted), 'subscribers', _START_S
             )
@@ -252,14 +252,14 @@ class Demo:
         return self._values('capture').get(key, missing)
 
     def _quiet_s(self) -> float:
-        """How long no new window has come."""
+        """Return the seconds since the last new window."""
         if self._last_count != self.windows:
             self._last_count, self._last_count_s = self.windows, time.monotonic()
         return time.monotonic() - self._last_count_s
 
 
 def ros_distro() -> str:
-    """Name of the ROS 2 release in use, '' if unknown."""
+    """Return the name of the ROS 2 release in use, '' if unknown."""
     if name := os.environ.get('ROS_DISTRO'):
         return name
     for distribution in metadata.distributions():
@@ -284,7 +284,7 @@ def _graph(plan: Plan) -> Graph:
             'respawn': 'false',
         }
     )
-    # What is heard beside the image has a place in metres, and only there.
+    # Vehicles beside the image have a position in metres, which only tracker ground uses.
     more = {'detector': {'beyond_image': plan.tracker == GroundTracker.name}}
     nodes = [
         replace(

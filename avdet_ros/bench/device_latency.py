@@ -1,7 +1,7 @@
-"""What PortAudio's latency costs and survives, on the device whose every sample is known.
+"""Measure delay and losses by PortAudio latency, on a device whose every sample is known.
 
-Sound server, ALSA plugin and PortAudio are the real ones; the crystal and the driver of a card are
-not there, so what is lost here at some latency a card loses too, and perhaps at a greater one.
+Sound server, ALSA plugin and PortAudio are the real ones; a card's crystal and driver are missing.
+A latency at which samples are lost here is too low for a card as well, which may need even more.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ SETTLE_S = 1.0
 
 @dataclass(frozen=True)
 class DeviceLatency:
-    """One run of a device.
+    """Result at one latency.
 
     Attributes:
-        asked_ms: of PortAudio.
-        got_ms: what it gave.
+        asked_ms: latency requested from PortAudio.
+        got_ms: latency that PortAudio granted.
         block_ms: median length of a block.
-        p50: from a block's last sample to the block in hand, median, ms.
+        p50: median delay from a block's last sample to the delivery of the block, ms.
         p99: the same, 99th percentile.
-        lost: samples.
-        overflows: reports of PortAudio.
-        cpu_percent: of a core, reading alone.
+        lost: number of samples lost.
+        overflows: overflows that PortAudio reported.
+        cpu_percent: processor time for reading alone, % of a core.
     """
 
     asked_ms: float
@@ -52,7 +52,7 @@ class DeviceLatency:
 
     @property
     def window_p50(self) -> float:
-        """Median until a window's last sample is in hand: it may lie anywhere in its block."""
+        """Median delay of a window's last sample, which may lie anywhere in its block, ms."""
         return self.p50 + self.block_ms / 2
 
 
@@ -63,17 +63,17 @@ def measure_device(
     latencies_s: Sequence[float] = LATENCIES_S,
     progress: Progress = SILENT,
 ) -> list[DeviceLatency]:
-    """Read the device at one latency after the other.
+    """Read the device at one latency after another.
 
     Args:
         sound: (n, 8) int16 that the device plays in a loop.
-        rig: order of the channels and sample rate.
-        seconds: at each latency, after it has settled.
-        latencies_s: to ask of PortAudio.
-        progress: a step for each.
+        rig: channel order and sample rate.
+        seconds: duration at each latency, after settling.
+        latencies_s: latencies to request from PortAudio.
+        progress: displays one step per latency.
 
     Raises:
-        AvdetError: programs of the device are not installed, or no sound came.
+        AvdetError: the programs of the device are not installed, or no sound arrived.
     """
     device = ClockedDevice(sound, rig.sample_rate_hz)
     before = {name: os.environ.get(name) for name in device.environment}
@@ -103,7 +103,7 @@ def _read(device: ClockedDevice, rig: Rig, latency_s: float, seconds: float) -> 
         late_s, lengths = [], []
         began_s, used_s = time.monotonic(), time.process_time()
         while time.monotonic() < began_s + seconds:
-            block = source.read(0.2, 1)  # as soon as it comes
+            block = source.read(0.2, 1)  # as soon as it arrives
             now_s = time.time()
             if block is not None and (runs := read_marks(block.samples)):
                 newest = runs[-1].sample + runs[-1].count
@@ -135,7 +135,7 @@ def _settle(source: DeviceSource) -> None:
 
 
 def device_table(results: Sequence[DeviceLatency]) -> Table:
-    """A row a latency."""
+    """Make the table for the terminal, one row per latency."""
     table = Table(title='latency asked of PortAudio', title_justify='left')
     for heading in COLUMNS:
         table.add_column(heading, justify='right')
@@ -145,7 +145,7 @@ def device_table(results: Sequence[DeviceLatency]) -> Table:
 
 
 def device_markdown(results: Sequence[DeviceLatency]) -> str:
-    """The same for a page."""
+    """Make the same table in Markdown."""
     lines = [f'| {" | ".join(COLUMNS)} |', '|' + '---:|' * len(COLUMNS)]
     return '\n'.join(lines + [f'| {" | ".join(_cells(result))} |' for result in results])
 

@@ -1,4 +1,4 @@
-"""`docs/field.md`: a page written by hand, with two sections that commands write."""
+"""Write the two generated sections of `docs/field.md`, a page otherwise written by hand."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Faults done to the running graph, and how it keeps for hours.
 
 
 def machine_line(about: dict[str, object]) -> str:
-    """What a table was measured on, in one line."""
+    """Describe the machine and day of a measurement in one line."""
     nice = os.nice(0)
     first = f', niceness {nice}' if nice else ''
     return (
@@ -37,12 +37,12 @@ def write_section(page: Path, name: str, text: str) -> None:
     """Replace a section of `docs/field.md`; see `page_section.write_section`.
 
     Args:
-        page: Markdown file; one that is not there is made.
+        page: Markdown file; a missing one is created.
         name: faults or soak.
         text: the new section.
 
     Raises:
-        AvdetError: the page cannot be read or written, or has no such marks.
+        AvdetError: the page cannot be read or written, or lacks the section's marks.
     """
     frame = _FRAME.format(**{key: page_section.marks(key) for key in ('faults', 'soak')})
     page_section.write_section(page, name, text, frame)

@@ -1,4 +1,4 @@
-"""Runs faults one after the other, and makes the table of their outcomes."""
+"""Run faults one after another, and make the table of their outcomes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from avdet_ros.progress import SILENT, Progress
 
 SIGINT = 'SIGINT'
 NAMES = (*FAULTS, *CLOCK_FAULTS, SIGINT)
-"""Every fault there is, in the order of the table."""
+"""All faults, in the order of the table."""
 
 SIGINT_DELAYS_S = (0.1, 0.7, 1.3, 1.9, 2.5, 3.5, 5.0, 8.0)
 
@@ -40,7 +40,7 @@ def run_faults(
 ) -> list[Outcome]:
     """Inject faults into a running graph.
 
-    A fault that the graph does not recover from is an outcome too; those after it get a new graph.
+    A fault that the graph does not recover from is an outcome too; later faults get a new graph.
 
     Args:
         sound: (n, 8) int16 that the device plays in a loop.
@@ -70,9 +70,9 @@ def run_faults(
 def signals_at_any_moment(
     sound: np.ndarray, model: str | Path, delays_s: Sequence[float] = SIGINT_DELAYS_S
 ) -> Outcome:
-    """SIGINT to `avdet run` with a recording, so long after it started its first node.
+    """Send SIGINT to a recording `avdet run`, at several delays after its first node started.
 
-    Before that, the interpreter loads the command line, where Ctrl-C ends any program of Python.
+    Before that, the interpreter is still loading, when Ctrl-C ends any Python program.
     """
     folder = Path(tempfile.mkdtemp(prefix='avdet-signal-'))
     domain = free_domain()
@@ -123,7 +123,7 @@ def signals_at_any_moment(
 
 
 def _children_after(process: subprocess.Popen[Any], delay_s: float) -> list[psutil.Process]:
-    """The processes of a run when so much time has passed since its first one began."""
+    """Wait until `delay_s` after a run's first process started; return the run's processes."""
     parent = psutil.Process(process.pid)
     until = time.monotonic() + 30
     while not parent.children() and process.poll() is None and time.monotonic() < until:
@@ -143,7 +143,7 @@ def _whole(bag: Path) -> bool:
 
 
 def fault_table(outcomes: Sequence[Outcome]) -> Table:
-    """For the terminal."""
+    """Make the table for the terminal."""
     table = Table(show_lines=True)
     for heading in ('fault', 'what happened', 'time to recover', 'what was lost'):
         table.add_column(heading, overflow='fold')
@@ -153,7 +153,7 @@ def fault_table(outcomes: Sequence[Outcome]) -> Table:
 
 
 def fault_markdown(outcomes: Sequence[Outcome], about: dict[str, object], command: str) -> str:
-    """For `docs/field.md`."""
+    """Make the section for `docs/field.md`."""
     lines = [
         f'    {command}',
         '',

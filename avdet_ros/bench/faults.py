@@ -1,4 +1,4 @@
-"""Faults as they happen on a vehicle, injected into the running graph.
+"""Faults that occur on vehicles, injected into the running graph.
 
 Every function takes a `GraphUnderTest`, injects one real fault, waits for the graph to report it
 and to recover, and measures both. A report or a recovery that never comes raises `AvdetError`.
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from avdet_ros.nodes.graph_monitor import Status
 
 SIDE = '/side'
-"""Namespace of nodes that run beside the graph."""
+"""Namespace of nodes that run outside the graph."""
 
 
 AGAIN_S = 5.0
-"""A message without a reaction is sent again after this time."""
+"""Time after which a message without a reaction is sent again."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Outcome:
     Attributes:
         fault: what was injected.
         happened: what the graph reported and did.
-        recovered_s: from the end of the cause to the next tracks, or to what `happened` names;
-            None where nothing had to recover.
-        lost: windows, samples, identities.
+        recovered_s: time from the end of the cause to the next tracks, or to what `happened`
+            names; None if nothing had to recover.
+        lost: windows, samples and identities lost.
     """
 
     fault: str
@@ -48,19 +48,19 @@ class Outcome:
 
 
 def quoted(status: Status, since_s: float) -> str:
-    """A node's diagnostics, and how long after an instant they came."""
+    """Quote a node's diagnostics, with the delay since an instant."""
     return f'after {status.at_s - since_s:.1f} s: "{status.sentence}"'
 
 
 def sound_server_killed(graph: GraphUnderTest) -> Outcome:
-    """SIGKILL to the sound server, which is started again after three seconds."""
+    """Kill the sound server with SIGKILL, and restart it after three seconds."""
     device = graph.device
     fault = 'sound server killed, started again 3 s later'
     return _without_server(graph, fault, 3.0, device.kill, device.start)
 
 
 def sound_server_hangs(graph: GraphUnderTest) -> Outcome:
-    """The sound server hangs for five seconds."""
+    """Let the sound server hang for five seconds."""
     device = graph.device
     return _without_server(graph, 'sound server hangs for 5 s', 5.0, device.freeze, device.thaw)
 
@@ -92,7 +92,7 @@ def _without_server(
 
 
 def fewer_channels(graph: GraphUnderTest) -> Outcome:
-    """The device is unplugged and comes back with four channels, then with eight."""
+    """Unplug the device; it comes back with four channels, then with eight."""
     began_s = graph.settle()
     graph.device.kill()
     graph.device.start(channels=4)
@@ -105,7 +105,7 @@ def fewer_channels(graph: GraphUnderTest) -> Outcome:
         lambda: (
             (status := graph.monitor.status('capture'))
             and status.at_s > back_s
-            and status.level < 2  # a warning that windows were lost is right for some seconds
+            and status.level < 2  # a warning about lost windows is correct for some seconds
             and status
         ),
         'capture without errors',
@@ -120,7 +120,7 @@ def fewer_channels(graph: GraphUnderTest) -> Outcome:
 
 
 def detector_killed(graph: GraphUnderTest) -> Outcome:
-    """SIGKILL to the detector, which is started again."""
+    """Kill the detector with SIGKILL; the supervisor restarts it."""
     began_s = graph.settle()
     victim = graph.process('detector')
     cut_s = time.monotonic()
@@ -143,7 +143,7 @@ def detector_killed(graph: GraphUnderTest) -> Outcome:
 
 
 def cores_busy(graph: GraphUnderTest, seconds: float = 10.0) -> Outcome:
-    """A process that computes on every core, for ten seconds."""
+    """Keep every core busy for ten seconds."""
     began_s = graph.settle()
     time.sleep(2)
     hogs_s = time.monotonic()
@@ -173,7 +173,7 @@ def cores_busy(graph: GraphUnderTest, seconds: float = 10.0) -> Outcome:
 
 
 def provider_lost(graph: GraphUnderTest) -> Outcome:
-    """A detector that is to run on CUDA starts on a machine without it."""
+    """Start a detector that should run on CUDA on a machine without it."""
     began_s = time.monotonic()
     process = graph.start_other(
         'detector',
@@ -203,7 +203,7 @@ def provider_lost(graph: GraphUnderTest) -> Outcome:
 
 
 def messages_malformed(graph: GraphUnderTest) -> Outcome:
-    """Wrong encodings, steps, sizes, NaN, no channels and 10,000 detections on every topic."""
+    """Send wrong encodings, steps and sizes, NaN, no channels and 10,000 detections."""
     from avdet_ros.bench.malformed_messages import bad_detections, bad_sound, bad_spectrograms
 
     listener = graph.start_other('capture', SIDE, source='topic')
@@ -232,7 +232,7 @@ def messages_malformed(graph: GraphUnderTest) -> Outcome:
 
 
 def _send_all(graph: GraphUnderTest, topic: str, node: str, kinds: dict[str, Any]) -> int:
-    """Publish each message until its node refuses it as expected; returns their number."""
+    """Publish each message until its node rejects it as expected; return their number."""
     kind = type(next(iter(kinds.values())))
     publisher = graph.monitor.publisher(kind, topic)
     graph.wait(publisher.get_subscription_count, f'a subscriber of {topic}')
@@ -241,7 +241,7 @@ def _send_all(graph: GraphUnderTest, topic: str, node: str, kinds: dict[str, Any
         publisher.publish(message)
 
         def refused(words: str = words, began_s: float = began_s, message: Any = message) -> Any:
-            # A message sent before discovery has matched both sides is lost.
+            # A message sent before discovery is complete on both sides is lost.
             nonlocal sent_s
             if time.monotonic() - sent_s > AGAIN_S:
                 publisher.publish(message)
@@ -254,7 +254,7 @@ def _send_all(graph: GraphUnderTest, topic: str, node: str, kinds: dict[str, Any
 
 
 def disk_full(graph: GraphUnderTest) -> Outcome:
-    """A recording on a disk of 4 MB."""
+    """Record to a disk of 4 MB."""
     began_s = graph.settle()
     with small_disk() as (folder, how):
         bag = folder / 'bag'
@@ -283,7 +283,7 @@ def _kept_messages(bag: Path) -> int:
 
 
 def two_captures(graph: GraphUnderTest) -> Outcome:
-    """A second capture publishes on the same topics, then ends."""
+    """Let a second capture publish on the same topics, then end it."""
     began_s = graph.settle()
     other = graph.start_other('capture', source='simulation', duration_s=600.0)
     report = graph.wait_status('capture', 'nodes publish', began_s)
@@ -321,4 +321,4 @@ FAULTS: dict[str, Callable[[GraphUnderTest], Outcome]] = {
     'full disk': disk_full,
     'two captures': two_captures,
 }
-"""Faults of a graph that goes by the system's clock, by name."""
+"""Faults of a graph that uses the system clock, by name."""

@@ -1,7 +1,7 @@
-"""The four nodes on a sound device whose every sample is known: what faults and soaks run on.
+"""The four nodes on a sound device whose every sample is known, for fault and soak tests.
 
-Faults are injected into it, soaks run on it, stamps are checked on it. Sound server, PortAudio,
-processes and DDS are the real ones; only the microphones are missing.
+Fault injection, soak tests and the check of stamps use it. Sound server, PortAudio, processes and
+DDS are the real ones; only the microphones are missing.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
     from avdet_ros.nodes.graph_monitor import StampedMessage
 
 STEADY_S = 2.0
-"""Tracks that have come at a quarter of their rate for so long come steadily."""
+"""Tracks are steady once they have arrived at a quarter of their rate for this long."""
 
 DRIVE_SEED = 300_000
 _DRIVE_S = 20.0
 
 
 def drive_sound(rig: Rig, seed: int = DRIVE_SEED, seconds: float = _DRIVE_S) -> np.ndarray:
-    """A simulated drive as (n, 8) int16, in the device's channel order."""
+    """Render a simulated drive as (n, 8) int16, in the device's channel order."""
     from avdet_ros.simulation.sound import render_sound
     from avdet_ros.simulation.traffic import random_scene
 
@@ -62,7 +62,7 @@ class GraphUnderTest(RunningGraph):
     Attributes:
         device: the sound device.
         model: path of the ONNX file.
-        lines: see `RunningGraph`; a node beside the graph is called "the other" one.
+        lines: see `RunningGraph`; a node outside the graph is listed as "the other" one.
     """
 
     def __init__(
@@ -73,13 +73,13 @@ class GraphUnderTest(RunningGraph):
         clock: bool = False,
         **given: str,
     ) -> None:
-        """Prepare; nothing is started.
+        """Prepare the graph without starting it.
 
         Args:
             sound: (n, 8) int16 for the device.
             model: ONNX file.
-            drift: how slow the device's clock is.
-            clock: publish ``/clock`` and let the nodes go by it.
+            drift: how much slower than nominal the device's clock runs.
+            clock: publish ``/clock`` and let the nodes use it.
             given: further arguments of the graph.
         """
         arguments = {
@@ -112,7 +112,7 @@ class GraphUnderTest(RunningGraph):
             end(process)
 
     def settle(self) -> float:
-        """Wait until tracks come steadily, clear the monitor, and return `time.monotonic`."""
+        """Wait until tracks are steady, clear the monitor, and return `time.monotonic`."""
         self.wait_steady()
         self.monitor.clear()
         began_s = time.monotonic()
@@ -120,7 +120,7 @@ class GraphUnderTest(RunningGraph):
         return began_s
 
     def wait_steady(self) -> None:
-        """Wait until tracks have come steadily for a while."""
+        """Wait until tracks have been steady for `STEADY_S`."""
 
         def steady() -> bool:
             now_s = time.monotonic()
@@ -130,7 +130,7 @@ class GraphUnderTest(RunningGraph):
         self.wait(steady, 'tracks')
 
     def wait_tracks(self, after_s: float) -> StampedMessage:
-        """Wait for the first tracks that come after an instant."""
+        """Wait for the first tracks that arrive after an instant."""
 
         def first() -> StampedMessage | None:
             return next((entry for entry in self.monitor.tracks if entry.at_s > after_s), None)
@@ -145,14 +145,14 @@ class GraphUnderTest(RunningGraph):
         environment: Mapping[str, str] | None = None,
         **parameters: Any,
     ) -> subprocess.Popen[str]:
-        """Start one more node beside the graph.
+        """Start another node outside the graph.
 
         Args:
-            node: which.
-            namespace: absolute; None for the graph's.
+            node: name of the node.
+            namespace: absolute namespace; None for the graph's.
             remappings: topics by relative name.
-            environment: variables on top.
-            parameters: its parameters.
+            environment: additional environment variables.
+            parameters: the node's parameters.
         """
         graph = replace(self.graph, namespace=namespace or self.graph.namespace)
         spec = NodeSpec(node, parameters, dict(remappings or {}))
@@ -172,7 +172,7 @@ class GraphUnderTest(RunningGraph):
         return process
 
     def losses(self, since_s: float) -> Losses:
-        """What was lost since an instant, by the messages that came."""
+        """Return the losses since an instant, according to the messages received."""
         tracks = [entry for entry in self.monitor.tracks if entry.at_s >= since_s]
         runs = [run for run in self.monitor.sound if run.at_s >= since_s]
         return Losses(
@@ -182,18 +182,18 @@ class GraphUnderTest(RunningGraph):
         )
 
     def stamp_errors_ms(self, since_s: float) -> np.ndarray:
-        """Stamp minus truth of every run of samples since an instant, milliseconds."""
+        """Return stamp minus true time of every run of samples since an instant, ms."""
         runs = [run for run in self.monitor.sound if run.at_s >= since_s]
         truth_s = np.array([self.device.captured_s(run.sample) for run in runs])
         return 1e3 * (np.array([run.stamp_ns for run in runs]) * 1e-9 - truth_s)
 
     def latency_ms(self, since_s: float) -> np.ndarray:
-        """Sound to tracks, of every window since an instant."""
+        """Return the latency from sound to tracks of every window since an instant, ms."""
         return np.array([ms for at_s, ms in self.monitor.latency_ms if at_s >= since_s])
 
     def _read(self, name: str, process: subprocess.Popen[str]) -> None:
-        self.lines.pop(name, None)  # of one before
-        assert process.stdout is not None  # of `start_other`
+        self.lines.pop(name, None)  # of an earlier one
+        assert process.stdout is not None  # set in `start_other`
         for line in process.stdout:
             self.keep_line(name, line.rstrip('\n'))
         process.stdout.close()
@@ -201,10 +201,10 @@ class GraphUnderTest(RunningGraph):
 
 
 def end(process: subprocess.Popen[str], patience_s: float = 20.0) -> tuple[int, float]:
-    """Ask a process to end, and insist.
+    """End a process with SIGINT, and kill it if it does not end in time.
 
     Returns:
-        Its exit status, negative for a signal, and how long it took.
+        Its exit status, negative for a signal, and the seconds it took.
     """
     began_s = time.monotonic()
     if process.poll() is None:
@@ -219,10 +219,10 @@ def end(process: subprocess.Popen[str], patience_s: float = 20.0) -> tuple[int, 
 
 @contextmanager
 def busy_cores(first: str = '') -> Iterator[None]:
-    """While this context lasts, every core computes something else too.
+    """Keep every core busy with another process within this context.
 
     Args:
-        first: Python that each of the busy processes runs before, as to give way.
+        first: Python code that each busy process runs first, e.g. to lower its priority.
     """
     hogs = [
         subprocess.Popen(

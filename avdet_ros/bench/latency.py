@@ -1,7 +1,7 @@
-"""How late tracks are, and what each node takes, with the four nodes running over DDS.
+"""Measure the latency of tracks and the load of each node, with four nodes running over DDS.
 
-Latency is from the capture of a window's last sample to the publication of its tracks, as the
-tracker node publishes it.
+Latency is the time from the capture of a window's last sample to the publication of its tracks,
+as published by node tracker.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ class PipelineResult:
     """One run of the graph.
 
     Attributes:
-        rate_hz: windows a second, as requested.
-        seconds: how long it was measured.
-        windows: messages of tracks received.
-        dropped: instants without one, between the first and the last.
+        rate_hz: windows per second, as requested.
+        seconds: duration of the measurement.
+        windows: track messages received.
+        dropped: windows without one, between the first and the last.
         p50: median latency, ms.
         p99: 99th percentile, ms.
-        worst: greatest, ms.
-        nodes: their loads.
-        steps: what each step of the way takes; none where the code does not tell.
-        code: the checkout whose nodes ran, '' for this one.
-        composed: whether capture, detector and tracker were one process.
+        worst: maximum, ms.
+        nodes: loads of the nodes.
+        steps: time of each step; empty if the code does not report steps.
+        code: checkout whose nodes ran, '' for this one.
+        composed: whether capture, detector and tracker ran in one process.
     """
 
     rate_hz: float
@@ -60,14 +60,14 @@ class PipelineResult:
 
     @property
     def form(self) -> str:
-        """What ran, for tables."""
+        """Description of the code that ran, for tables."""
         return (self.code or 'this') + (', composed' if self.composed else '')
 
 
 def write_drive(path: Path, rig: Rig, seed: int, seconds: float = DRIVE_S) -> None:
     """Render a drive into a sound file that the graph plays in a loop.
 
-    Rendering while measuring would take a core from the nodes, which no vehicle does.
+    Rendering during the measurement would take a core away from the nodes.
     """
     from avdet_ros.simulation.sound import render_sound
     from avdet_ros.simulation.traffic import random_scene
@@ -85,19 +85,19 @@ def run_pipeline(
     code: Path | None = None,
     **more: str,
 ) -> PipelineResult:
-    """Run capture (on a sound file), detector, tracker and overlay, and measure.
+    """Run capture (on a sound file), detector, tracker and overlay, and measure them.
 
     Args:
         model: ONNX file.
-        rate_hz: windows a second.
-        seconds: how long to measure, after the graph has settled.
-        sound: file of eight channels, played in a loop.
-        rig: rig file, None for the package's own.
+        rate_hz: windows per second.
+        seconds: duration of the measurement, after the graph has settled.
+        sound: file with eight channels, played in a loop.
+        rig: rig file, None for the example.
         code: checkout whose nodes run, None for this one.
         **more: further arguments of the graph.
 
     Raises:
-        AvdetError: ROS is not installed, a node ended, or no tracks came.
+        AvdetError: ROS is not installed, a node ended, or no tracks arrived.
     """
     given = {
         'source': 'file',
@@ -112,7 +112,7 @@ def run_pipeline(
     given |= {'rig': str(rig)} if rig else {}
     topics = ('tracks', 'debug/steps')
     environment = {}
-    if code:  # the current folder would come first
+    if code:  # otherwise the current folder would come first
         path = f'{code}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'
         environment = {'PYTHONPATH': path, 'PYTHONSAFEPATH': '1'}
     with RunningGraph(lambda: make_graph(given), topics, environment=environment) as graph:
@@ -140,10 +140,10 @@ def summarise(
     seconds: float,
     loads: list[NodeLoad],
 ) -> PipelineResult:
-    """Latencies and losses of the messages that came.
+    """Summarise latencies and losses of the messages received.
 
     Raises:
-        AvdetError: nothing came.
+        AvdetError: no messages arrived.
     """
     late_ms, stamps_s = np.array(latency_ms), np.array(stamps_ns) * 1e-9
     if not len(late_ms) or len(stamps_s) < 2:
@@ -162,7 +162,7 @@ def summarise(
 
 
 def pipeline_table(results: Sequence[PipelineResult]) -> Table:
-    """Latency and losses, one row a run."""
+    """Make the table of latency and losses, one row per run."""
     table = Table(title='sample captured to tracks published', title_justify='left')
     for heading in ('windows a second', 'code', *_HEADINGS):
         table.add_column(heading, justify='right')
@@ -177,7 +177,7 @@ _HEADINGS = ('windows', 'dropped', 'p50 ms', 'p99 ms', 'max ms')
 
 
 def load_table(results: Sequence[PipelineResult]) -> Table:
-    """Memory and processor time of each process, one row a run."""
+    """Make the table of memory and processor time of each process, one row per run."""
     table = Table(title='each process: MB, % of a core', title_justify='left')
     table.add_column('windows a second', justify='right')
     table.add_column('code', justify='right')
@@ -197,5 +197,5 @@ def _load(megabytes: float, cpu_percent: float) -> str:
 
 
 def total_percent(result: PipelineResult) -> float:
-    """Processor time of all nodes, % of a core."""
+    """Return the processor time of all nodes, % of a core."""
     return sum(load.cpu_percent for load in result.nodes)

@@ -1,4 +1,4 @@
-"""Where the time from a window's last sample to its tracks goes, step by step."""
+"""Break down the time from a window's last sample to its tracks, step by step."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ WAY = (
     ('tracks', 'tracker', 'tracked'),
     ('tracks, published', 'tracker', 'sent'),
 )
-"""Each step, and the node and mark of topic `debug/steps` at which it is done."""
+"""Each step, and the node and mark on topic `debug/steps` that show its end."""
 
 WHOLE = 'sample captured to tracks published'
 
 
 @dataclass(frozen=True)
 class StepBudget:
-    """What one step takes.
+    """Time of one step.
 
     Attributes:
-        step: its name.
+        step: name of the step.
         p50: median, ms.
         p99: 99th percentile, ms.
     """
@@ -44,13 +44,13 @@ class StepBudget:
 
 
 def budget(windows: Mapping[int, Mapping[tuple[str, str], float]]) -> list[StepBudget]:
-    """What each step takes, over the windows that went the whole way, and the whole.
+    """Compute the time of each step and in total, over the windows that passed all steps.
 
     Args:
-        windows: of `GraphMonitor.steps`.
+        windows: marks of each window, from `GraphMonitor.steps`.
 
     Returns:
-        A row a step, in their order, then the whole; none where no window went the whole way.
+        One row per step, in order, then the total; empty if no window passed all steps.
     """
     marks = [(node, mark) for _, node, mark in WAY]
     done = [[seen[mark] for mark in marks] for seen in windows.values() if seen.keys() >= {*marks}]
@@ -66,7 +66,7 @@ def budget(windows: Mapping[int, Mapping[tuple[str, str], float]]) -> list[StepB
 
 
 def budget_table(rate_hz: float, rows: list[StepBudget], form: str = 'this') -> Table:
-    """A row a step."""
+    """Make the table, one row per step."""
     title = f'the way of a window, {rate_hz:g} a second' + ('' if form == 'this' else f', {form}')
     table = Table(title=title, title_justify='left')
     table.add_column('step')

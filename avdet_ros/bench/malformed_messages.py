@@ -1,4 +1,4 @@
-"""Malformed messages, each with the words in which a node must refuse it."""
+"""Malformed messages, each with words that a node must use to reject it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MANY = 10_000
 
 
 def bad_spectrograms(front_end: FrontEnd | None = None) -> dict[str, Image]:
-    """Spectrograms for the detector, by the words of the refusal."""
+    """Return spectrograms for the detector, by words of the rejection."""
     front_end = front_end or FrontEnd()
     shape = (len(front_end.feature_names), front_end.n_mels, front_end.frames)
     features = np.full(shape, -60, np.float32)
@@ -43,7 +43,7 @@ def bad_spectrograms(front_end: FrontEnd | None = None) -> dict[str, Image]:
 
 
 def bad_sound() -> dict[str, Image]:
-    """Blocks of sound for a capture with source:=topic, by the words of the refusal."""
+    """Return blocks of sound for a capture with source:=topic, by words of the rejection."""
     block = np.ones((882, 8), np.int16)
     head = encode_header(_STAMP_NS, 'microphone_array')
     picture, short, none, step = (encode_sound(head, block) for _ in range(4))
@@ -65,7 +65,7 @@ def bad_sound() -> dict[str, Image]:
 
 
 def bad_detections(stamp_ns: int = _STAMP_NS) -> dict[str, Detection2DArray]:
-    """Boxes for the tracker, by the words of the refusal; all but the last hold for an instant."""
+    """Return boxes for the tracker, by words of the rejection; only the last has no stamp."""
     box = np.array([[100.0, 200.0, 300.0, 400.0]])
     head = encode_header(stamp_ns, 'camera_optical_frame')
     nan, inside_out, score = (encode_detections(head, box, np.array([0.9])) for _ in range(3))

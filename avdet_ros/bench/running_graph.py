@@ -1,7 +1,7 @@
-"""A graph's nodes as processes, with a monitor of their topics: what demo and benches run.
+"""Run a graph's nodes as processes, with a monitor of their topics, for demo and benchmarks.
 
-DDS domain, processes and messages are the real ones. The node processes are looked after in a
-thread, and everything ends with the `with` block however that ends.
+Processes, DDS and messages are the real ones. A thread supervises the node processes, and
+everything stops at the end of the `with` block, however it ends.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from avdet_ros.nodes.graph_monitor import GraphMonitor, Status
 
 PATIENCE_S = 40.0
-"""Longest wait for what should happen; a busy machine is slow."""
+"""Maximum time to wait for an expected event; long, because a busy machine is slow."""
 
 LINES = 4
-"""How many of a node's last lines are kept."""
+"""Number of a node's last output lines to keep."""
 
 _POLL_S = 0.1
 _LAST_WORDS_S = 0.5
@@ -39,12 +39,12 @@ _LAST_WORDS_S = 0.5
 
 @dataclass(frozen=True)
 class NodeLoad:
-    """What one process takes.
+    """Load of one process.
 
     Attributes:
-        node: its name: that of its node, or ``composed``.
-        megabytes: memory at the end, its own and its share of what processes share (PSS).
-        cpu_percent: of one core, over the measurement.
+        node: name of its node, or ``composed``.
+        megabytes: memory at the end: its own and its share of shared memory (PSS).
+        cpu_percent: processor time during the measurement, % of one core.
     """
 
     node: str
@@ -53,14 +53,14 @@ class NodeLoad:
 
 
 class RunningGraph:
-    """The node processes of a graph and a monitor of its topics, in a DDS domain of their own.
+    """The node processes of a graph and a monitor of its topics, in a separate DDS domain.
 
     Attributes:
-        graph: what runs.
-        monitor: the messages that came, see `GraphMonitor`.
+        graph: the graph that runs.
+        monitor: the messages received, see `GraphMonitor`.
         supervisor: the node processes.
-        environment: variables of the node processes.
-        lines: the last lines that each node printed, by its name.
+        environment: environment variables of the node processes.
+        lines: the last lines that each node printed, by node.
     """
 
     graph: Graph
@@ -76,13 +76,13 @@ class RunningGraph:
         environment: Mapping[str, str] | None = None,
         clock: bool = False,
     ) -> None:
-        """Prepare; nothing is started.
+        """Prepare the graph without starting it.
 
         Args:
-            make_graph: makes the graph, in its DDS domain.
-            topics: which ones the monitor takes, see `GraphMonitor`.
-            on_picture: gets each overlay picture, in a thread of its own; None: none is taken.
-            environment: variables of the node processes on top of this one's.
+            make_graph: makes the graph; called in its DDS domain.
+            topics: topics for the monitor, see `GraphMonitor`.
+            on_picture: called with each overlay picture, in a separate thread; None: no pictures.
+            environment: additional environment variables of the node processes.
             clock: publish ``/clock``.
         """
         require_ros()
@@ -104,7 +104,7 @@ class RunningGraph:
         self._stack.close()
 
     def _start(self, stack: ExitStack) -> None:
-        """Start everything; what is on the stack ends in the opposite order."""
+        """Start everything; the stack stops it in reverse order."""
         from avdet_ros.nodes.graph_monitor import GraphMonitor
 
         stack.enter_context(own_domain())
@@ -124,33 +124,33 @@ class RunningGraph:
 
     @property
     def namespace(self) -> str:
-        """Of the graph."""
+        """Namespace of the graph."""
         return self.graph.namespace
 
     def check(self) -> None:
-        """See that no node has ended, in a graph that does not start it again.
+        """Check that no node has ended, in a graph that does not restart nodes.
 
         Raises:
-            AvdetError: one has; its last line is in the message.
+            AvdetError: a node has ended; the message has its last line.
         """
         if self.graph.respawn or not self.supervisor.deaths:
             return
-        time.sleep(_LAST_WORDS_S)  # its last lines may still be on their way
+        time.sleep(_LAST_WORDS_S)  # its last lines may still arrive
         node, status = self.supervisor.deaths[0]
         lines = [line for line in self.lines.get(node, ()) if 'ended with' not in line]
         last = lines[-1] if lines else 'it printed nothing'
         raise AvdetError(f'node {node} ended with status {status}: {last}')
 
     def wait(self, condition: Callable[[], Any], what: str, timeout_s: float = PATIENCE_S) -> Any:
-        """Wait until something holds, and return it.
+        """Wait until a condition is true, and return its result.
 
         Args:
-            condition: tried until its result is true.
-            what: it is, for the message.
-            timeout_s: longest wait.
+            condition: called until its result is true.
+            what: what is expected, for the error message.
+            timeout_s: maximum wait.
 
         Raises:
-            AvdetError: it does not come to hold, or a node has ended.
+            AvdetError: the condition does not become true, or a node has ended.
         """
         until_s = time.monotonic() + timeout_s
         while not (found := condition()):
@@ -176,15 +176,15 @@ class RunningGraph:
             time.sleep(min(left_s, 0.1))
 
     def wait_status(self, node: str, words: str, since_s: float) -> Status:
-        """Wait until a node's diagnostics hold these words, and return them.
+        """Wait until a node's diagnostics contain these words, and return them.
 
         Args:
-            node: its name without the namespace.
-            words: part of the sentence.
+            node: name without the namespace.
+            words: part of the message.
             since_s: `time.monotonic`; earlier diagnostics do not count.
 
         Raises:
-            AvdetError: they do not come.
+            AvdetError: no such diagnostics arrive.
         """
         return self.wait(
             lambda: self.monitor.find_status(node, words, since_s),
@@ -192,7 +192,7 @@ class RunningGraph:
         )
 
     def process(self, node: str) -> subprocess.Popen[str]:
-        """The process that a node runs in."""
+        """Return the process that a node runs in."""
         name = next(
             process.name
             for process in self.graph.processes
@@ -201,7 +201,7 @@ class RunningGraph:
         return self.wait(lambda: self.supervisor.processes.get(name), f'the process of {node}')
 
     def last_lines(self) -> str:
-        """The last lines that each node printed, those of nodes beside the graph first."""
+        """Return the last lines that each node printed; nodes outside the graph come first."""
         own = [process.name for process in self.graph.processes]
         named = sorted(self.lines.items(), key=lambda entry: entry[0] in own)
         return '; '.join(f'{name}: {" / ".join(lines)}' for name, lines in named)
@@ -211,9 +211,9 @@ class RunningGraph:
         self.lines.setdefault(node, deque(maxlen=LINES)).append(line)
 
     def measure_load(self) -> Callable[[], list[NodeLoad]]:
-        """Begin to measure; the result gives the loads of the nodes since now.
+        """Start a measurement; return a function that reads the nodes' loads since then.
 
-        Nodes that have ended meanwhile are left out.
+        Nodes that have ended in between are left out.
         """
         handles = {
             name: psutil.Process(process.pid)
@@ -242,7 +242,7 @@ class RunningGraph:
 
 @contextmanager
 def own_domain() -> Iterator[int]:
-    """A DDS domain that nobody else has, for this process and its children, on this machine."""
+    """Use a free DDS domain, limited to this machine, for this process and its children."""
     domain = free_domain()
     ours = {
         'ROS_DOMAIN_ID': str(domain),
@@ -263,7 +263,7 @@ def own_domain() -> Iterator[int]:
 
 
 def _share_bytes(process: psutil.Process) -> int:
-    """Memory that ends with the process; resident memory where the system tells no more."""
+    """Return the proportional memory (PSS), or resident memory if PSS is unavailable."""
     return getattr(process.memory_full_info(), 'pss', process.memory_info().rss)
 
 

@@ -1,4 +1,4 @@
-"""A disk of a few megabytes, to fill."""
+"""A disk of a few megabytes, for tests with a full disk."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import subprocess
 import tempfile
 
 DISK_BYTES = 4 << 20
-"""What it holds."""
+"""Size of the disk."""
 
 
 @contextmanager
 def small_disk() -> Iterator[tuple[Path, str]]:
-    """A folder on a disk of `DISK_BYTES`; without the right to mount, any folder and 'limit'."""
+    """Yield a folder on a disk of `DISK_BYTES`; without the right to mount, any and 'limit'."""
     folder = Path(tempfile.mkdtemp(prefix='avdet-disk-'))
     mounted = False
     if os.geteuid() == 0:

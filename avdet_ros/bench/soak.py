@@ -1,4 +1,4 @@
-"""Hours of live sound: does memory grow, do files pile up, are windows lost, do stamps drift."""
+"""Soak test: over hours of live sound, check memory, open files, lost windows and stamps."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.progress import SILENT, Progress
 
 WARM_UP_SHARE = 5 / 60
-"""Of the time, after which memory must not grow: five minutes of an hour."""
+"""Share of the time after which memory must not grow: five minutes of an hour."""
 
 DROPPED = ('windows_dropped', 'windows_missed')
 """The nodes' counters of windows lost in them or on the way to them."""
 
 MEASUREMENTS = 60
-"""How often processes are measured."""
+"""Number of measurements of the processes."""
 
 
 @dataclass
 class Process:
-    """One process over time.
+    """Measurements of one process over time.
 
     Attributes:
-        node: its name: that of its node, or ``composed``.
-        at_s: when it was measured.
+        node: name of its node, or ``composed``.
+        at_s: times of the measurements.
         megabytes: private memory at each time, see `own_bytes`.
-        files: open file descriptors.
-        threads: its threads.
+        files: number of open file descriptors.
+        threads: number of threads.
     """
 
     node: str
@@ -46,14 +46,14 @@ class Process:
     threads: list[int] = field(default_factory=list)
 
     def measure(self, process: psutil.Process, at_s: float) -> None:
-        """Measure it once."""
+        """Add one measurement."""
         self.at_s.append(at_s)
         self.megabytes.append(own_bytes(process) / 1e6)
         self.files.append(process.num_fds())
         self.threads.append(process.num_threads())
 
     def growth(self, numbers: Sequence[float], warm_up_s: float) -> float:
-        """How much a number grew after the warm-up: last tenth's median less first tenth's."""
+        """Return the growth after the warm-up: median of last tenth minus that of first tenth."""
         after = [n for at_s, n in zip(self.at_s, numbers, strict=True) if at_s >= warm_up_s]
         some = max(1, len(after) // 10)
         return float(np.median(after[-some:]) - np.median(after[:some])) if after else 0.0
@@ -61,20 +61,20 @@ class Process:
 
 @dataclass(frozen=True)
 class Soak:
-    """Results of a soak.
+    """Results of a soak test.
 
     Attributes:
-        minutes: how long it was.
-        windows: windows that became tracks.
-        lost: hops between the first and the last without tracks.
+        minutes: duration.
+        windows: windows with tracks.
+        lost: hops without tracks, between the first and the last.
         dropped: windows that nodes counted as dropped or missed, by node; every lost window must
             be among them.
-        latency_p99_ms: sound to tracks, 99th percentile of each third.
-        stamp_error_ms: greatest of each third, 99th percentile.
-        drift: of the device's clock, parts.
-        samples_lost: by the capture's own count.
-        processes: the nodes.
-        warm_up_s: growth counts from then on.
+        latency_p99_ms: latency from sound to tracks, 99th percentile of each third.
+        stamp_error_ms: absolute error of stamps, 99th percentile of each third.
+        drift: drift of the device's clock, as a fraction.
+        samples_lost: as counted by capture.
+        processes: measurements of the node processes.
+        warm_up_s: time from which growth counts.
         died: nodes that ended.
     """
 
@@ -99,18 +99,18 @@ def run_soak(
     progress: Progress = SILENT,
     **given: str,
 ) -> Soak:
-    """Run the graph on a device whose clock is off.
+    """Run the graph on a device whose clock drifts.
 
     Args:
         sound: (n, 8) int16 that the device plays in a loop.
         model: ONNX file.
-        minutes: how long.
-        drift: how slow the device's clock is; 1e-4 is 100 ppm.
-        progress: shows how many seconds are done.
+        minutes: duration.
+        drift: how much slower than nominal the device's clock runs; 1e-4 is 100 ppm.
+        progress: displays the seconds done.
         **given: further arguments of the graph.
 
     Raises:
-        AvdetError: no tracks come.
+        AvdetError: no tracks arrive.
     """
     with GraphUnderTest(sound, model, drift, clock=False, **given) as graph:
         graph.settle()
@@ -160,7 +160,7 @@ def run_soak(
 
 
 def own_bytes(process: psutil.Process) -> int:
-    """Private memory of a process, without mappings made to be shared.
+    """Return the private memory of a process, without mappings meant to be shared.
 
     The mappings of DDS and of the sound server have a fixed size, and whether their pages count as
     private depends on who else has read them.
@@ -173,7 +173,7 @@ def own_bytes(process: psutil.Process) -> int:
 
 
 def _take_stamps(graph: GraphUnderTest, began_s: float) -> list[tuple[float, float]]:
-    """Stamp errors since the last call; drops the runs and statuses they come from."""
+    """Return the stamp errors since the last call; drop the runs and statuses behind them."""
     monitor = graph.monitor
     runs, monitor.sound[:] = list(monitor.sound), []
     for statuses in monitor.statuses.values():
@@ -186,7 +186,7 @@ def _take_stamps(graph: GraphUnderTest, began_s: float) -> list[tuple[float, flo
 
 
 def _counts(graph: GraphUnderTest) -> dict[str, dict[str, int]]:
-    """Every node's counters, from its next diagnostics, which include all until now."""
+    """Return every node's counters from its next diagnostics, which cover all until now."""
     names = (*DROPPED, 'samples_lost')
     since_s, found = time.monotonic(), {}
     for node in (spec.name for spec in graph.graph.nodes):
@@ -196,14 +196,14 @@ def _counts(graph: GraphUnderTest) -> dict[str, dict[str, int]]:
 
 
 def _thirds(timed: Sequence[tuple[float, float]], seconds: float) -> list[float]:
-    """99th percentile of each third of the time."""
+    """Return the 99th percentile of each third of the time."""
     at_s, values = np.array(timed, float).reshape(-1, 2).T
     thirds = [values[(at_s >= k * seconds / 3) & (at_s < (k + 1) * seconds / 3)] for k in range(3)]
     return [float(np.percentile(third, 99)) if len(third) else float('nan') for third in thirds]
 
 
 def soak_rows(soak: Soak) -> list[tuple[str, str]]:
-    """Rows of the table: quantity and result."""
+    """Return the rows of the table: quantity and result."""
     dropped = ', '.join(f'{node} {count}' for node, count in soak.dropped.items() if count)
     rows = [
         ('windows', f'{soak.windows} in {soak.minutes:g} min'),
@@ -230,7 +230,7 @@ def soak_rows(soak: Soak) -> list[tuple[str, str]]:
 
 
 def soak_table(soak: Soak) -> Table:
-    """For the terminal."""
+    """Make the table for the terminal."""
     table = Table(show_header=False)
     for row in soak_rows(soak):
         table.add_row(*row)
@@ -238,6 +238,6 @@ def soak_table(soak: Soak) -> Table:
 
 
 def soak_markdown(soak: Soak, about: dict[str, object], command: str) -> str:
-    """For `docs/field.md`."""
+    """Make the section for `docs/field.md`."""
     lines = [f'    {command}', '', machine_line(about), '', '| quantity | result |', '|---|---|']
     return '\n'.join(lines + [f'| {name} | {found} |' for name, found in soak_rows(soak)])

@@ -1,4 +1,4 @@
-"""What each step of a window costs on this machine."""
+"""Time each processing step of a window on this machine."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ T = TypeVar('T')
 
 @dataclass(frozen=True)
 class Cost:
-    """Milliseconds of one step.
+    """Time of one step, milliseconds.
 
     Attributes:
-        step: its name.
+        step: name of the step.
         p50: median.
         p99: 99th percentile.
         runs: number of repetitions.
-        least_cpu: least processor time of the calling thread, which a busy machine moves least.
+        least_cpu: minimum processor time of the calling thread; a busy machine affects it least.
     """
 
     step: str
@@ -51,13 +51,13 @@ class Cost:
 
 @dataclass(frozen=True)
 class RendererSpeed:
-    """How fast sound is rendered.
+    """Speed of the sound renderer.
 
     Attributes:
-        seed: of the drive.
-        vehicles: in it; those far away are silent.
-        seconds: of sound.
-        factor: seconds of sound a second of work, one process.
+        seed: seed of the drive.
+        vehicles: number of vehicles; those far away are silent.
+        seconds: duration of the sound.
+        factor: seconds of sound per second of work, in one process.
     """
 
     seed: int
@@ -67,7 +67,7 @@ class RendererSpeed:
 
 
 def measure(step: str, work: Callable[[], object], runs: int, warm_up: int = 2) -> Cost:
-    """Time a step."""
+    """Measure a step repeatedly."""
     for _ in range(warm_up):
         work()
     times, cpu = np.empty(runs), np.empty(runs)
@@ -81,7 +81,7 @@ def measure(step: str, work: Callable[[], object], runs: int, warm_up: int = 2) 
 
 
 def renderer_speed(rig: Rig, seed: int = DEMO_SEED, seconds: float = 10.0) -> RendererSpeed:
-    """Render a drive and measure how long it takes, without compilation."""
+    """Measure how long rendering a drive takes, without compilation."""
     from avdet_ros.simulation.sound import render_sound
     from avdet_ros.simulation.traffic import random_scene
 
@@ -94,13 +94,13 @@ def renderer_speed(rig: Rig, seed: int = DEMO_SEED, seconds: float = 10.0) -> Re
 
 
 def window_costs(model: Path, rig: Rig, runs: int, threads: int | None) -> list[Cost]:
-    """Cost of each step of a window, on a rendered drive.
+    """Measure each step of a window, on a rendered drive.
 
     Args:
         model: ONNX file.
         rig: the rig.
         runs: repetitions of each step.
-        threads: of one inference.
+        threads: threads per inference.
     """
     from avdet_ros.simulation.sound import render_sound
     from avdet_ros.simulation.traffic import random_scene
@@ -142,7 +142,7 @@ def window_costs(model: Path, rig: Rig, runs: int, threads: int | None) -> list[
 
 
 def _following(tracker_name: str) -> Callable[[Detections], object]:
-    """A tracker that takes a window's detections each time, at the usual hop."""
+    """Return a tracker update for one window's detections after another, at the usual hop."""
     tracker, clock = make_tracker(tracker_name), iter(np.arange(0, 1e6, HOP_S))
 
     def follow(detections: Detections) -> object:
@@ -154,15 +154,15 @@ def _following(tracker_name: str) -> Callable[[Detections], object]:
 def model_costs(
     models: Sequence[Path], rig: Rig, runs: int, threads: Sequence[int] = (1, 2)
 ) -> list[Cost]:
-    """Inference of several model files on one CPU, and the steering of one that has it.
+    """Measure inference of several model files on the CPU, and steering if a model has it.
 
     Args:
-        models: ONNX files; those that do not fit the rig are left out.
+        models: ONNX files; files that do not fit the rig are left out.
         rig: the rig.
         runs: repetitions.
-        threads: of one inference, one row each.
+        threads: threads per inference, one row each.
     """
-    front_end = FrontEnd.of(rig, len(EVERY_PAIR))  # models of fewer pairs take what they need
+    front_end = FrontEnd.of(rig, len(EVERY_PAIR))  # models with fewer pairs select theirs
     shape = len(front_end.feature_names), front_end.n_mels, front_end.frames
     level = np.random.default_rng(1).normal(-60, 10, shape).astype(np.float32)
     level[MICROPHONES:] = np.random.default_rng(2).uniform(-1, 1, level[MICROPHONES:].shape)
@@ -191,7 +191,7 @@ def model_costs(
 def _stream_of_features(
     sound: np.ndarray, front_end: FrontEnd, rate_hz: float
 ) -> Callable[[], object]:
-    """The features of the next window each time, as node capture computes them."""
+    """Return a function that computes the next window's features, as node capture does."""
     buffer = WindowBuffer(
         MICROPHONES, front_end.sample_rate_hz, hop_s=1 / rate_hz, grid_samples=front_end.hop_length
     )
@@ -209,14 +209,14 @@ def _stream_of_features(
 def message_costs(
     spectrogram: np.ndarray, boxes_px: np.ndarray, scores: np.ndarray, runs: int
 ) -> list[Cost]:
-    """Cost of building and serialising messages; empty where ROS is not installed."""
+    """Measure building and serialising messages; empty if ROS is not installed."""
     try:
         from avdet_ros.messages.decode import decode_spectrogram
         from avdet_ros.messages.encode import encode_detections, encode_header, encode_spectrogram
     except ImportError:
         return []
     head = encode_header(1_700_000_000_000_000_000, 'frame')
-    # In memory as capture computes it; pooled as both shipped models begin, were it sent so.
+    # Memory layout as in capture; pooled as in the first layer of both shipped models.
     sent = np.ascontiguousarray(spectrogram.transpose(1, 2, 0)).transpose(2, 0, 1)
     pooled = np.ascontiguousarray(pool_frames(sent).transpose(1, 2, 0)).transpose(2, 0, 1)
     costs = [measure('spectrogram pooled by 4 frames', lambda: pool_frames(sent), runs)]
@@ -240,7 +240,7 @@ def _message_costs(name: str, make: Callable[[], Any], runs: int) -> list[Cost]:
 
 
 def machine() -> dict[str, object]:
-    """The machine that the numbers were measured on."""
+    """Describe the machine of the measurement."""
     return {
         'processor': platform.processor() or platform.machine(),
         'cores': os.cpu_count(),

@@ -1,4 +1,4 @@
-"""What was lost of a stream: windows, samples, identities."""
+"""Count the windows, samples and identities lost from a stream."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from avdet_ros.detection.boxes import box_iou
 
 @dataclass(frozen=True)
 class Losses:
-    """What was lost between two instants.
+    """Losses between two instants.
 
     Attributes:
         windows: hops without tracks.
-        samples: samples of the device that were in no message.
-        jumps: identities that were at two places that do not touch in consecutive messages.
-        ended: identities alive before and never again.
+        samples: device samples that were in no message.
+        jumps: identities whose boxes in consecutive messages do not overlap.
+        ended: identities present at the start but not at the end.
     """
 
     windows: int
@@ -29,7 +29,7 @@ class Losses:
     ended: int
 
     def __str__(self) -> str:
-        """As a phrase, for a table."""
+        """Return a phrase for a table."""
         parts = [f'{self.windows} windows', f'{self.samples} samples']
         if self.ended:
             parts.append(f'{self.ended} {"identity" if self.ended == 1 else "identities"} ended')
@@ -38,7 +38,7 @@ class Losses:
 
 
 def missing_windows(stamps_ns: Sequence[int], hop_s: float = HOP_S) -> int:
-    """Hops without a window between the first and the last."""
+    """Count the hops without a window between the first and the last."""
     unique = np.unique(np.asarray(stamps_ns, np.int64))
     if len(unique) < 2:
         return 0
@@ -47,7 +47,7 @@ def missing_windows(stamps_ns: Sequence[int], hop_s: float = HOP_S) -> int:
 
 
 def missing_samples(runs: Sequence[tuple[int, int]]) -> int:
-    """Samples between the first and the last run that are in none; (first, count) each."""
+    """Count the samples between the first and last run that are in no run (first, count)."""
     missing, following = 0, None
     for sample, count in sorted(runs):
         if following is not None:
@@ -57,14 +57,14 @@ def missing_samples(runs: Sequence[tuple[int, int]]) -> int:
 
 
 def identities(boxes: Sequence[Mapping[str, np.ndarray]]) -> tuple[int, int]:
-    """How many identities jumped in tracks that follow one another, and how many ended.
+    """Count the identities that jumped between consecutive messages, and those that ended.
 
     Args:
-        boxes: boxes by identity of each message.
+        boxes: boxes by identity, for each message.
 
     Returns:
-        Times that an identity was in two messages that follow each other at places that do not
-        touch, and identities of the first message with any that are not in the last with any.
+        Number of times that an identity's boxes in two consecutive messages do not overlap, and
+        number of identities in the first non-empty message that are not in the last one.
     """
     some = [entry for entry in boxes if entry]
     if not some:

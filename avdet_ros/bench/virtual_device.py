@@ -1,8 +1,8 @@
-"""An eight-channel microphone device without hardware: a private PulseAudio with a null sink.
+"""A virtual eight-channel microphone device: a private PulseAudio server with a null sink.
 
-What is played into it comes out of a capture device named `DEVICE`, in real time, through the
-same ALSA and PortAudio code as a sound card's channels. Tests, benchmarks and fault injection use
-it; so may anyone who wants to try the live path before the array is built.
+Sound played into it comes out of a capture device named `DEVICE`, in real time, through the same
+ALSA and PortAudio code as the channels of a sound card. Tests, benchmarks and fault injection use
+it; it also helps to try live operation before the array is built.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ pcm.{device} {{
 
 
 def missing_programs() -> list[str]:
-    """Names of the programs this needs and the machine lacks."""
+    """Return the names of the required programs that are not installed."""
     return [name for name in ('pulseaudio', 'paplay') if shutil.which(name) is None]
 
 
 class VirtualDevice:
-    """A private sound server; a context manager that starts and ends it.
+    """A private sound server; as a context manager, it starts and stops the server.
 
     Attributes:
-        environment: variables a process needs in order to see the device. They must be set
-            before that process first loads PortAudio (or rescans, see `device.rescan`).
+        environment: variables that a process needs to see the device. They must be set before
+            the process first loads PortAudio (or rescans, see `device.rescan`).
     """
 
     SOURCE = f'{DEVICE}.monitor'
-    """What the device is called inside the sound server."""
+    """Name of the device inside the sound server."""
 
     def __init__(self, sample_rate_hz: int = 44100, channels: int = 8) -> None:
         self._sample_rate_hz = sample_rate_hz
         self._channels = channels
-        # The path of a socket may have 107 characters: not below a long temporary folder.
+        # A socket's path may have at most 107 characters, so avoid long temporary folders.
         self._folder = Path(tempfile.mkdtemp(prefix='avdet-', dir='/tmp'))
         self._socket = self._folder / 'native'
         self._server: subprocess.Popen[bytes] | None = None
@@ -71,10 +71,10 @@ class VirtualDevice:
         self.close()
 
     def start(self, channels: int | None = None) -> None:
-        """Start the server, with another number of channels if one is given.
+        """Start the server, with a different number of channels if given.
 
         Raises:
-            AvdetError: a program is not installed, or the server does not come up.
+            AvdetError: a program is not installed, or the server does not start.
         """
         if missing := missing_programs():
             raise AvdetError(
@@ -113,7 +113,7 @@ class VirtualDevice:
             time.sleep(0.02)
 
     def _module(self) -> str:
-        """What the server loads."""
+        """Return the module that the server loads."""
         return (
             f'module-null-sink sink_name={DEVICE} rate={self._sample_rate_hz} '
             f'channels={self._channels} channel_map={self._channel_map()}'
@@ -141,7 +141,7 @@ class VirtualDevice:
         return player
 
     def kill(self) -> None:
-        """End the server at once, as when the device is unplugged."""
+        """Kill the server, as if the device were unplugged."""
         for process in (*self._players, self._server):
             if process is not None:
                 if process.poll() is None:
@@ -151,11 +151,11 @@ class VirtualDevice:
         self._server = None
 
     def freeze(self) -> None:
-        """Let the server hang: it lives but does not answer."""
+        """Let the server hang: it runs but does not respond."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Let the hanging server continue."""
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: int) -> None:
@@ -163,7 +163,7 @@ class VirtualDevice:
         self._server.send_signal(number)
 
     def close(self) -> None:
-        """End the server and remove its files."""
+        """Stop the server and remove its files."""
         self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -1,1 +1,1 @@
-"""A walk from the sound card to the GPU: what is well, what is to do (`avdet doctor`)."""
+"""Checks from the sound card to the GPU, with what to do about each (`avdet doctor`)."""

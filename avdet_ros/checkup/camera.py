@@ -1,4 +1,4 @@
-"""The camera of the running graph against the rig file: size, lens, stamps, and its place."""
+"""Compare the running camera with the rig file: size, lens, stamps and pose."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.rig import Rig, yaw_pitch_roll_deg
 
 FOCAL_PART = 0.02
-"""As models for one rig allow: half a degree at the edge of the image."""
+"""Tolerance of the focal length, as for models for one rig: half a degree at the image edge."""
 
 PRINCIPAL_PART = 0.01
 PLACE_M = 0.05
 TURN_DEG = 0.5
-"""A box 0.5 degrees off is a fifth of a car's width at 20 m."""
+"""Tolerance of the orientation; at 20 m, 0.5 degrees are a fifth of a car's width."""
 
 LATEST_S = 1.0
-"""A picture's stamp that is further from now is of another clock."""
+"""Maximum age of a picture's stamp; a larger difference means a different clock."""
 
 FROM_BAG = 'record a minute of camera_info and /tf_static and take them over: avdet rig from-bag'
 
 
 @dataclass(frozen=True)
 class CameraSeen:
-    """What came from a camera in some seconds.
+    """Data received from a camera within some seconds.
 
     Attributes:
-        topic: of the pictures.
-        size_px: width and height of the pictures; None if none came.
-        frame_id: of the pictures.
-        ages_s: how long before its arrival each picture was stamped; NaN for no stamp.
+        topic: topic of the pictures.
+        size_px: width and height of the pictures; None if none arrived.
+        frame_id: frame_id of the pictures.
+        ages_s: time from stamp to arrival of each picture; NaN without a stamp.
         info: the first calibrated ``sensor_msgs/CameraInfo``, or None.
-        transforms: what was on ``/tf_static``.
-        others: image topics that there are.
+        transforms: transforms on ``/tf_static``.
+        others: other image topics.
     """
 
     topic: str
@@ -53,11 +53,11 @@ class CameraSeen:
 
 
 def judge_camera(rig: Rig, seen: CameraSeen) -> list[Finding]:
-    """Findings `camera`, `stamps` and `TF`.
+    """Return the findings `camera`, `stamps` and `TF`.
 
     Args:
-        rig: what the rig file says.
-        seen: what came.
+        rig: the rig file.
+        seen: data received from the camera.
     """
     if seen.size_px is None:
         return _nothing(seen)
@@ -106,7 +106,7 @@ def _lens(rig: Rig, seen: CameraSeen) -> Finding:
 
 
 def lens_difference(rig: Rig, model: CameraModel) -> str:
-    """What of size and matrix is not the rig's; '' if nothing."""
+    """Describe how size or matrix differ from the rig; '' if they agree."""
     camera, matrix = rig.camera, model.matrix
     if model.size_px != (camera.width_px, camera.height_px):
         return (
@@ -142,7 +142,7 @@ def _place(rig: Rig, seen: CameraSeen) -> Finding:
         step = f'publish {rig.frame_id} -> {frame} as a static transform'
         return not_checked('TF', f'{note}; the rig file alone says where the camera is', step)
     apart_m = float(np.linalg.norm(pose[:3, 3] - rig.camera.position_m))
-    # The optical frame's axes in the vehicle, as `Camera.rotation` has them.
+    # The optical frame's axes in the vehicle, as in `Camera.rotation`.
     turn_deg = float(
         np.degrees(Rotation.from_matrix(pose[:3, :3] @ rig.camera.rotation).magnitude())
     )

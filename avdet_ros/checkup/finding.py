@@ -1,4 +1,4 @@
-"""What one look at a part of the vehicle came to."""
+"""Result of the check of one part of the vehicle."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Finding:
     """One line of the report.
 
     Attributes:
-        part: what was looked at: device, channels, levels, clock, camera, TF, model, GPU, disk.
+        part: part checked: device, channels, levels, clock, camera, TF, model, GPU, disk.
         state: `OK`, `TO_DO` or `NOT_CHECKED`.
-        found: what is there, or why nothing was looked at.
-        next_step: what to do about it; '' where nothing is.
+        found: what was found, or why nothing was checked.
+        next_step: what to do about it; '' for nothing.
     """
 
     part: str
@@ -27,15 +27,15 @@ class Finding:
 
 
 def ok(part: str, found: str) -> Finding:
-    """A part that is well."""
+    """Report a part that works."""
     return Finding(part, OK, found)
 
 
 def to_do(part: str, found: str, next_step: str) -> Finding:
-    """A part that asks for something."""
+    """Report a part that needs an action."""
     return Finding(part, TO_DO, found, next_step)
 
 
 def not_checked(part: str, why: str, next_step: str = '') -> Finding:
-    """A part that could not be looked at."""
+    """Report a part that could not be checked."""
     return Finding(part, NOT_CHECKED, why, next_step)

@@ -1,4 +1,4 @@
-"""The machine: its clock, shared memory, disk, and what the model runs on."""
+"""Check the machine: clock, shared memory, disk, and what the model runs on."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from avdet_ros.quoting import one_line
 from avdet_ros.rig import MICROPHONES, Rig
 
 SHARED_MEMORY_BYTES = 256 << 20
-"""Seven nodes with the segments of config/fastdds.xml, and some room."""
+"""Minimum free shared memory: seven nodes with the segments of config/fastdds.xml, and spare."""
 
 LEAST_HOURS = 2.0
-"""Of sound that should fit on the disk."""
+"""Minimum duration of sound that should fit on the disk, hours."""
 
 _TIME_ERROR = 5
 _TIMEX_BYTES = 512
@@ -37,12 +37,12 @@ _RUNS = 10
 def check_model(
     path: Path, rig: Rig, providers: list[str] | None = None
 ) -> tuple[Finding, Finding]:
-    """Whether the model fits the rig, and what it runs on.
+    """Check whether the model fits the rig, and what it runs on.
 
     Args:
-        path: of the model.
-        rig: the vehicle's.
-        providers: as `Detector` takes them.
+        path: model file.
+        rig: the vehicle's rig.
+        providers: execution providers, as for `Detector`.
 
     Returns:
         Findings `model` and `GPU`.
@@ -71,10 +71,10 @@ def check_model(
 
 
 def check_provider(detector: Detector, gpu: str) -> Finding:
-    """What inference runs on and how long it takes.
+    """Check what inference runs on and how long it takes.
 
     Args:
-        detector: with the model loaded.
+        detector: detector with the model loaded.
         gpu: name of the machine's GPU, '' for none.
     """
     blank = np.zeros(detector.contract.input_shape, np.float32)
@@ -89,7 +89,7 @@ def check_provider(detector: Detector, gpu: str) -> Finding:
         why = '; '.join(map(one_line, detector.provider_notes)) or 'this ONNX Runtime has no CUDA'
         step = 'install onnxruntime-gpu in place of onnxruntime: docs/install.md, GPU'
         return to_do('GPU', f'{found}, although there is {gpu}: {why}', step)
-    if took_s > HOP_S / 2:  # the rest of the way needs the other half
+    if took_s > HOP_S / 2:  # the other steps need the other half
         step = 'free this machine of other work, use a GPU, or ask for fewer windows: hop:=0.2'
         why = f'more than half of the {1e3 * HOP_S:.0f} ms to the next one'
         return to_do('GPU', f'{found}: {why}', step)
@@ -97,7 +97,7 @@ def check_provider(detector: Detector, gpu: str) -> Finding:
 
 
 def has_nvidia() -> str:
-    """Name of the first NVIDIA GPU, '' if the driver knows none."""
+    """Return the name of the first NVIDIA GPU, '' if the driver finds none."""
     if shutil.which('nvidia-smi') is None:
         return ''
     command = ['nvidia-smi', '--query-gpu=name', '--format=csv,noheader']
@@ -109,7 +109,7 @@ def has_nvidia() -> str:
 
 
 def check_time() -> Finding:
-    """Whether something keeps this machine's clock right: cameras' stamps must agree with it."""
+    """Check whether this machine's clock is synchronised: camera stamps must agree with it."""
     state = clock_state()
     if state is None:
         return not_checked('time', 'the kernel does not tell whether its clock is kept')
@@ -121,9 +121,9 @@ def check_time() -> Finding:
 
 
 def clock_state() -> tuple[bool, float] | None:
-    """Whether the kernel calls its clock synchronised, and its largest error in seconds.
+    """Return whether the kernel's clock is synchronised, and its maximum error in seconds.
 
-    From adjtimex(2), which only reads when it is asked to change nothing; ``maxerror`` is the
+    Uses adjtimex(2), which only reads if it is asked to change nothing; ``maxerror`` is the
     fourth of the first four 64-bit fields on every 64-bit Linux.
     """
     try:
@@ -139,11 +139,11 @@ def clock_state() -> tuple[bool, float] | None:
 
 
 def check_disk(folder: Path, sample_rate_hz: int) -> Finding:
-    """How many hours of sound fit where a bag would be written.
+    """Check how many hours of sound fit where a bag would be written.
 
     Args:
-        folder: or a folder in it that is to be made.
-        sample_rate_hz: of the array.
+        folder: folder for the bag; it need not exist yet.
+        sample_rate_hz: sample rate of the array.
     """
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
@@ -158,7 +158,7 @@ def check_disk(folder: Path, sample_rate_hz: int) -> Finding:
 
 
 def check_shared_memory(folder: Path = Path('/dev/shm')) -> Finding:
-    """Whether the nodes' messages fit into shared memory; a container gives 64 MB."""
+    """Check whether the nodes' messages fit into shared memory; containers have 64 MB."""
     if not folder.is_dir():
         return not_checked('shared memory', f'there is no {folder}')
     there = shutil.disk_usage(folder)

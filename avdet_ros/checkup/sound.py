@@ -1,4 +1,4 @@
-"""The sound card and its channels: some seconds are recorded and judged."""
+"""Check the sound card and its channels on a recording of a few seconds."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from avdet_ros.sources.device import DeviceSource
 from avdet_ros.sources.device_list import find_device, list_devices, rescan, supports
 
 JUDGED_S = 4.0
-"""Of the newest sound, what the channels are judged by, as in the level meter."""
+"""Length of the newest sound used to judge the channels, as in the level meter."""
 
 RATE_PART = 0.01
-"""How much faster or slower than it was opened a card may deliver in a few seconds."""
+"""Maximum relative deviation of a card's measured rate from the requested one."""
 
 QUIET_DB = -75.0
-"""A median channel below this, dB re full scale, is the converter's own noise."""
+"""Level, dB re full scale; a median channel below it is only the converter's own noise."""
 
 NEAR_FULL_DB = -3.0
-"""Peaks above this leave no room for a lorry."""
+"""Peaks above this level leave no headroom for a lorry."""
 
 _OTHER_RATES_HZ = (44100, 48000, 96000)
 _SILENT_LIMIT_S = 8.0
@@ -35,16 +35,16 @@ _SILENT_LIMIT_S = 8.0
 
 @dataclass(frozen=True)
 class Sample:
-    """Some seconds of a device.
+    """A recording of some seconds from a device.
 
     Attributes:
-        label: the device's name.
+        label: name of the device.
         samples: (n, 8) int16 in the rig's order.
-        lost: samples lost on the way.
-        rate_hz: samples a second by this machine's clock; NaN if too few seconds were recorded.
-        about: what a person should know of the channels, or ''.
+        lost: number of samples lost.
+        rate_hz: samples per second by this machine's clock; NaN if the recording is too short.
+        about: remark on the channels, or ''.
         doubt: why they may not be the rig's microphones, or ''.
-        trouble: why the sound would not be used, or ''.
+        trouble: why the sound is unusable, or ''.
     """
 
     label: str
@@ -59,13 +59,13 @@ class Sample:
 def check_sound(
     rig: Rig, device: str | None, seconds: float, progress: Progress = SILENT
 ) -> list[Finding]:
-    """Find the device, record from it, and judge what came.
+    """Find the device, record from it, and judge the recording.
 
     Args:
-        rig: channel map, places, sample rate.
+        rig: channel map, microphone positions, sample rate.
         device: index, name or part of a name; None for the default.
-        seconds: how long to record.
-        progress: shows the recording's seconds.
+        seconds: length of the recording.
+        progress: displays the seconds of the recording.
     """
     try:
         finding = check_device(rig, device)
@@ -86,10 +86,10 @@ def check_sound(
 
 
 def check_device(rig: Rig, wanted: str | None) -> Finding:
-    """Whether the device is there and gives the rig's channels at its rate.
+    """Check whether the device exists and supports the rig's channels and sample rate.
 
     Raises:
-        AvdetError: there is none, or several would do.
+        AvdetError: there is no device, or several match.
     """
     rescan()
     channels, rate = rig.device_channels, rig.sample_rate_hz
@@ -119,7 +119,7 @@ def record(rig: Rig, device: str | None, seconds: float, progress: Progress = SI
     """Record from a device.
 
     Raises:
-        AvdetError: it cannot be opened, or dies.
+        AvdetError: the device cannot be opened, or fails.
     """
     source = DeviceSource(rig, device)
     source.start()
@@ -155,16 +155,16 @@ def record(rig: Rig, device: str | None, seconds: float, progress: Progress = SI
 
 
 def arrival_rate(arrivals: list[tuple[float, int]]) -> float:
-    """Samples a second by the machine's clock.
+    """Measure the samples per second by the machine's clock.
 
-    Blocks are never early, and the first ones of a stream are late: of each end of the time the
-    promptest block counts.
+    Blocks are never early, and the first ones of a stream are late. So the rate is taken between
+    the promptest blocks of the first and of the last third.
 
     Args:
         arrivals: (seconds on a steady clock, number of the first sample) of each block.
 
     Returns:
-        NaN for less than three seconds of them.
+        The rate, Hz; NaN if the blocks span less than three seconds.
     """
     if len(arrivals) < 10 or arrivals[-1][0] - arrivals[0][0] < 3:
         return float('nan')
@@ -177,11 +177,11 @@ def arrival_rate(arrivals: list[tuple[float, int]]) -> float:
 
 
 def judge(rig: Rig, sample: Sample) -> list[Finding]:
-    """What a recording says of channels, levels and clock.
+    """Judge channels, levels and clock by a recording.
 
     Args:
-        rig: names, channels and places.
-        sample: of the device.
+        rig: names, channels and positions of the microphones.
+        sample: recording from the device.
     """
     if not len(sample.samples):
         why = sample.trouble or 'no sound came'

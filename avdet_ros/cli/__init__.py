@@ -1,1 +1,1 @@
-"""The `avdet` command: one module a sub-command."""
+"""The `avdet` command, with one module for each sub-command."""

@@ -1,4 +1,4 @@
-"""`avdet bag from-drive`: a simulated drive as a bag."""
+"""`avdet bag from-drive`: convert a simulated drive to a bag."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from avdet_ros.cli.console import print_line
 
 
 def drive_to_bag(
-    drive: Annotated[Path, typer.Argument(help='Drive folder, as avdet sim drives writes it.')],
+    drive: Annotated[Path, typer.Argument(help='Drive folder, as written by avdet sim drives.')],
     out: Annotated[Path, typer.Option(help='Bag to write.')],
 ) -> None:
-    """Write a simulated drive as a bag: sound, cameras, camera_info, TF and truth."""
+    """Convert a simulated drive to a bag: sound, cameras, camera_info, TF and ground truth."""
     from avdet_ros.bags import from_drive
 
     counts = from_drive.drive_to_bag(drive, out)

@@ -1,4 +1,4 @@
-"""`avdet bag process`: detections and tracks of a bag, without ROS and as fast as possible."""
+"""`avdet bag process`: run detector and tracker on a bag, without ROS, as fast as possible."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ def process(
     model: Annotated[
         Path | None, typer.Option(help='ONNX model; the default is models/student.onnx.')
     ] = None,
-    rig: Annotated[Path | None, typer.Option(help='Rig file; else the example.')] = None,
+    rig: Annotated[Path | None, typer.Option(help='Rig file; default: the example.')] = None,
     tracker: Annotated[
-        str | None, typer.Option(help='Tracker: ground, iou or motion; default as in the nodes.')
+        str | None, typer.Option(help='Tracker: ground, iou or motion; default: as in the nodes.')
     ] = None,
     topic: Annotated[
         str | None,
-        typer.Option(help='Topic with sound or spectrograms, where the bag has several.'),
+        typer.Option(help='Topic with sound or spectrograms, if the bag has several.'),
     ] = None,
     hop: Annotated[
         float | None,
-        typer.Option(help='Seconds from window to window; default as recorded, or 0.1.'),
+        typer.Option(help='Seconds between windows; default: as recorded, or 0.1.'),
     ] = None,
     odom: Annotated[
         str | None,
         typer.Option(
-            help='Topic with odometry, for a model for any array; "" for none; default: odom.'
+            help='Odometry topic, for a model for any array; "" for none; default: odom.'
         ),
     ] = None,
     air_temperature: Annotated[
-        float, typer.Option(help='Of the air, Celsius, where the bag has none.')
+        float, typer.Option(help='Air temperature in degrees Celsius, if the bag has none.')
     ] = 20.0,
 ) -> None:
-    """Detect and track vehicles in a recorded drive; the result depends on the bag alone."""
+    """Detect and track vehicles in a recorded drive; the result depends only on the bag."""
     import time
 
     from avdet_ros.bags.process import process_bag

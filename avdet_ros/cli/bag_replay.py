@@ -1,4 +1,4 @@
-"""`avdet bag replay`: a recorded drive over DDS, with ``/clock``."""
+"""`avdet bag replay`: play a recorded drive over DDS, with ``/clock``."""
 
 from __future__ import annotations
 
@@ -12,26 +12,28 @@ from avdet_ros.cli.console import console, print_line
 
 def replay(
     bag: Annotated[Path, typer.Argument(help='rosbag2 folder, .mcap or .db3.')],
-    rate: Annotated[float, typer.Option(help='Speed, 1 as recorded.')] = 1.0,
+    rate: Annotated[float, typer.Option(help='Playback speed; 1 is real time.')] = 1.0,
     loop: Annotated[bool, typer.Option('--loop', help='Start again at the end.')] = False,
     start: Annotated[float, typer.Option(help='Seconds to skip at the beginning.')] = 0.0,
     topic: Annotated[
-        list[str] | None, typer.Option(help='Play only this topic; repeat for more.')
+        list[str] | None, typer.Option(help='Play only this topic; may be repeated.')
     ] = None,
     chain: Annotated[
         bool,
         typer.Option(
             '--chain',
-            help='Play to running nodes: only topics that they do not publish themselves, once '
-            'they have subscribed.',
+            help='Play to running nodes: wait until they have subscribed, and leave out the '
+            'topics that they publish themselves.',
         ),
     ] = False,
     namespace: Annotated[
         str | None,
-        typer.Option(help='With --chain: the namespace of the nodes, if not the recorded one.'),
+        typer.Option(
+            help='With --chain: namespace of the nodes, if different from the recorded one.'
+        ),
     ] = None,
 ) -> None:
-    """Play a bag to ROS nodes; the space bar pauses. Nodes need use_sim_time."""
+    """Play a bag to ROS nodes; the space bar pauses. The nodes need use_sim_time:=true."""
     from avdet_ros.bags.reader import Bag
     from avdet_ros.bags.timeline import chain_topics, moved_topics, require_topics
     from avdet_ros.errors import AvdetError

@@ -1,4 +1,4 @@
-"""`avdet bag to-dataset`: recorded drives as a data set for `avdet train student`."""
+"""`avdet bag to-dataset`: convert recorded drives to a data set for `avdet train student`."""
 
 from __future__ import annotations
 
@@ -12,36 +12,38 @@ from avdet_ros.cli.console import print_line
 
 def bag_to_dataset(
     bags: Annotated[
-        list[Path], typer.Argument(help='rosbag2 folders, .mcap or .db3; one a drive.')
+        list[Path], typer.Argument(help='rosbag2 folders, .mcap or .db3; one per drive.')
     ],
-    out: Annotated[Path, typer.Option(help='Folder of the data set, written in the MAVD layout.')],
+    out: Annotated[Path, typer.Option(help='Folder for the data set, in the MAVD layout.')],
     rgb: Annotated[str, typer.Option(help='Topic of the RGB camera.')] = '/camera/image_raw',
     thermal: Annotated[str | None, typer.Option(help='Topic of the thermal camera.')] = None,
     depth: Annotated[
-        str | None, typer.Option(help='Topic of depth: 16UC1 mm, 32FC1 m, or colour-coded.')
+        str | None,
+        typer.Option(help='Topic of the depth camera: 16UC1 mm, 32FC1 m, or colour-coded.'),
     ] = None,
     audio: Annotated[
-        str | None, typer.Option(help='Topic of the sound; default: audio in any namespace.')
+        str | None,
+        typer.Option(help='Topic of the sound; default: the topic audio in any namespace.'),
     ] = None,
     rig: Annotated[
-        Path | None, typer.Option(help='Rig file; camera_info and static TF override it.')
+        Path | None, typer.Option(help='Rig file; camera_info and static TF take precedence.')
     ] = None,
     thermal_kelvin: Annotated[
         float | None,
         typer.Option(
             min=0,
             max=10,
-            help='Kelvin a thermal count, e.g. 0.01 or 0.04; 0: counts without a temperature; '
-            'found from the pictures if not given.',
+            help='Kelvin per thermal count, e.g. 0.01 or 0.04; 0 if counts are not temperatures; '
+            'default: estimated from the pictures.',
         ),
     ] = None,
-    rate: Annotated[float, typer.Option(help='Largest number of frames a second.')] = 10.0,
+    rate: Annotated[float, typer.Option(help='Maximum number of frames per second.')] = 10.0,
     odom: Annotated[
         str | None,
         typer.Option(help='Topic of the vehicle\'s odometry; "" for none; default: odom.'),
     ] = None,
 ) -> None:
-    """Write recorded drives as pictures and one-second clips, split by drive."""
+    """Convert recorded drives to a data set of pictures and one-second clips, split by drive."""
     from avdet_ros.bags.dataset import convert
     from avdet_ros.bags.dataset_index import DriveReport
     from avdet_ros.errors import AvdetError

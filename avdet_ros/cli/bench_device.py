@@ -1,4 +1,4 @@
-"""`avdet bench device`: what PortAudio's latency costs and survives."""
+"""`avdet bench device`: delay and losses of a sound device at several PortAudio latencies."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from avdet_ros.cli.console import console, progress_bars
 
 def device(
     rig: RigFile = None,
-    seconds: Annotated[float, typer.Option(help='How long to read, at each latency.')] = 20,
-    busy: Annotated[bool, typer.Option(help='Keep every core busy meanwhile.')] = False,
+    seconds: Annotated[float, typer.Option(help='How long to read at each latency.')] = 20,
+    busy: Annotated[
+        bool, typer.Option(help='Keep every core busy during the measurement.')
+    ] = False,
     out: ResultsFile = None,
 ) -> None:
-    """Read an eight-channel device without hardware at latencies from 5 to 80 ms.
+    """Read a virtual eight-channel device at PortAudio latencies from 5 to 80 ms.
 
-    Prints how late blocks come and what is lost (needs pulseaudio). Node capture is told with
-    device_latency_s, `avdet run` with device_latency:=0.02.
+    Prints how late blocks arrive and how many samples are lost (needs pulseaudio). To choose a
+    latency, set device_latency_s of node capture, or run avdet run device_latency:=0.02.
     """
     from contextlib import nullcontext
     from dataclasses import asdict

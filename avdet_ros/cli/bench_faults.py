@@ -1,4 +1,4 @@
-"""`avdet bench faults`: faults injected into the running graph, and how it recovers."""
+"""`avdet bench faults`: inject faults into the running graph and time its recovery."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ def faults(
     only: Annotated[
         str, typer.Option(help='Only these faults, separated by commas; --list shows the names.')
     ] = '',
-    list_them: Annotated[bool, typer.Option('--list', help='List the faults and end.')] = False,
+    list_them: Annotated[bool, typer.Option('--list', help='List the faults and exit.')] = False,
     model: ModelFile = None,
     rig: RigFile = None,
     out: Page = None,
 ) -> None:
-    """Inject the faults of a vehicle into the running nodes, and time the recovery.
+    """Inject faults that occur on vehicles into the running nodes, and time the recovery.
 
-    Runs the nodes on an eight-channel device without hardware (needs pulseaudio). Kills and hangs
-    the sound server, removes channels, kills nodes, loads all cores, moves /clock, sends malformed
-    messages, fills a disk, interrupts. Prints for each what the nodes reported, how long recovery
-    took, and which windows, samples and identities were lost. Takes about four minutes.
+    Runs the nodes on a virtual eight-channel device (needs pulseaudio). Kills and hangs the sound
+    server, removes channels, kills nodes, loads all cores, moves /clock, sends malformed
+    messages, fills a disk and sends SIGINT. Prints for each fault what the nodes reported, how
+    long recovery took, and how many windows, samples and identities were lost. Takes about four
+    minutes.
     """
     from avdet_ros.bench.doc_section import write_section
     from avdet_ros.bench.fault_table import NAMES, fault_markdown, fault_table, run_faults

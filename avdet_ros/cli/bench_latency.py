@@ -1,4 +1,4 @@
-"""`avdet bench latency`: how late tracks are, with the real nodes running."""
+"""`avdet bench latency`: latency of tracks, with the real nodes running."""
 
 from __future__ import annotations
 
@@ -14,20 +14,24 @@ from avdet_ros.cli.console import console, progress_bars
 def latency(
     model: ModelFile = None,
     rig: RigFile = None,
-    seconds: Annotated[float, typer.Option(help='How long to measure, at each rate.')] = 60,
+    seconds: Annotated[float, typer.Option(help='How long to measure at each rate.')] = 60,
     beside: Annotated[
-        Path | None, typer.Option(help='Checkout of another commit; its nodes run in turn.')
+        Path | None,
+        typer.Option(help='Checkout of another commit; its nodes are measured too, in turn.'),
     ] = None,
     given: Annotated[
-        list[str] | None, typer.Option(help='Argument of the graph as name:=value.')
+        list[str] | None, typer.Option(help='Launch argument as name:=value; may be repeated.')
     ] = None,
     composed: Annotated[
-        bool, typer.Option(help='Also with capture, detector and tracker in one process, in turn.')
+        bool,
+        typer.Option(help='Measure capture, detector and tracker in one process too, in turn.'),
     ] = False,
-    turns: Annotated[int, typer.Option(help='How often each is run, at each rate.')] = 1,
+    turns: Annotated[
+        int, typer.Option(help='How many times to run each of them at each rate.')
+    ] = 1,
     out: ResultsFile = None,
 ) -> None:
-    """Run the real nodes at 10 and at 20 Hz; print how late tracks are, step by step."""
+    """Run the real nodes at 10 and 20 Hz and print the latency of tracks, step by step."""
     from avdet_ros.bench.step_costs import machine
 
     check_seconds(seconds)
@@ -41,10 +45,10 @@ def latency(
 
 
 def check_seconds(seconds: float) -> None:
-    """Refuse a length that gives no percentiles, or takes for ever.
+    """Reject a duration that is too short for percentiles, or far too long.
 
     Raises:
-        AvdetError: see above.
+        AvdetError: the duration is out of range.
     """
     from avdet_ros.errors import AvdetError
 
@@ -61,7 +65,7 @@ def show_latency(
     given: list[str] | None = None,
     composed: bool = False,
 ) -> dict[str, Any]:
-    """Measure and print latencies and loads; returns the results for JSON."""
+    """Measure and print latencies and loads; return the results for JSON."""
     from dataclasses import asdict
     import tempfile
 

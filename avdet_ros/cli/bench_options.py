@@ -1,4 +1,4 @@
-"""Options that the benches share, and the sound of the graph under test."""
+"""Options that the benchmarks share, and the sound for the graph under test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ModelFile = Annotated[
     Path | None, typer.Option(help='ONNX model; the default is models/student.onnx.')
 ]
-RigFile = Annotated[Path | None, typer.Option(help='Rig file; else the example.')]
+RigFile = Annotated[Path | None, typer.Option(help='Rig file; default: the example.')]
 Page = Annotated[
     Path | None, typer.Option(help='Write the table into this page, e.g. docs/field.md.')
 ]
@@ -23,7 +23,7 @@ ResultsFile = Annotated[Path | None, typer.Option(help='Write the results as JSO
 
 
 def sound_and_model(rig: Path | None, model: Path | None) -> tuple[np.ndarray, Path]:
-    """A drive's sound as (n, 8) int16, and the model to run on it."""
+    """Return a drive's sound, (n, 8) int16, and the model to run on it."""
     from avdet_ros.bench.graph_under_test import drive_sound
     from avdet_ros.paths import DEFAULT_MODEL, share
     from avdet_ros.rig import load_rig
@@ -32,7 +32,7 @@ def sound_and_model(rig: Path | None, model: Path | None) -> tuple[np.ndarray, P
 
 
 def write_results(out: Path | None, results: dict[str, Any]) -> None:
-    """Write results as JSON where a file was asked for."""
+    """Write the results as JSON if a file was given."""
     from avdet_ros.evaluation.reports import tables as report
 
     if out:

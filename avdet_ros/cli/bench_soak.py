@@ -1,4 +1,4 @@
-"""`avdet bench soak`: the running graph over an hour of live sound."""
+"""`avdet bench soak`: monitor the running graph over an hour of live sound."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from avdet_ros.cli.console import console, progress_bars
 def soak(
     minutes: Annotated[float, typer.Option(min=0.2, max=10_000, help='Length of the run.')] = 60.0,
     drift_ppm: Annotated[
-        float, typer.Option(min=-400, max=400, help="How much slower the device's clock is.")
+        float,
+        typer.Option(
+            min=-400, max=400, help="How much slower the device's clock runs, parts per million."
+        ),
     ] = 100.0,
     model: ModelFile = None,
     rig: RigFile = None,
@@ -21,15 +24,15 @@ def soak(
         bool, typer.Option(help='Run capture, detector and tracker in one process.')
     ] = False,
     given: Annotated[
-        list[str] | None, typer.Option(help='Argument of the graph as name:=value.')
+        list[str] | None, typer.Option(help='Launch argument as name:=value; may be repeated.')
     ] = None,
     out: Page = None,
 ) -> None:
-    """Run for an hour and watch memory, files, threads, losses, latencies and stamps.
+    """Run the nodes for an hour; monitor memory, files, threads, losses, latency and stamps.
 
-    The nodes get a simulated drive in a loop, at 10 windows a second, from an eight-channel device
-    without hardware (needs pulseaudio). Its clock is off by --drift-ppm, and every sample carries
-    its number, so that stamps are compared with the truth.
+    The nodes receive a simulated drive in a loop, at 10 windows per second, from a virtual
+    eight-channel device (needs pulseaudio). The device's clock is off by --drift-ppm. Every sample
+    carries its number, so that stamps can be compared with the true time.
     """
     from avdet_ros.bench.doc_section import write_section
     from avdet_ros.bench.soak import run_soak, soak_markdown, soak_table

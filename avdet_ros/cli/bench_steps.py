@@ -1,4 +1,4 @@
-"""`avdet bench steps`: what each step of a window costs on this machine."""
+"""`avdet bench steps`: time of each processing step of a window on this machine."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ def steps(
     model: ModelFile = None,
     rig: RigFile = None,
     runs: Annotated[int, typer.Option(help='Repetitions of each step.')] = 200,
-    threads: Annotated[int | None, typer.Option(help='Threads of one inference.')] = None,
+    threads: Annotated[int | None, typer.Option(help='Threads per inference.')] = None,
     out: ResultsFile = None,
 ) -> None:
-    """Print what features, each model, steering, trackers, messages and the renderer cost."""
+    """Time features, each model, steering, trackers, messages and the renderer."""
     check_runs(runs)
     write_results(out, show_steps(model, rig, runs, threads))
 
 
 def check_runs(runs: int) -> None:
-    """Refuse a number of repetitions that gives no percentiles, or takes for ever.
+    """Reject a number of repetitions that is too small for percentiles, or far too large.
 
     Raises:
-        AvdetError: see above.
+        AvdetError: the number is out of range.
     """
     from avdet_ros.errors import AvdetError
 
@@ -38,7 +38,7 @@ def check_runs(runs: int) -> None:
 def show_steps(
     model: Path | None, rig: Path | None, runs: int, threads: int | None
 ) -> dict[str, Any]:
-    """Measure and print the steps; returns the results for JSON."""
+    """Measure and print the steps; return the results for JSON."""
     from dataclasses import asdict
 
     from rich.table import Table

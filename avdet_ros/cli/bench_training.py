@@ -1,4 +1,4 @@
-"""`avdet bench training`: what training costs on this machine."""
+"""`avdet bench training`: time and memory of training on this machine."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from avdet_ros.cli.console import console, progress_bars
 
 STEPS, PAPER_STEPS = 10, 2
 EPOCH_WINDOWS = 12_000
-"""Windows of the shipped recipe, what an epoch is counted over."""
+"""Windows per epoch, as in the shipped recipe."""
 
 
 def training(
     rig: RigFile = None,
-    threads: Annotated[int, typer.Option(help='Threads of one inference.')] = 1,
+    threads: Annotated[int, typer.Option(help='Threads per inference.')] = 1,
     data: Annotated[
-        Path | None, typer.Option(help='Windows to load; without, noise is written first.')
+        Path | None,
+        typer.Option(help='Windows to load; default: windows of noise, written first.'),
     ] = None,
     out: ResultsFile = None,
 ) -> None:
-    """Measure a training step, an epoch, loading, memory, and inference beside the paper's."""
+    """Measure a training step, an epoch, loading and memory, and inference beside the paper's."""
     from dataclasses import asdict
 
     from rich.table import Table

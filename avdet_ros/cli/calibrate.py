@@ -1,4 +1,4 @@
-"""`avdet calibrate`: gain, delay and place of each microphone, from driving or from a walk."""
+"""`avdet calibrate`: gain, delay and position of each microphone, from driving or a walk."""
 
 from __future__ import annotations
 
@@ -21,31 +21,47 @@ def calibrate(
         typer.Argument(help='Bags, recorded drives or sound files of ordinary driving.'),
     ],
     out: Annotated[
-        Path, typer.Option(help='Copy of the rig file to write, with what was found.')
+        Path, typer.Option(help='Copy of the rig file to write, with the estimated values.')
     ] = Path('rig.calibrated.yaml'),
     rig: Annotated[
-        Path | None, typer.Option(help="Rig file; the default is the drive's own, or ours.")
+        Path | None, typer.Option(help="Rig file; default: the drive's own, or the example.")
     ] = None,
     speed_kmh: Annotated[
         float | None,
         typer.Option(
-            '--speed', help='Speed of the vehicle in km/h where it was steady; 0: stood.'
+            '--speed', help='Speed of the vehicle in km/h, if it was constant; 0: parked.'
         ),
     ] = None,
     seen: Annotated[
-        str | None, typer.Option(help='Topic of a camera detector with identities, for the yaw.')
+        str | None,
+        typer.Option(
+            help='Topic of a camera detector with track identities, to estimate the yaw.'
+        ),
     ] = None,
     walk: Annotated[
-        bool, typer.Option('--walk', help='One hissing source, carried around once while parked.')
+        bool,
+        typer.Option(
+            '--walk',
+            help='The recording is of one hissing source, carried once around the parked vehicle.',
+        ),
     ] = False,
     distance_m: Annotated[
-        float, typer.Option('--distance', min=2, max=100, help='Walk: distance, metres.')
+        float,
+        typer.Option(
+            '--distance', min=2, max=100, help='With --walk: distance of the source, metres.'
+        ),
     ] = 10.0,
     temperature_c: Annotated[
-        float, typer.Option('--temperature', min=-40, max=60, help='Walk: air, Celsius.')
+        float,
+        typer.Option(
+            '--temperature',
+            min=-40,
+            max=60,
+            help='With --walk: air temperature in degrees Celsius.',
+        ),
     ] = 20.0,
 ) -> None:
-    """Estimate each microphone's gain, delay and place (see docs/microphones.md)."""
+    """Estimate each microphone's gain, delay and position (see docs/microphones.md)."""
     from avdet_ros.bags.driving import drive_rig, read_driving
     from avdet_ros.errors import AvdetError
     from avdet_ros.rig import default_rig_path, load_rig
@@ -89,11 +105,11 @@ def calibrate(
 
 
 def _microphones(result: SelfCalibration, rig: Rig) -> tuple[list[MicrophoneValues], float | None]:
-    """What to write into a copy of the rig file.
+    """Return the values for the copy of the rig file.
 
     Returns:
-        microphones: values in the file's order; entry i stays channel i of what was recorded.
-        yaw_deg: of the array; None to keep the file's.
+        microphones: values in the file's order; entry i stays channel i of the recording.
+        yaw_deg: yaw of the array; None to keep the file's.
     """
     import numpy as np
 
@@ -127,7 +143,7 @@ def _microphones(result: SelfCalibration, rig: Rig) -> tuple[list[MicrophoneValu
 
 
 def _print_table(result: SelfCalibration, rig: Rig) -> None:
-    """One line a channel: the found value and its standard error, and what is wrong."""
+    """Print one row per channel, value ± standard error, and the faults found."""
     import numpy as np
     from rich.table import Table
 
@@ -165,7 +181,7 @@ def _print_table(result: SelfCalibration, rig: Rig) -> None:
 
 
 def _walk(recording: Path, rig: Rig, distance_m: float, temperature_c: float) -> None:
-    """The same from one source carried around the parked vehicle."""
+    """Calibrate with one source carried around the parked vehicle, and print the result."""
     import numpy as np
     from rich.table import Table
     from scipy.spatial.transform import Rotation

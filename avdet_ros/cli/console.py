@@ -1,8 +1,8 @@
-"""What the commands print: one console, log lines for people, progress bars on a terminal.
+"""Output of the commands: one console, plain log lines, progress bars on a terminal.
 
-Lines that the package logs appear as they are, without time or level: information on standard
-output, warnings and errors on standard error. Of the processes that torchrun starts only the
-first one speaks; warnings come from all.
+The package's log lines are printed unchanged, without time or level: information on standard
+output, warnings and errors on standard error. Of several processes started by torchrun, only the
+first prints information; all of them print warnings.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ STYLES = {logging.WARNING: 'yellow', logging.ERROR: 'red', logging.CRITICAL: 'bo
 
 @cache
 def console() -> Console:
-    """Standard output. All commands share it: bars and lines must know of each other.
+    """Return the console for standard output; all commands share it, so bars and lines mix well.
 
-    Brackets and colons in names of files are what they are.
+    It has no markup and no emoji, because file names may contain brackets and colons.
     """
     return Console(highlight=False, markup=False, emoji=False)
 
 
 def print_line(text: str, style: str = '') -> None:
-    """Print a line as it is: not wrapped, no markup in it."""
+    """Print a line verbatim, without wrapping or markup."""
     console().print(Text(text, style), soft_wrap=True)
 
 
 def set_up_logging() -> None:
-    """Print what the package logs; called again it changes nothing."""
+    """Print the package's log messages; further calls have no effect."""
     logger = logging.getLogger('avdet_ros')
     if not any(isinstance(handler, LineHandler) for handler in logger.handlers):
         logger.addHandler(LineHandler())
@@ -53,12 +53,12 @@ class LineHandler(logging.Handler):
     """Prints log records as plain lines."""
 
     def __init__(self) -> None:
-        """Print everything that its logger lets through."""
+        """Handle all levels that the logger passes on."""
         super().__init__()
         self._errors = Console(stderr=True, highlight=False)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print one line; information only in the first process."""
+        """Print one record; skip information in all but the first process."""
         if record.levelno < logging.WARNING and not first_process():
             return
         try:
@@ -70,12 +70,12 @@ class LineHandler(logging.Handler):
 
 
 def first_process() -> bool:
-    """Whether this is the first of the processes torchrun started, or the only one."""
+    """Return whether this process is the only one, or the first that torchrun started."""
     return os.environ.get('RANK', '0') == '0'
 
 
 def progress_bars(wanted: bool = True) -> Progress:
-    """Bars on the terminal, where there is one and they are wanted, else nothing."""
+    """Return progress bars if output is a terminal and they are wanted, else silent progress."""
     from avdet_ros.progress import SILENT
 
     if wanted and console().is_terminal and first_process():
@@ -84,7 +84,7 @@ def progress_bars(wanted: bool = True) -> Progress:
 
 
 class TerminalBars:
-    """Draws one bar for each open step, and leaves the finished ones on the screen."""
+    """Draws one bar per open step; finished bars stay on the screen."""
 
     visible = True
 
@@ -107,7 +107,7 @@ class TerminalBars:
 
         try:
             yield advance
-            if total is None:  # a bar that would swing on for ever
+            if total is None:  # without a total, the bar would go on pulsing
                 done = bars.tasks[bars.task_ids.index(task)].completed
                 bars.update(task, total=done or 1, completed=done or 1)
         finally:
@@ -122,10 +122,10 @@ def _make_bars() -> Bars:
     from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
     class Count(ProgressColumn):
-        """How many of how many, and how many a second."""
+        """Column with items done, their total, and items per second."""
 
         def render(self, task: Task) -> Text:
-            """Describe one bar's state."""
+            """Return the text for one bar."""
             if task.total is None and not task.completed:
                 return Text('')
             of = f'/{task.total:.0f}' if task.total is not None else ''

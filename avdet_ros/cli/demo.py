@@ -1,4 +1,4 @@
-"""`avdet demo`: a simulated drive that no model was trained on, through the four nodes."""
+"""`avdet demo`: run the four nodes on a simulated drive that no model was trained on."""
 
 from __future__ import annotations
 
@@ -21,25 +21,30 @@ from avdet_ros.sources.simulated import DEMO_SEED
 from avdet_ros.tracking import GroundTracker
 
 FIRST_SEED = 300_000
-"""Drives below this seed are for training, validation and tests."""
+"""Lowest seed of demo drives; lower seeds are for training, validation and tests."""
 
 _REFRESH_S = 0.2
 _PLAIN_EVERY_S = 5.0
 
 
 def demo(
-    duration: Annotated[float, typer.Option(min=2, max=3600, help='Seconds of the drive.')] = 30.0,
+    duration: Annotated[
+        float, typer.Option(min=2, max=3600, help='Length of the drive, seconds.')
+    ] = 30.0,
     out: Annotated[Path, typer.Option(help='Folder for the results.')] = Path('out/demo'),
     seed: Annotated[
-        int, typer.Option(help='Which drive, from 300000: lower ones were trained on.')
+        int,
+        typer.Option(
+            help='Seed of the drive, from 300000; lower seeds are for training and tests.'
+        ),
     ] = DEMO_SEED,
-    model: Annotated[str, typer.Option(help="Model file; default: the package's.")] = '',
-    tracker: Annotated[str, typer.Option(help='Which tracker.')] = GroundTracker.name,
+    model: Annotated[str, typer.Option(help='Model file; default: the shipped one.')] = '',
+    tracker: Annotated[str, typer.Option(help='Name of the tracker.')] = GroundTracker.name,
     camera: Annotated[
-        bool, typer.Option(help='Render the camera too, and draw boxes on its pictures.')
+        bool, typer.Option(help='Render camera pictures too, and draw the boxes on them.')
     ] = True,
 ) -> None:
-    """Play a simulated drive through the four nodes and show the vehicles they find."""
+    """Run the four nodes on a simulated drive and show the vehicles that they detect."""
     if seed < FIRST_SEED:
         raise AvdetError(f'--seed: expected {FIRST_SEED} or more, found {seed}')
     from avdet_ros.bench.demo import Demo, Plan, prepare_folder
@@ -62,7 +67,7 @@ def demo(
         raise error
     finally:
         for number in END_SIGNALS:
-            signal.signal(number, signal.SIG_IGN)  # the results are being written
+            signal.signal(number, signal.SIG_IGN)  # results are being written: ignore signals
     if not show.windows:
         if stopped.received:
             return

@@ -1,4 +1,4 @@
-"""`avdet devices`: sound devices, and checks of the array on one of them."""
+"""`avdet devices`: list sound devices, and check the array on one of them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from avdet_ros.cli.console import console, print_line, progress_bars
 def devices(
     meter: Annotated[
         str | None,
-        typer.Option(help='Show live levels of this device: index, name or part of a name.'),
+        typer.Option(
+            help='Show live levels of this device, given by index, name or part of a name.'
+        ),
     ] = None,
     tap: Annotated[
         str | None,
-        typer.Option(help='Find the channel of each microphone of this device by tapping them.'),
+        typer.Option(help='Identify the channel of each microphone of this device by tapping.'),
     ] = None,
     record: Annotated[
         float | None,
@@ -27,14 +29,14 @@ def devices(
         Path | None, typer.Argument(help='Sound file to record into, e.g. out.flac.')
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help='Device to record; the default one if not given.')
+        str | None, typer.Option(help='Device to record; default: the system default.')
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=0.5, help='End the meter after this many seconds.')
+        float | None, typer.Option(min=0.5, help='Stop the meter after this many seconds.')
     ] = None,
-    rig: Annotated[Path | None, typer.Option(help='Rig file; else the example.')] = None,
+    rig: Annotated[Path | None, typer.Option(help='Rig file; default: the example.')] = None,
 ) -> None:
-    """List sound devices, or meter, tap or record one."""
+    """List sound devices; or show levels, identify channels, or record from one."""
     from avdet_ros.errors import AvdetError
     from avdet_ros.rig import load_rig
     from avdet_ros.sources.device_list import rescan

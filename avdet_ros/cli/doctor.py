@@ -1,4 +1,4 @@
-"""`avdet doctor`: from the sound card to the GPU, what is well and what is to do."""
+"""`avdet doctor`: check everything from the sound card to the GPU, and report what to do."""
 
 from __future__ import annotations
 
@@ -22,27 +22,30 @@ _COLOURS = {'ok': 'green', 'to do': 'bold yellow', 'not checked': 'dim'}
 def doctor(
     device: Annotated[
         str | None,
-        typer.Option(help='Sound device: index, name or part of a name; else the default one.'),
+        typer.Option(
+            help='Sound device: index, name or part of a name; default: the system default.'
+        ),
     ] = None,
-    rig: Annotated[Path | None, typer.Option(help='Rig file; else the example.')] = None,
+    rig: Annotated[Path | None, typer.Option(help='Rig file; default: the example.')] = None,
     model: Annotated[
         Path | None, typer.Option(help='ONNX model; the default is models/student.onnx.')
     ] = None,
     image: Annotated[
-        str, typer.Option(help="The camera's topic; the only one there is if not given.")
+        str, typer.Option(help="The camera's topic; default: the only image topic.")
     ] = '',
     namespace: Annotated[str, typer.Option(help='Namespace of the nodes.')] = 'avdet',
     seconds: Annotated[
-        float, typer.Option(min=2, max=600, help='How long to record, and to wait for pictures.')
+        float,
+        typer.Option(min=2, max=600, help='How long to record sound and to wait for pictures.'),
     ] = 6.0,
     record: Annotated[Path, typer.Option(help='Folder that bags will be written to.')] = Path(),
     skip_sound: Annotated[
-        bool, typer.Option('--no-sound', help='Open no device, e.g. while the nodes hold it.')
+        bool, typer.Option('--no-sound', help='Open no sound device, e.g. while the nodes use it.')
     ] = False,
 ) -> None:
     """Check device, channels, levels, clock, camera, TF, model, GPU and disk, one line each.
 
-    Says what to do next. Exit status 1 when something is to do.
+    Reports what to do next. The exit status is 1 if anything remains to do.
     """
     from rich.text import Text
 
@@ -86,7 +89,7 @@ def _walk(
     model: Path,
     bags: Path,
 ) -> Iterator[Finding]:
-    """The findings in the order of the way from sound to boxes, each as soon as it is known."""
+    """Yield the findings in the order of processing, from sound to boxes, each when known."""
     from avdet_ros.checkup.finding import not_checked
     from avdet_ros.checkup.machine import (
         check_disk,

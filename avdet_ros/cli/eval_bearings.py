@@ -1,4 +1,4 @@
-"""`avdet eval bearings`: a model in every condition that the pages report."""
+"""`avdet eval bearings`: measure a model in every condition that the pages report."""
 
 from __future__ import annotations
 
@@ -17,37 +17,43 @@ def bearings(
         Path | None, typer.Option(help='ONNX model; the default is models/student.onnx.')
     ] = None,
     name: Annotated[
-        str, typer.Option(help='Its name in the tables; default: the name of the file.')
+        str, typer.Option(help='Name of the model in the tables; default: the name of the file.')
     ] = '',
     out: Annotated[
-        Path, typer.Option(help='Folder of the scores; models measured before stay in the tables.')
+        Path,
+        typer.Option(help='Folder of the scores; models measured earlier stay in the tables.'),
     ] = Path('out/bearings'),
     only: Annotated[
         list[str] | None,
-        typer.Option(help='A condition, may be repeated: plain-kept, furnished, shape, ...'),
+        typer.Option(
+            help='Measure only this condition, e.g. plain-kept, furnished, shape; may be repeated.'
+        ),
     ] = None,
     known: Annotated[
         str,
         typer.Option(
-            help='Tell a model for any array what is true of each drive, for rows of their own: '
+            help='Give a model for any array the true values of each drive, for separate rows: '
             'speed, or "speed and air".'
         ),
     ] = '',
-    drives: Annotated[int, typer.Option(help='At most so many drives in a condition.')] = 1_000,
+    drives: Annotated[int, typer.Option(help='Maximum number of drives in a condition.')] = 1_000,
     quiet_minutes: Annotated[
-        float, typer.Option(help='At most so many minutes on roads without vehicles.')
+        float, typer.Option(help='Maximum minutes on roads without vehicles.')
     ] = 2.0,
     other_minutes: Annotated[
-        float, typer.Option(help='The same with another sound in view, at each level.')
+        float, typer.Option(help='The same with another sound source in view, per level.')
     ] = 3.2,
     early_drives: Annotated[
-        int, typer.Option(help='At most so many drives at blind corners.')
+        int, typer.Option(help='Maximum number of drives at blind corners.')
     ] = 20,
-    cache: Annotated[Path, typer.Option(help='Rendered windows are kept here.')] = Path(
+    cache: Annotated[Path, typer.Option(help='Folder that keeps rendered windows.')] = Path(
         'out/windows'
     ),
     cache_gb: Annotated[
-        float, typer.Option(help='What they may take; 0 keeps none. Old ones go first.')
+        float,
+        typer.Option(
+            help='Maximum size of --cache; 0 keeps nothing. The oldest windows go first.'
+        ),
     ] = 8.0,
     pages: Annotated[
         Path | None,
@@ -55,14 +61,14 @@ def bearings(
     ] = None,
     picture: Annotated[
         Path | None,
-        typer.Option(help='Write a picture of what calibrating an array changes here, a PNG.'),
+        typer.Option(help='Draw what calibrating an array changes into this PNG file.'),
     ] = None,
-    jobs: Annotated[int, typer.Option(help='Processes.')] = 1,
+    jobs: Annotated[int, typer.Option(help='Number of processes.')] = 1,
 ) -> None:
-    """Measure how well a model finds directions, on every world and array that docs/ reports.
+    """Measure how well a model finds directions, in every world and array that docs/ reports.
 
-    What was measured before with the same settings is not measured again: an interrupted study
-    goes on where it was.
+    Results that already exist for the same settings are reused, so an interrupted study continues
+    where it stopped.
 
         avdet eval bearings --model out/student.onnx --name new --jobs 2 --pages docs
     """
@@ -114,7 +120,7 @@ def bearings(
         console().print(note, style='yellow')
     console().print(f'scores in {out}')
     if pages is not None:
-        # Where files lie on this machine is no reader's business.
+        # Readers of the pages do not need the paths of files on this machine.
         words = ['--model', request.model.name, '--name', name or request.model.stem]
         words += ['--pages', 'docs']
         command = shlex.join(['avdet', 'eval', 'bearings', *words])
@@ -123,7 +129,7 @@ def bearings(
 
 
 def _draw(path: Path, request: Request) -> None:
-    """The steered response of a passing car before calibration, after it, and at best."""
+    """Draw the steered response of a passing car: uncalibrated, calibrated, true geometry."""
     from avdet_ros.cli.console import progress_bars
     from avdet_ros.evaluation.bearing_study.calibrated_arrays import calibrate_arrays
     from avdet_ros.evaluation.bearing_study.conditions import CONDITIONS

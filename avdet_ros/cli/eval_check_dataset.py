@@ -1,4 +1,4 @@
-"""`avdet eval check-dataset`: whether a folder of drives is complete and consistent."""
+"""`avdet eval check-dataset`: check that a folder of drives is complete and consistent."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def check_dataset(
     folder: Annotated[
         Path, typer.Argument(help='Drives in the MAVD layout, simulated or recorded.')
     ],
-    decode: Annotated[int, typer.Option(help='Frames to decode of each drive; 0 for all.')] = 20,
+    decode: Annotated[int, typer.Option(help='Frames to decode per drive; 0 for all.')] = 20,
     json: Annotated[Path | None, typer.Option(help='Write the report as JSON here.')] = None,
 ) -> None:
-    """Find missing and unreadable files, gaps, odd levels and leakage between splits.
+    """Find missing and unreadable files, gaps, unusual levels and leakage between splits.
 
-    Exits with 1 if there are errors.
+    The exit status is 1 if there are errors.
     """
     from collections import Counter
     from dataclasses import asdict
@@ -36,7 +36,7 @@ def check_dataset(
         raise AvdetError(f'decode: expected 0 or more frames, found {decode}')
     report = check(folder, decode, progress_bars())
     table = Table(title=str(folder), title_justify='left')
-    table.add_column('drive', overflow='fold')  # gives way to the numbers on a narrow terminal
+    table.add_column('drive', overflow='fold')  # shrinks first on a narrow terminal
     table.add_column('split', no_wrap=True)
     for heading in ('frames', 's', 'Hz', 'gaps', 'decoded', 'dBFS'):
         table.add_column(heading, justify='right', no_wrap=True)

@@ -1,4 +1,4 @@
-"""`avdet eval compare`: two models on the same drives, with intervals of chance."""
+"""`avdet eval compare`: compare two models on the same drives, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -24,27 +24,29 @@ def compare(
     data: Annotated[
         list[Path] | None,
         typer.Option(
-            help='Bag or folder in the MAVD layout; repeat for more. Without, drives are '
-            'simulated by seed.'
+            help='Bag or folder in the MAVD layout; may be repeated. By default, drives are '
+            'simulated.'
         ),
     ] = None,
     split: Annotated[str, typer.Option(help='Split of a folder: train, val or test.')] = 'test',
-    drives: Annotated[int, typer.Option(help='Simulated drives.')] = 20,
+    drives: Annotated[int, typer.Option(help='Number of simulated drives.')] = 20,
     seconds: Annotated[float, typer.Option(help='Length of a simulated drive.')] = 20.0,
     seed_from: Annotated[
         int, typer.Option(help='Seed of the first drive: 100000 validation, 200000 test.')
     ] = 150_000,
-    rate: Annotated[float, typer.Option(help='Windows a second of simulated drives.')] = 10.0,
-    tracker: Annotated[str | None, typer.Option(help='Tracker for both.')] = None,
-    resamples: Annotated[int, typer.Option(help='Bootstrap samples.')] = 500,
-    pictures: Annotated[int, typer.Option(help='Pictures of the frames that differ most.')] = 8,
-    rig: Annotated[Path | None, typer.Option(help='Rig file; else the example.')] = None,
-    jobs: Annotated[int, typer.Option(help='Processes that share simulated drives.')] = 1,
+    rate: Annotated[float, typer.Option(help='Windows per second of simulated drives.')] = 10.0,
+    tracker: Annotated[str | None, typer.Option(help='Tracker for both models.')] = None,
+    resamples: Annotated[int, typer.Option(help='Number of bootstrap samples.')] = 500,
+    pictures: Annotated[
+        int, typer.Option(help='How many pictures to write, of the frames that differ most.')
+    ] = 8,
+    rig: Annotated[Path | None, typer.Option(help='Rig file; default: the example.')] = None,
+    jobs: Annotated[int, typer.Option(help='Number of processes, for simulated drives.')] = 1,
     out: Annotated[Path, typer.Option(help='Folder of the results.')] = Path('out/compare'),
 ) -> None:
     """Compare two models: metrics with intervals, latency, size, and a verdict.
 
-    Bags without a topic truth have no metrics: there the two are compared with each other.
+    Bags without a topic truth have no metrics; the two models are compared with each other.
 
         avdet eval compare models/student.onnx runs/new/student.onnx --drives 20
 
@@ -145,7 +147,7 @@ def compare(
 def _table(
     title: str, outcome: Outcome, loaded: Mapping[str, Detector], medians_ms: Sequence[float]
 ) -> Table:
-    """Metrics, boxes, time and size of the two models, one row each."""
+    """Make the table of metrics, boxes, time and size, one row each."""
     from rich.table import Table
     from rich.text import Text
 
@@ -180,7 +182,7 @@ def _table(
 def _save_pictures(
     out: Path, rig: Rig, pair: PairedRecords, outcome: Outcome, names: tuple[str, ...]
 ) -> list[dict[str, Any]]:
-    """Write a picture of each frame that differs; returns their entries for JSON."""
+    """Write a picture of each frame that differs; return their entries for JSON."""
     from avdet_ros.evaluation.reports.pictures import draw_frame, save_picture
 
     files = []

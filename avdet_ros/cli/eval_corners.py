@@ -1,4 +1,4 @@
-"""`avdet eval corners`: are vehicles behind corners told before the camera sees them?"""
+"""`avdet eval corners`: are vehicles behind corners reported before the camera sees them?"""
 
 from __future__ import annotations
 
@@ -10,22 +10,27 @@ import typer
 
 def evaluate_corners(
     vehicles: Annotated[
-        int, typer.Option(min=1, max=1000, help='How many, standing and driving each.')
+        int,
+        typer.Option(
+            min=1,
+            max=1000,
+            help='Vehicles to score with the ego vehicle standing, and as many driving.',
+        ),
     ] = 10,
     validation: Annotated[
-        bool, typer.Option('--validation', help='Drives from seed 100000, not from 200000.')
+        bool, typer.Option('--validation', help='Use drives from seed 100000 instead of 200000.')
     ] = False,
-    rig: Annotated[Path | None, typer.Option(help='Rig file; else the example.')] = None,
+    rig: Annotated[Path | None, typer.Option(help='Rig file; default: the example.')] = None,
     store: Annotated[
-        Path, typer.Option(help='Folder that keeps detections; some 20 kB a vehicle.')
+        Path, typer.Option(help='Folder that keeps detections, about 20 kB per vehicle.')
     ] = Path('out/corners'),
     pages: Annotated[
-        Path | None, typer.Option(help='Folder of the page whose table to replace: docs.')
+        Path | None, typer.Option(help='Folder of the page whose table is replaced: docs.')
     ] = None,
 ) -> None:
-    """Score topic hidden at blind corners: the right side, and how long before it is in sight.
+    """Score topic hidden at blind corners: is the side right, and how early is the warning?
 
-    A vehicle takes some 15 seconds of a core; what was rendered before is read.
+    A vehicle takes about 15 seconds on one core; stored detections are reused.
     """
     from rich.markdown import Markdown
 

@@ -1,4 +1,4 @@
-"""`avdet eval inspect-model`: a model file's contract, and whether it fits the rig."""
+"""`avdet eval inspect-model`: print a model's contract, and whether it fits the rig."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ def inspect_model(
     file: Annotated[
         Path | None, typer.Argument(help='ONNX model; the default is models/student.onnx.')
     ] = None,
-    rig: Annotated[Path | None, typer.Option(help='Rig file; else the example.')] = None,
+    rig: Annotated[Path | None, typer.Option(help='Rig file; default: the example.')] = None,
     provider: Annotated[
         list[str] | None,
-        typer.Option(help='tensorrt, cuda or cpu; repeat in order of preference.'),
+        typer.Option(help='tensorrt, cuda or cpu; may be repeated, in order of preference.'),
     ] = None,
 ) -> None:
-    """Print a model's contract, what it runs on here, and whether it fits the rig."""
+    """Print a model's contract, the provider that it runs on, and whether it fits the rig."""
     import json
 
     import numpy as np
@@ -77,7 +77,7 @@ def inspect_model(
         table.add_row(key, value, fits)
     console().print(table)
     if found:
-        check(contract, loaded_rig, front_end, where=file)  # which raises
+        check(contract, loaded_rig, front_end, where=file)  # raises
     detector = Detector(file, loaded_rig, front_end, providers=provider)
     for note in dict.fromkeys([*detector.notes, *noted]):
         print_line(note, 'yellow')

@@ -1,4 +1,4 @@
-"""`avdet eval labels`: how good teachers' labels are, where drives have a truth."""
+"""`avdet eval labels`: score teachers' labels on drives with ground truth."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ def evaluate_labels(
     data: Annotated[Path, typer.Argument(help='Simulated drives in the MAVD layout.')],
     folder: Annotated[
         Path | None,
-        typer.Option('--labels', help='Of avdet train label; the default is DATA/labels.'),
+        typer.Option(
+            '--labels', help='Folder of labels from avdet train label; default: DATA/labels.'
+        ),
     ] = None,
-    split: Annotated[str, typer.Option(help='Frames of train, val or test.')] = 'val',
-    daytime: Annotated[str, typer.Option(help='Frames by day, by night or all.')] = 'all',
+    split: Annotated[str, typer.Option(help='Split: train, val or test.')] = 'val',
+    daytime: Annotated[str, typer.Option(help='Frames to score: day, night or all.')] = 'all',
 ) -> None:
     """Print recall and precision of each teacher's boxes, and of all teachers' boxes fused.
 
-    Recall is that of vehicles that are there to be seen: 60 pixels and a quarter of them; IoU 0.5.
+    Recall counts visible vehicles: at least 60 pixels and a quarter of the vehicle. IoU 0.5.
 
     Example:
         avdet train label out/drives --teachers runs/teachers --split val

@@ -1,4 +1,4 @@
-"""`avdet eval model`: a model beside two baselines on held-out drives."""
+"""`avdet eval model`: score a model and two baselines on held-out drives."""
 
 from __future__ import annotations
 
@@ -14,32 +14,36 @@ def evaluate(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help='Drives in the MAVD layout; without, drives are simulated by seed.'),
+        typer.Option(help='Drives in the MAVD layout; by default, drives are simulated.'),
     ] = None,
     split: Annotated[str, typer.Option(help='With --data: train, val or test.')] = 'test',
     daytime: Annotated[str, typer.Option(help='With --data: day, night or all.')] = 'all',
     motion: Annotated[str, typer.Option(help='With --data: static, drive or all.')] = 'all',
     labels: Annotated[
         Path | None,
-        typer.Option(help="With --data: the teachers' labels, if not in DATA/labels."),
+        typer.Option(help="With --data: folder of the teachers' labels; default: DATA/labels."),
     ] = None,
     drives: Annotated[
-        int | None, typer.Option(help='Simulated drives: 20 long ones, or 200 with --world.')
+        int | None,
+        typer.Option(
+            help='Number of simulated drives; default: 20 long ones, or 200 with --world.'
+        ),
     ] = None,
     seconds: Annotated[float, typer.Option(help='Length of a simulated drive.')] = 20.0,
     seed_from: Annotated[
         int, typer.Option(help='Seed of the first drive: 100000 validation, 200000 test.')
     ] = 200_000,
-    rate: Annotated[float, typer.Option(help='Windows a second of simulated drives.')] = 10.0,
+    rate: Annotated[float, typer.Option(help='Windows per second of simulated drives.')] = 10.0,
     tracker: Annotated[
         str | None,
-        typer.Option(help='Tracker: ground, iou or motion; the default as in the nodes.'),
+        typer.Option(help='Tracker: ground, iou or motion; default: as in the nodes.'),
     ] = None,
-    baselines: Annotated[bool, typer.Option(help='Run the two baselines too.')] = True,
+    baselines: Annotated[bool, typer.Option(help='Score the two baselines too.')] = True,
     world: Annotated[
         str | None,
         typer.Option(
-            help='Measure bearings on a few windows of many drives instead: plain or furnished.'
+            help='Measure bearings instead, on a few windows of many drives in this world: '
+            'plain or furnished.'
         ),
     ] = None,
     array: Annotated[
@@ -52,87 +56,100 @@ def evaluate(
     ] = None,
     vehicles: Annotated[
         int,
-        typer.Option(help='With --one-vehicle: so many arrays, seeds from that on, in turn.'),
+        typer.Option(
+            help='With --one-vehicle: number of arrays used in turn, with seeds from that one on.'
+        ),
     ] = 1,
     family: Annotated[
         str,
         typer.Option(
-            help="With --world: each drive's array is another one of this shape, e.g. cross."
+            help='With --world: draw a different array of this shape for each drive, e.g. cross.'
         ),
     ] = '',
     calibrate_minutes: Annotated[
         float,
         typer.Option(
-            help='With --one-vehicle: one more row, its array calibrated from other drives.'
+            help='With --one-vehicle: add a row with the array calibrated from so many minutes of '
+            'other drives.'
         ),
     ] = 0.0,
     known: Annotated[
         str,
         typer.Option(
-            help='With --world: tell a model for any array what is true of each drive: speed, or '
-            '"speed and air".'
+            help='With --world: give a model for any array the true values of each drive: speed, '
+            'or "speed and air".'
         ),
     ] = '',
-    windows: Annotated[int, typer.Option(help='With --world: windows of each drive.')] = 3,
+    windows: Annotated[int, typer.Option(help='With --world: windows per drive.')] = 3,
     quiet_minutes: Annotated[
         float,
-        typer.Option(help='With --world: minutes of empty roads, for false vehicles; 0 for none.'),
+        typer.Option(
+            help='With --world: minutes of empty roads, to count false vehicles; 0 for none.'
+        ),
     ] = 2.0,
     other_minutes: Annotated[
         float,
-        typer.Option(help='With --world: the same with another sound in view, 0 and 10 dB up.'),
+        typer.Option(
+            help='With --world: the same with another sound source in view, at 0 and +10 dB.'
+        ),
     ] = 0.0,
     distractors: Annotated[
         Path | None,
-        typer.Option(help='With --other-minutes: folder of recordings as other sounds.'),
+        typer.Option(help='With --other-minutes: folder of recordings to use as other sounds.'),
     ] = None,
     early_drives: Annotated[
         int,
         typer.Option(
-            help='With --world furnished: so many drives at blind corners; are vehicles found '
-            'before they are seen?'
+            help='With --world furnished: number of drives at blind corners, to measure whether '
+            'vehicles are detected before they are visible.'
         ),
     ] = 0,
     recordings: Annotated[
         Path | None,
-        typer.Option(help="With --world: folder of loops as the vehicles' sound."),
+        typer.Option(help="With --world: folder of loops to use as the vehicles' sound."),
     ] = None,
     cache: Annotated[
-        Path, typer.Option(help='With --world: rendered windows are kept here.')
+        Path, typer.Option(help='With --world: folder that keeps rendered windows.')
     ] = Path('out/windows'),
     cache_gb: Annotated[
-        float, typer.Option(help='What they may take; 0 keeps none. Old ones go first.')
+        float,
+        typer.Option(
+            help='Maximum size of --cache; 0 keeps nothing. The oldest windows go first.'
+        ),
     ] = 8.0,
     rig: Annotated[
-        Path | None, typer.Option(help='Rig file; else that of --data, or the example.')
+        Path | None, typer.Option(help='Rig file; default: that of --data, or the example.')
     ] = None,
-    jobs: Annotated[int, typer.Option(help='Processes that share simulated drives.')] = 1,
+    jobs: Annotated[int, typer.Option(help='Number of processes, for simulated drives.')] = 1,
     out: Annotated[
         Path | None,
-        typer.Option(help='Write the results as JSON here; with --world scores.json by default.'),
+        typer.Option(help='Write the results as JSON here; default with --world: scores.json.'),
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(help='Write a report here, one HTML file that opens without a network.'),
+        typer.Option(help='Write a report here, as one HTML file that needs no network.'),
     ] = None,
     pictures: Annotated[int, typer.Option(help='Frames to show in the report.')] = 12,
     as_released: Annotated[
         bool,
-        typer.Option('--as-released', help="Print the metrics of MM-DistillNet's program too."),
+        typer.Option(
+            '--as-released',
+            help="Print the metrics as MM-DistillNet's program computes them, too.",
+        ),
     ] = False,
 ) -> None:
-    """Score a model beside constant boxes and SRP-PHAT, on simulated or on recorded drives.
+    """Score a model, constant boxes and SRP-PHAT on simulated or recorded drives.
 
-    Every metric is broken down by what is known of the data: day and night, standing and driving,
+    Every metric is broken down by what is known about the data: day or night, standing or driving,
     the number of vehicles, their distance, and whether the camera sees them.
 
         avdet eval model --drives 20 --report out/report.html
 
         avdet eval model --data out/drives --split test --report out/report.html
 
-    With --world or --array it measures how well directions are found, on a few windows of each of
-    many short drives: average precision of bearings within 3 degrees, recall at one false bearing
-    in ten windows, with intervals over drives, by distance and by level.
+    With --world or --array, it measures how well the model finds directions, on a few windows of
+    each of many short drives: average precision of bearings within 3 degrees and recall at one
+    false bearing in ten windows, with intervals over drives, by distance and by level.
 
         avdet eval model --world furnished --array neglected --drives 400 --jobs 2
     """

@@ -1,4 +1,4 @@
-"""`avdet eval model --world`: how well directions are found."""
+"""`avdet eval model --world`: measure how well a model finds directions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def evaluate_bearings(
     jobs: int,
     out: Path,
 ) -> None:
-    """Measure, print tables, write JSON; the arguments are the command's options."""
+    """Measure, print tables and write JSON; the arguments are the command's options."""
     from avdet_ros.cli.console import console, progress_bars
     from avdet_ros.errors import AvdetError
     from avdet_ros.evaluation.bearing_study import tables

@@ -1,4 +1,4 @@
-"""`avdet eval trackers`: trackers on the same detections at 5, 10 and 20 Hz."""
+"""`avdet eval trackers`: score trackers on the same detections at 5, 10 and 20 Hz."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ def evaluate_trackers(
     model: Annotated[
         Path | None, typer.Option(help='ONNX model; the default is models/student.onnx.')
     ] = None,
-    drives: Annotated[int, typer.Option(help='Test drives, from seed 200000.')] = 20,
-    tuning_drives: Annotated[int, typer.Option(help='Validation drives, from seed 100000.')] = 20,
+    drives: Annotated[int, typer.Option(help='Number of test drives, from seed 200000.')] = 20,
+    tuning_drives: Annotated[
+        int, typer.Option(help='Number of validation drives, from seed 100000.')
+    ] = 20,
     seconds: Annotated[float, typer.Option(help='Length of a drive.')] = 20.0,
-    rig: Annotated[Path | None, typer.Option(help='Rig file; else the example.')] = None,
-    jobs: Annotated[int, typer.Option(help='Processes.')] = 1,
-    out: Annotated[Path, typer.Option(help='Write the page here, JSON beside it.')] = Path(
-        'out/trackers.md'
-    ),
+    rig: Annotated[Path | None, typer.Option(help='Rig file; default: the example.')] = None,
+    jobs: Annotated[int, typer.Option(help='Number of processes.')] = 1,
+    out: Annotated[
+        Path, typer.Option(help='Write the page here, with a JSON file beside it.')
+    ] = Path('out/trackers.md'),
 ) -> None:
-    """Score our trackers and a public library's on held-out drives."""
+    """Score our trackers and those of a public library on held-out drives."""
     from rich.markdown import Markdown
 
     from avdet_ros.cli.console import console, progress_bars

@@ -1,4 +1,4 @@
-"""`avdet eval tracks`: tracks in metres against the truth of simulated drives."""
+"""`avdet eval tracks`: score tracks in metres against the truth of simulated drives."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ import typer
 
 
 def evaluate_tracks(
-    drives: Annotated[int, typer.Option(help='Test drives, from seed 200000.')] = 16,
+    drives: Annotated[int, typer.Option(help='Number of test drives, from seed 200000.')] = 16,
     validation: Annotated[
-        bool, typer.Option('--validation', help='Drives from seed 100000 instead.')
+        bool,
+        typer.Option('--validation', help='Use validation drives, from seed 100000, instead.'),
     ] = False,
     seconds: Annotated[float, typer.Option(help='Length of a drive.')] = 20.0,
     rate: Annotated[
-        float, typer.Option(help='Windows a second; tracks in metres: 10 of them.')
+        float, typer.Option(help='Windows per second; tracks in metres use 10 of them.')
     ] = 20.0,
-    rig: Annotated[Path | None, typer.Option(help='Rig file; else the example.')] = None,
+    rig: Annotated[Path | None, typer.Option(help='Rig file; default: the example.')] = None,
     store: Annotated[
-        Path, typer.Option(help='Folder that keeps drives and detections; some 50 kB a drive.')
+        Path, typer.Option(help='Folder that keeps drives and detections, about 50 kB per drive.')
     ] = Path('out/ground_drives'),
     pages: Annotated[
-        Path | None, typer.Option(help='Folder of the pages whose tables to replace: docs.')
+        Path | None, typer.Option(help='Folder of the pages whose tables are replaced: docs.')
     ] = None,
 ) -> None:
-    """Score tracks in metres, of both shipped models, with and without odometry."""
+    """Score the tracks in metres of both shipped models, with and without odometry."""
     from rich.markdown import Markdown
 
     from avdet_ros.cli.console import console, progress_bars

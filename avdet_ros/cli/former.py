@@ -1,6 +1,6 @@
-"""Names of commands before they stood in groups: hidden, kept for one version.
+"""Former names of commands, from before there were groups: hidden, kept for one version.
 
-Each prints one sentence on standard error and does what it always did.
+Each prints one sentence on standard error, then runs the command of today.
 """
 
 from __future__ import annotations
@@ -56,44 +56,44 @@ NAMES: dict[str, tuple[str, Callable[..., None]]] = {
     'train-selector': ('train selector', train_selector),
     'train-teacher': ('train teacher', train_teacher),
 }
-"""Former names at the top: where the command is now, and its function."""
+"""Former top-level names: the command's name of today, and its function."""
 
 FORM = 'former-form'
-"""Hidden command of a group whose name was a command itself."""
+"""Hidden command of a group whose name used to be a command itself."""
 
 
 class TrainGroup(TyperGroup):
-    """Takes ``avdet train RECIPE`` too."""
+    """Accepts ``avdet train RECIPE`` too."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Send a recipe where commands are expected to the command that takes one."""
+        """Pass a recipe in the place of a command on to the command that takes one."""
         if args and args[0] not in self.commands and _is_recipe(args):
             args = [FORM, *args]
         return super().parse_args(ctx, args)
 
 
 class BenchGroup(TyperGroup):
-    """Takes ``avdet bench`` with options and without a command too."""
+    """Accepts ``avdet bench`` with options but without a command too."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Send options where commands are expected to the command that took them."""
+        """Pass options in the place of a command on to the command that used to take them."""
         if not args or (args[0].startswith('-') and args[0] != '--help'):
             args = [FORM, *args]
         return super().parse_args(ctx, args)
 
 
 GROUPS: dict[str, type[TyperGroup]] = {'train': TrainGroup, 'bench': BenchGroup}
-"""Groups whose name was a command."""
+"""Groups whose name used to be a command."""
 
 
 def add_to(app: typer.Typer) -> None:
-    """Give commands the names that they had at the top."""
+    """Add the former top-level names of commands."""
     for name, (now, function) in NAMES.items():
         app.command(name, hidden=True)(renamed(name, now, function))
 
 
 def add_to_group(name: str, group: typer.Typer) -> None:
-    """Let a group's own name do what it did as a command."""
+    """Let a group's name work as the command that it used to be."""
     if name == 'train':
         group.command(FORM, hidden=True)(renamed('train RECIPE', 'train student RECIPE', train))
     elif name == 'bench':
@@ -102,7 +102,7 @@ def add_to_group(name: str, group: typer.Typer) -> None:
 
 
 def renamed(name: str, now: str, function: Callable[..., None]) -> Callable[..., None]:
-    """A command that first prints its name of today."""
+    """Return the command, preceded by a sentence with its name of today."""
 
     @wraps(function)
     def command(*args: Any, **options: Any) -> None:
@@ -126,7 +126,7 @@ def bench(
     data: Annotated[Path | None, typer.Option()] = None,
     out: Annotated[Path | None, typer.Option()] = None,
 ) -> None:
-    """Print what features, inference, trackers, messages and the renderer cost here."""
+    """Time features, inference, trackers, messages and the renderer."""
     from avdet_ros.cli import bench_latency, bench_steps, bench_training
     from avdet_ros.cli.bench_options import write_results
 
@@ -141,7 +141,7 @@ def bench(
 
 
 def _is_recipe(args: list[str]) -> bool:
-    """Whether a command line of ``avdet train`` names a recipe instead of a command."""
+    """Return whether the arguments of ``avdet train`` name a recipe instead of a command."""
     words = [word for word in args if not word.startswith('-')]
     if args[0].startswith('-'):
         return args[0] != '--help' and bool(words)

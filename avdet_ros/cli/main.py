@@ -1,8 +1,8 @@
 """The `avdet` command: a few commands to start with, all others in groups.
 
-Each command is one function in a module beside this one, named after its group and itself. Those
-modules import only typer, rich and the standard library at the top, so that ``avdet --help``
-answers at once; what they work with is imported inside the function.
+Each command is one function in a module of this package, named after group and command. Those
+modules import only typer, rich and the standard library at the top, so that ``avdet --help`` is
+fast; everything else is imported inside the function.
 """
 
 from __future__ import annotations
@@ -64,22 +64,22 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.process import keep_freed_memory
 
 START: dict[str, tuple[str, Callable[..., None]]] = {
-    'demo': ('Play a simulated drive through all nodes; a minute.', demo),
-    'doctor': ('Check sound card, camera, model and machine; say what to do.', doctor),
+    'demo': ('Run all nodes on a simulated drive; takes a minute.', demo),
+    'doctor': ('Check sound card, camera, model and machine; report what to do.', doctor),
     'run': ('Start the nodes on microphones, a file or a simulation.', run),
-    'view': ('Look at bags or at the running nodes.', view),
+    'view': ('Show bags or the running nodes in the Rerun viewer.', view),
     'devices': ('List, meter, tap or record sound devices.', devices),
     'calibrate': ("Estimate the microphones' errors from ordinary driving.", calibrate),
 }
-"""Commands without a group: their line of help, and the function."""
+"""Commands without a group: one line of help and the function."""
 
 GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
     'rig': (
-        'The rig file: the camera out of a recording; a look at it.',
+        'Rig file: take the camera from a recording; draw it.',
         {'from-bag': rig_from_bag, 'draw': rig_draw},
     ),
     'sim': (
-        'Simulate: drives with pictures, sound and truth; windows.',
+        'Simulate drives with pictures, sound and truth; windows.',
         {
             'drives': simulate,
             'windows': simulate_windows,
@@ -88,7 +88,7 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
         },
     ),
     'bag': (
-        'Recordings: process, replay, to and from a data set.',
+        'Recordings: process, replay, convert.',
         {
             'process': process,
             'replay': replay,
@@ -97,7 +97,7 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
         },
     ),
     'train': (
-        'Train students and teachers, label, search, reproduce.',
+        'Train students and teachers; label, search, reproduce.',
         {
             'student': train,
             'any-array': train_any_array,
@@ -137,16 +137,16 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
         },
     ),
 }
-"""Groups: their line of help, and their commands by name."""
+"""Groups: one line of help, and the commands by name."""
 
 MARKUP: dict[str, Any] = {'rich_markup_mode': 'rich'}
 
 
 class Root(TyperGroup):
-    """Suggests what there is for a command that is not there."""
+    """Suggests existing commands for an unknown one."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find a command; a wrong name is answered with commands of groups too."""
+        """Find a command; for an unknown name, suggest commands of groups too."""
         name = args[0]
         if name not in self.commands:
             found = [f'{group} {name}' for group, (_, names) in GROUPS.items() if name in names]
@@ -181,7 +181,7 @@ def start(
         ),
     ] = False,
 ) -> None:
-    """Find vehicles by sound with eight microphones. Begin with [b]avdet demo[/]."""
+    """Detect vehicles by sound with eight microphones. Begin with [b]avdet demo[/]."""
     set_up_logging()
 
 
@@ -202,7 +202,7 @@ _build()
 
 
 def main() -> None:
-    """Run the command line; user errors become one sentence and exit status 1."""
+    """Run the command line; a user error prints one sentence and exits with status 1."""
     keep_freed_memory()
     try:
         app()

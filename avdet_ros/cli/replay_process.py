@@ -1,4 +1,4 @@
-"""The bag player as launch files start it: `avdet bag replay`, ended by a signal at any moment."""
+"""The bag player for launch files: `avdet bag replay`, which a signal can end at any moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`avdet rig draw`: a rig file over a picture, to be checked by eye."""
+"""`avdet rig draw`: draw a rig file over a picture, to check it by eye."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ if TYPE_CHECKING:
     import numpy as np
 
 GREY = 70
-"""Of the picture where none is given."""
+"""Grey level of the background if no picture is given."""
 
 
 def rig_draw(
     source: Annotated[
         Path | None,
-        typer.Argument(help='Picture, or bag whose first picture is taken; else grey.'),
+        typer.Argument(
+            help='Picture, or bag whose first picture is used; default: a grey picture.'
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help='Picture to write.')] = Path('rig.png'),
     image: Annotated[
-        str | None, typer.Option(help="The camera's topic in the bag; the only one if not given.")
+        str | None, typer.Option(help="The camera's topic in the bag; default: the only one.")
     ] = None,
-    rig: Annotated[Path | None, typer.Option(help='Rig file; else the example.')] = None,
+    rig: Annotated[Path | None, typer.Option(help='Rig file; default: the example.')] = None,
 ) -> None:
-    """Draw horizon, bearings, distances and the array over a picture of the camera."""
+    """Draw horizon, bearings, distances and the array over a camera picture."""
     import cv2
     import numpy as np
 
@@ -41,7 +43,7 @@ def rig_draw(
     drawn = draw_rig(loaded_rig, picture)
     try:
         written = cv2.imwrite(str(out), drawn)
-    except cv2.error:  # an ending that OpenCV does not know
+    except cv2.error:  # a file extension that OpenCV does not support
         written = False
     if not written:
         raise AvdetError(f'{out}: expected a name ending in .png or .jpg, in a folder that exists')
@@ -51,7 +53,7 @@ def rig_draw(
 
 
 def _picture(source: Path, image: str | None) -> np.ndarray:
-    """(height, width, 3) uint8 BGR."""
+    """Read the picture, (height, width, 3) uint8 BGR, undistorted if the bag has camera_info."""
     import cv2
 
     from avdet_ros.bags.camera_info import camera_model, cameras_of, first_image

@@ -1,4 +1,4 @@
-"""`avdet rig from-bag`: a rig file with the camera that a recording has."""
+"""`avdet rig from-bag`: write a rig file with the camera of a recording."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def rig_from_bag(
     out: Annotated[Path, typer.Option(help='Rig file to write; it must not exist.')],
     image: Annotated[
         str | None,
-        typer.Option(help="The camera's topic; the only one with a camera_info if not given."),
+        typer.Option(help="The camera's topic; default: the only one with a camera_info."),
     ] = None,
     rig: Annotated[
         Path | None,
-        typer.Option(help='Rig file to start from, with the microphones; else the example.'),
+        typer.Option(help='Rig file to start from, with the microphones; default: the example.'),
     ] = None,
 ) -> None:
-    """Take the camera's lens, size and pose from camera_info and static TF into a rig file.
+    """Write a rig file with the camera's lens, size and pose from camera_info and static TF.
 
-    Microphones are those of --rig; the array's pose is taken where TF knows its frame.
+    The microphones are those of --rig; the array's pose comes from TF if TF has its frame.
     """
     import yaml
 

@@ -1,4 +1,4 @@
-"""avdet run: the node graph without ROS's launch."""
+"""`avdet run`: start the node graph without ros2 launch."""
 
 from __future__ import annotations
 
@@ -26,17 +26,18 @@ _COLOURS = {
 
 def run(
     arguments: Annotated[
-        list[str] | None, typer.Argument(metavar='[NAME:=VALUE]...', help='As for ros2 launch.')
+        list[str] | None,
+        typer.Argument(metavar='[NAME:=VALUE]...', help='Arguments as for ros2 launch.'),
     ] = None,
     show_args: Annotated[
-        bool, typer.Option('--show-args', '-s', help='List every argument and end.')
+        bool, typer.Option('--show-args', '-s', help='List all arguments and exit.')
     ] = False,
 ) -> None:
     """Start capture, detector, tracker and overlay as processes; Ctrl-C ends them.
 
-    Takes the arguments of `ros2 launch avdet_ros avdet.launch.py`, for example
-    source:=device device:=NAME rig:=my_rig.yaml, or source:=simulation. A drive or file
-    that has come to its end leaves the nodes running.
+    Accepts the arguments of `ros2 launch avdet_ros avdet.launch.py`, for example
+    source:=device device:=NAME rig:=my_rig.yaml, or source:=simulation. The nodes keep
+    running after the end of a drive or file.
     """
     from avdet_ros.process import SignalFlag, exit_on_signal
 

@@ -1,4 +1,4 @@
-"""The models that ship with the package, as commands that compare them load them."""
+"""Detectors of the models that ship with the package, for commands that compare them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     from avdet_ros.rig import Rig
 
 SHIPPED = ('student', 'octagon')
-"""Names of their files in models, without the ending."""
+"""Names of the model files in models/, without the extension."""
 
 
 def shipped_detectors(rig: Rig) -> dict[str, Detector]:
-    """Load each with one thread, so that several may run side by side.
+    """Load each model with one thread, so that several can run side by side.
 
-    `evaluation.runs.detectors.common_front_end` is the one that serves all.
+    `evaluation.runs.detectors.common_front_end` is the front end for all of them.
 
     Args:
         rig: the vehicle's rig.

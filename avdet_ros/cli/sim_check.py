@@ -1,4 +1,4 @@
-"""`avdet sim check`: the simulated sound compared with physics."""
+"""`avdet sim check`: compare the simulated sound with physics."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 
 def simulate_check(
-    rig: Annotated[Path | None, typer.Option(help='Rig file; else the example.')] = None,
+    rig: Annotated[Path | None, typer.Option(help='Rig file; default: the example.')] = None,
     speed: Annotated[
-        bool, typer.Option('--speed', help='Also measure what windows and drives cost to make.')
+        bool, typer.Option('--speed', help='Measure the time to generate windows and drives too.')
     ] = False,
     quick: Annotated[
         bool,
         typer.Option(
-            '--quick', help='Only compare the quick way of making windows with the exact.'
+            '--quick', help='Only compare quick rendering of windows with exact rendering.'
         ),
     ] = False,
 ) -> None:
     """Measure the simulated sound and compare it with closed forms and standards.
 
-    Also counts what is seen in drives. The table is Markdown; docs/simulation.md has it.
+    Also counts the visible vehicles in drives. The table is Markdown, as in docs/simulation.md.
     """
     from avdet_ros.errors import AvdetError
     from avdet_ros.rig import load_rig
@@ -43,7 +43,7 @@ def simulate_check(
         for line in check(loaded):
             found.append(line)
             advance()
-    # Markdown, so that the table can go into a document as it is
+    # Markdown, so that the table can be pasted into a page
     console().print('| quantity | measured | expected | within | by |', soft_wrap=True)
     console().print('|---|---|---|---|---|', soft_wrap=True)
     for line in found:
@@ -69,7 +69,7 @@ def simulate_check(
 
 
 def _quick(rig: Rig) -> None:
-    """Print how far both ways are apart, by quantiles over windows, and what they cost."""
+    """Print quantiles over windows of the difference quick to exact, and the time of both."""
     import numpy as np
 
     from avdet_ros.simulation.quick_check import DRIVES, costs, differences

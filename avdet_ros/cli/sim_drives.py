@@ -1,4 +1,4 @@
-"""`avdet sim drives`: drives with pictures, sound and truth, or a contact sheet of the world."""
+"""`avdet sim drives`: write drives with pictures, sound and truth, or a contact sheet."""
 
 from __future__ import annotations
 
@@ -12,28 +12,32 @@ def simulate(
     out: Annotated[
         Path | None, typer.Argument(help='Folder for the drives: new, empty or interrupted.')
     ] = None,
-    drives: Annotated[int, typer.Option(help='How many drives.')] = 40,
-    minutes: Annotated[float, typer.Option(help='Length of a drive.')] = 2.0,
-    seed: Annotated[int, typer.Option(help='Same seed, same drives.')] = 7,
-    fps: Annotated[float, typer.Option(help='Pictures a second.')] = 2.0,
-    jobs: Annotated[int, typer.Option(help='Processes; 0 takes one a core.')] = 0,
+    drives: Annotated[int, typer.Option(help='Number of drives.')] = 40,
+    minutes: Annotated[float, typer.Option(help='Length of a drive, minutes.')] = 2.0,
+    seed: Annotated[
+        int, typer.Option(help='Random seed; the same seed gives the same drives.')
+    ] = 7,
+    fps: Annotated[float, typer.Option(help='Pictures per second.')] = 2.0,
+    jobs: Annotated[int, typer.Option(help='Number of processes; 0: one per core.')] = 0,
     clips: Annotated[
-        bool, typer.Option(help="Write each frame's second of sound, eight files, as MAVD does.")
+        bool, typer.Option(help='Write one second of sound per frame as eight files, as in MAVD.')
     ] = True,
     clean_too: Annotated[
-        bool, typer.Option(help="Also write each drive's sound without the array's errors.")
+        bool, typer.Option(help="Write each drive's sound without the array's errors, too.")
     ] = False,
     sound: Annotated[
         bool,
-        typer.Option(help='Write the sound; without, drives are for teachers, which only look.'),
+        typer.Option(
+            help='Write the sound; drives without it are for teachers, which need only pictures.'
+        ),
     ] = True,
-    daytime: Annotated[str, typer.Option(help='By day, by night, or all: half of each.')] = 'all',
+    daytime: Annotated[str, typer.Option(help='day, night, or all (half of each).')] = 'all',
     recordings: Annotated[
-        Path | None, typer.Option(help='Folder of loops engine*.wav, tyre*.wav as sources.')
+        Path | None, typer.Option(help='Folder of loops engine*.wav, tyre*.wav to use as sources.')
     ] = None,
-    rig: Annotated[Path | None, typer.Option(help='Rig file; else the example.')] = None,
+    rig: Annotated[Path | None, typer.Option(help='Rig file; default: the example.')] = None,
     contact_sheet: Annotated[
-        Path | None, typer.Option(help='Write a picture of all modalities here, and no drives.')
+        Path | None, typer.Option(help='Write only a picture of all modalities here, no drives.')
     ] = None,
 ) -> None:
     """Write simulated drives in the MAVD layout."""

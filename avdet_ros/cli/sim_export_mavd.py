@@ -1,4 +1,4 @@
-"""`avdet sim export-mavd`: a data set as the authors' program reads it."""
+"""`avdet sim export-mavd`: export a data set in the format of the authors' program."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ import typer
 
 def export_mavd(
     data: Annotated[Path, typer.Argument(help='Drives in the MAVD layout.')],
-    out: Annotated[Path, typer.Argument(help='Folder of the copy; an interrupted one goes on.')],
+    out: Annotated[
+        Path, typer.Argument(help='Folder for the copy; an interrupted export is continued.')
+    ],
     progress: Annotated[bool, typer.Option(help='Draw progress bars.')] = True,
 ) -> None:
-    """Write drives as MM-DistillNet's own program reads them, to compare it with this package.
+    """Write drives in the format of MM-DistillNet's own program, to compare it with this package.
 
-    Pictures get .jpg names (thermal ones stay 16-bit PNG inside, which its loader reads), sound
-    becomes eight .mp3 a frame, from which its mp3_to_pkl.py makes spectrograms. MP3 changes the
-    phase between microphones: train with this package on the drives themselves.
+    Pictures are named .jpg (thermal ones stay 16-bit PNG inside, which its loader reads). Sound is
+    written as eight .mp3 per frame, from which its mp3_to_pkl.py makes spectrograms. MP3 changes
+    the phase between microphones, so train this package on the original drives.
 
     Example:
         avdet sim export-mavd out/drives out/mavd

@@ -1,4 +1,4 @@
-"""`avdet sim windows`: training windows with labels, without pictures."""
+"""`avdet sim windows`: write training windows with labels, without pictures."""
 
 from __future__ import annotations
 
@@ -12,91 +12,92 @@ from avdet_ros.errors import AvdetError
 
 def simulate_windows(
     out: Annotated[
-        Path, typer.Argument(help='Folder of the set; an interrupted one is continued.')
+        Path, typer.Argument(help='Folder for the windows; an interrupted run is continued.')
     ],
     windows: Annotated[int, typer.Option(min=1, help='Number of one-second windows.')] = 12000,
     seeds: Annotated[
         str,
         typer.Option(
             help='Seeds of the drives, first:last+1; training 0:100000, validation 100000:200000, '
-            'test 200000:300000'
+            'test 200000:300000.'
         ),
     ] = '0:100000',
-    jobs: Annotated[int, typer.Option(min=1, help='Processes.')] = 2,
+    jobs: Annotated[int, typer.Option(min=1, help='Number of processes.')] = 2,
     clean: Annotated[bool, typer.Option(help='Simulate an ideal array, without errors.')] = False,
-    rig: Annotated[Path | None, typer.Option(help='Rig file; else the example.')] = None,
+    rig: Annotated[Path | None, typer.Option(help='Rig file; default: the example.')] = None,
     arrays: Annotated[
         str,
         typer.Option(
-            help="rig: the rig file's (format 1); drawn: another for each drive, held-out: of "
-            'shapes kept for tests (format 3, labels as directions)'
+            help="rig: the rig file's array (format 1); drawn: a random array for each drive; "
+            'held-out: of shapes reserved for tests (both format 3, labels as directions).'
         ),
     ] = 'rig',
     world: Annotated[
         str,
         typer.Option(
-            help='plain, furnished as avdet sim drives makes them, mixed, or corners: junctions '
-            'between buildings, at which vehicles are about to come out; drawn arrays'
+            help='plain, furnished (as in avdet sim drives), mixed, or corners (junctions between '
+            'buildings where vehicles are about to appear; drawn arrays only).'
         ),
     ] = 'plain',
     quick: Annotated[
-        bool, typer.Option(help='render drawn arrays the quick way, three to a window')
+        bool, typer.Option(help='Drawn arrays: render quickly, with three arrays per window.')
     ] = False,
     varied: Annotated[
         bool,
         typer.Option(
-            help='drawn arrays: vehicles of many spectra, wet and rough roads, rain, gusts, and '
-            'other sounds that are no vehicles'
+            help='Drawn arrays: vehicles of many spectra, wet and rough roads, rain, gusts, and '
+            'sounds that are not vehicles.'
         ),
     ] = False,
     distractors: Annotated[
         Path | None,
-        typer.Option(help='folder of recordings to play among the other sounds; drawn arrays'),
+        typer.Option(help='Drawn arrays: folder of recordings to play among the other sounds.'),
     ] = None,
     recordings: Annotated[
         Path | None,
         typer.Option(
-            help="folder of loops that are the vehicles' sound in half of the drives; drawn arrays"
+            help="Drawn arrays: folder of loops to use as the vehicles' sound in half "
+            'of the drives.'
         ),
     ] = None,
     empty: Annotated[
         bool,
         typer.Option(
-            help='drawn arrays: nobody else on the road, and one other sound in view, 5 dB below '
-            'to 15 dB above all the rest'
+            help='Drawn arrays: no other vehicles, but one other sound in view, 5 dB below to '
+            '15 dB above all other sound.'
         ),
     ] = False,
     idling: Annotated[
         bool,
         typer.Option(
-            help='drawn arrays: nobody drives, and one vehicle in view stands with its engine '
-            'running'
+            help='Drawn arrays: no moving vehicles, but one vehicle in view that stands with its '
+            'engine running.'
         ),
     ] = False,
     dense: Annotated[
         bool,
         typer.Option(
-            help='with --quick: each window is also heard with the vehicles of another drive, '
-            'which makes twelve of six that are rendered'
+            help='With --quick: mix each window also with the vehicles of another drive, so that '
+            'six rendered windows give twelve.'
         ),
     ] = False,
     keep: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help='delete the oldest windows while there are more than so many: for a training '
-            'that takes them in as they come (avdet train any-array --most); drawn arrays',
+            help='Drawn arrays: keep at most this many windows and delete the oldest, for a '
+            'training run that reads them as they are written (avdet train any-array --most).',
         ),
     ] = None,
     pairs: Annotated[
         int | None,
         typer.Option(
-            help='pairs of microphones that have coherences: 28 (all) or 12 (neighbours and '
-            "opposites); drawn arrays have 28, the rig file's 12"
+            help='Number of microphone pairs with coherences: 28 (all; default for drawn arrays) '
+            "or 12 (neighbours and opposites; default for the rig file's array)."
         ),
     ] = None,
 ) -> None:
-    """Write one-second windows of simulated drives: features and labels."""
+    """Write features and labels of one-second windows of simulated drives."""
     from avdet_ros.cli.console import progress_bars
     from avdet_ros.rig import load_rig
 

@@ -1,4 +1,4 @@
-"""`avdet train any-array`: a model that takes any array, from windows of drawn arrays."""
+"""`avdet train any-array`: train a model for any array, on windows of drawn arrays."""
 
 from __future__ import annotations
 
@@ -11,49 +11,53 @@ import typer
 
 def train_any_array(
     train: Annotated[
-        Path, typer.Argument(help='Folder of training windows of drawn arrays; it may grow.')
+        Path,
+        typer.Argument(
+            help='Folder of training windows of drawn arrays; it may grow during training.'
+        ),
     ],
     val: Annotated[Path, typer.Argument(help='Folder of validation windows.')],
-    out: Annotated[Path, typer.Option(help='Run folder; one that is there goes on.')],
+    out: Annotated[Path, typer.Option(help='Run folder; an existing run is continued.')],
     steps: Annotated[
-        int | None, typer.Option(min=1, help='Optimiser steps in all; the default is 4000.')
+        int | None, typer.Option(min=1, help='Total number of optimiser steps; default: 4000.')
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0.01, help='Time of fitting in all, in place of --steps.')
+        float | None, typer.Option(min=0.01, help='Total training time, instead of --steps.')
     ] = None,
     stop_after: Annotated[
         float | None,
-        typer.Option(min=0, help='Seconds after which this call ends; the same call goes on.'),
+        typer.Option(
+            min=0, help='Stop after this many seconds; the same command continues the run.'
+        ),
     ] = None,
-    batch: Annotated[int, typer.Option(min=2, help='Windows a step.')] = 128,
+    batch: Annotated[int, typer.Option(min=2, help='Batch size: windows per step.')] = 128,
     epoch_windows: Annotated[
-        int, typer.Option(min=2, help='Windows between two validations.')
+        int, typer.Option(min=2, help='Training windows between two validations.')
     ] = 50_000,
-    learning_rate: Annotated[float, typer.Option(help='Highest learning rate.')] = 2e-3,
+    learning_rate: Annotated[float, typer.Option(help='Maximum learning rate.')] = 2e-3,
     start_from: Annotated[
         Path | None,
         typer.Option(
-            help='Begin with the weights of this run folder, best.pt or model file; a learning '
-            'rate of 0.0005 then is enough.'
+            help='Start from the weights of this run folder, best.pt or model file; a learning '
+            'rate of 0.0005 is then enough.'
         ),
     ] = None,
     average: Annotated[
         float,
-        typer.Option(min=0, max=0.9999, help='Share of the averaged weights that stays a step.'),
+        typer.Option(min=0, max=0.9999, help='Decay of the averaged weights per step.'),
     ] = 0.999,
     width: Annotated[
         int | None,
         typer.Option(
-            min=12, help='Channels after mixing the bands; 48, or as what it begins with.'
+            min=12, help='Channels after mixing the bands; default: 48, or as in --start-from.'
         ),
     ] = None,
     beams: Annotated[
         str | None,
         typer.Option(
-            help='What the network looks at beside the steered response: deconvolved (without '
-            'the blur of the array), adaptive (all other directions nulled; takes the coherences '
-            'of all pairs of microphones) or both. The default is deconvolved, or as what it '
-            'begins with.'
+            help='Input of the network beside the steered response: deconvolved (without the blur '
+            'of the array), adaptive (all other directions nulled; needs the coherences of all '
+            'pairs of microphones) or both. Default: deconvolved, or as in --start-from.'
         ),
     ] = None,
     labels: Annotated[
@@ -64,63 +68,64 @@ def train_any_array(
         int | None,
         typer.Option(
             min=1,
-            help='Training windows at most; memory for them is taken at once. Windows that are '
-            'made meanwhile take the place of the oldest (but not with --only).',
+            help='Maximum number of training windows, whose memory is allocated at the start. '
+            'Windows written during training replace the oldest (not with --only).',
         ),
     ] = None,
     most_val: Annotated[
-        int | None, typer.Option(min=1, help='Validation windows at most.')
+        int | None, typer.Option(min=1, help='Maximum number of validation windows.')
     ] = None,
-    seed: Annotated[int, typer.Option(help='Of weights, order and augmentation.')] = 0,
+    seed: Annotated[int, typer.Option(help='Random seed of weights, order and augmentation.')] = 0,
     bfloat16: Annotated[
         bool | None,
         typer.Option(
-            help='Compute with half the digits: twice as fast on a GPU and on CPUs that have '
-            'avx512_bf16. The default is to do so on a GPU.'
+            help='Compute in bfloat16: twice as fast on a GPU and on CPUs with avx512_bf16. '
+            'Default: only on a GPU.'
         ),
     ] = None,
     doubts: Annotated[
         bool,
         typer.Option(
-            help='With --start-from, for labels of teachers: those that its network does not hear '
-            'at all, and directions where it hears a vehicle that has none, teach nothing.'
+            help='With --start-from, for labels of teachers: leave open (without loss) labels of '
+            'vehicles that the start network does not detect, and directions where it detects '
+            'a vehicle without a label.'
         ),
     ] = False,
     only: Annotated[
         str,
         typer.Option(
-            help='With --start-from, teach the last layers of one thing alone: boxes (with their '
-            'ranges) or presence (whether a vehicle is there). All else stays as it is, and '
-            'each window goes through it only once.'
+            help='With --start-from, train only the last layers of one output: boxes (with their '
+            'ranges) or presence (whether there is a vehicle). All other layers are frozen, '
+            'and each window passes through them only once.'
         ),
     ] = '',
     own_columns: Annotated[
         bool,
         typer.Option(
-            help='Give elevation, size and range of a vehicle columns of their own, which begin '
-            'as copies of those that it is found with. With --only boxes they are what is '
-            'taught; azimuth and presence stay as they are.'
+            help='Predict elevation, size and range of a vehicle from separate columns, which '
+            'start as copies of the columns that detect it. With --only boxes, only the '
+            'separate columns are trained; azimuth and presence stay unchanged.'
         ),
     ] = False,
     scores_of: Annotated[
         Path | None,
         typer.Option(
-            help='Model file whose curve from logits to scores the new one gets, so that '
-            'thresholds chosen for it hold; for where presence was not taught. By default scores '
-            'are probabilities on the validation windows.'
+            help='Copy the curve from logits to scores from this model file, so that thresholds '
+            'chosen for it stay valid; for runs that do not train presence. By default, scores '
+            'are calibrated to probabilities on the validation windows.'
         ),
     ] = None,
     export_only: Annotated[
         bool,
         typer.Option(
-            help='Only make the model file of the run in --out, from its best epoch; TRAIN is not '
-            'read and may be gone.'
+            help='Only export the model file of the run in --out, from its best epoch; TRAIN is '
+            'not read and need not exist.'
         ),
     ] = False,
     compiled: Annotated[bool, typer.Option(help='Compile the network (torch.compile).')] = False,
     progress: Annotated[bool, typer.Option(help='Draw progress bars.')] = True,
 ) -> None:
-    """Teach a model that takes any array, from windows made with `avdet sim windows --arrays`."""
+    """Train a model for any array, on windows written by `avdet sim windows --arrays`."""
     try:
         import torch
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""`avdet train convert-checkpoint`: networks of the authors' program, as teachers and students."""
+"""`avdet train convert-checkpoint`: convert networks of the authors' program."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ def convert_checkpoint(
         Path, typer.Argument(help="A checkpoint of MM-DistillNet's program (.pth).")
     ],
     modality: Annotated[
-        str, typer.Option(help='What the network takes: rgb, depth, thermal or sound.')
+        str, typer.Option(help='Input of the network: rgb, depth, thermal or sound.')
     ],
-    out: Annotated[Path, typer.Option(help='Folder of the teacher or student.')],
+    out: Annotated[Path, typer.Option(help='Folder for the teacher or student.')],
     rig: Annotated[
         Path | None,
         typer.Option(
-            help='Rig file of the recordings a student was taught on; empty: the default.'
+            help='Rig file of the recordings that a student was trained on; default: the example.'
         ),
     ] = None,
-    side: Annotated[int, typer.Option(help='Of its square input, pixels.')] = 768,
+    side: Annotated[int, typer.Option(help='Side of its square input, pixels.')] = 768,
     crop: Annotated[
-        bool, typer.Option(help="It saw the paper's columns 200 to 1720 of 1920 only.")
+        bool, typer.Option(help="It was trained on the paper's columns 200 to 1720 of 1920 only.")
     ] = True,
 ) -> None:
-    """Turn a network of the authors' program into one of this package, fed as it was taught.
+    """Convert a network of the authors' program for this package, with its original input format.
 
-    rgb, depth, thermal become a teacher's folder: name the folder that holds them as
-    teachers.folder of a recipe, or ask them with `avdet train label`. sound becomes a model file,
-    student.onnx, which `avdet eval model` scores and the nodes run.
+    rgb, depth and thermal become a teacher's folder: set the parent folder as teachers.folder in a
+    recipe, or pass it to `avdet train label`. sound becomes a model file, student.onnx, which
+    `avdet eval model` scores and the nodes run.
 
     Examples:
         avdet train convert-checkpoint rgb.pth --modality rgb --out runs/released/rgb

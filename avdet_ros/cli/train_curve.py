@@ -1,4 +1,4 @@
-"""`avdet train curve`: what more learning buys, from the logs of runs."""
+"""`avdet train curve`: plot how scores improve with more training, from the logs of runs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import typer
 
 def train_curve(
     runs: Annotated[
-        list[Path], typer.Argument(help='Run folders of avdet train any-array, or of the student.')
+        list[Path],
+        typer.Argument(help='Run folders of avdet train any-array or avdet train student.'),
     ],
-    out: Annotated[Path, typer.Option(help='The picture, PNG or SVG.')] = Path('curve.png'),
+    out: Annotated[Path, typer.Option(help='Picture to write, PNG or SVG.')] = Path('curve.png'),
 ) -> None:
-    """Draw scores on validation windows over windows heard, and print where each run ended.
+    """Plot validation scores over the number of training windows; print each run's last score.
 
     Example:
         avdet train curve runs/any_array runs/any_array_taught --out curve.png

@@ -1,4 +1,4 @@
-"""`avdet train label`: what teachers see becomes labels for what is heard."""
+"""`avdet train label`: let teachers label the frames of a data set."""
 
 from __future__ import annotations
 
@@ -13,74 +13,77 @@ def label(
     teachers: Annotated[
         Path | None,
         typer.Option(
-            help='Folder with rgb, depth, thermal from avdet train teacher; --filter can do with '
-            'labels that are there.'
+            help='Folder with rgb, depth, thermal from avdet train teacher; not needed to '
+            '--filter existing labels.'
         ),
     ] = None,
     pretrained: Annotated[
         str,
         typer.Option(
-            help='In their place a teacher that knows real pictures: tf_efficientdet_d0 to _d7, '
-            "whose weights (COCO's car, motorcycle, bus, truck) are downloaded once."
+            help='Use a teacher that was trained on real pictures instead: tf_efficientdet_d0 to '
+            "_d7. Its weights (COCO's car, motorcycle, bus, truck) are downloaded once."
         ),
     ] = '',
     weights: Annotated[
         Path | None,
-        typer.Option(help='With --pretrained: its weights, where nothing can be downloaded.'),
+        typer.Option(
+            help='With --pretrained: file of the weights, for machines without a network.'
+        ),
     ] = None,
     size: Annotated[
         str,
         typer.Option(
-            help='With --pretrained: its input, HEIGHTxWIDTH, multiples of 128; pictures are '
+            help='With --pretrained: input size, HEIGHTxWIDTH, multiples of 128; pictures are '
             'scaled to fit.'
         ),
     ] = '640x1536',
     model: Annotated[
-        str, typer.Option(help='What they are: efficientdet or another registered teacher.')
+        str, typer.Option(help='Kind of the teachers: efficientdet or another registered teacher.')
     ] = 'efficientdet',
     modalities: Annotated[
         str | None,
         typer.Option(
-            help='Which teachers are asked, separated by commas; the default is '
-            'rgb,depth,thermal, or rgb with --pretrained.'
+            help='Modalities of the teachers, separated by commas; default: rgb,depth,thermal, or '
+            'rgb with --pretrained.'
         ),
     ] = None,
     split: Annotated[
-        str, typer.Option(help='Label train, val, test (separated by commas).')
+        str, typer.Option(help='Splits to label, separated by commas.')
     ] = 'train,val,test',
-    daytime: Annotated[str, typer.Option(help='Label frames by day, night or all.')] = 'all',
-    motion: Annotated[str, typer.Option(help='Label frames of static, drive or all.')] = 'all',
+    daytime: Annotated[str, typer.Option(help='Frames to label: day, night or all.')] = 'all',
+    motion: Annotated[str, typer.Option(help='Frames to label: static, drive or all.')] = 'all',
     out: Annotated[
-        Path | None, typer.Option(help='Folder of the labels; the default is DATA/labels.')
+        Path | None, typer.Option(help='Folder for the labels; default: DATA/labels.')
     ] = None,
     crop: Annotated[
         bool | None,
-        typer.Option(help="See the paper's columns only; the default is as they were taught."),
+        typer.Option(help="Show the paper's columns only; default: as the teachers were trained."),
     ] = None,
     score: Annotated[
-        float, typer.Option(help='A box of a lower score is no label.', min=0.3, max=0.99)
+        float, typer.Option(help='Minimum score of a box that becomes a label.', min=0.3, max=0.99)
     ] = 0.3,
     label_filter: Annotated[
         str,
         typer.Option(
             '--filter',
-            help='Then say which labels a student that hears should learn: moving, sounding or, '
-            'by the truth, oracle; recipes take it as label_filter.',
+            help='Select the labels that an audio student should learn: moving, sounding or, from '
+            'the truth, oracle; in recipes, label_filter.',
         ),
     ] = 'none',
     selector: Annotated[
-        Path | None, typer.Option(help='Of avdet train selector, for --filter sounding.')
+        Path | None,
+        typer.Option(help='Selector from avdet train selector, for --filter sounding.'),
     ] = None,
     rig: Annotated[
-        Path | None, typer.Option(help="Rig file, for --filter; the default is the drives' own.")
+        Path | None, typer.Option(help="Rig file, for --filter; default: the drives' own.")
     ] = None,
     progress: Annotated[bool, typer.Option(help='Draw progress bars.')] = True,
 ) -> None:
-    """Ask teachers about every frame, once, and keep boxes, attention maps and features.
+    """Let teachers label every frame once; store boxes, attention maps and features.
 
-    One .npz file a drive, described in avdet_ros/dataset/labels.py; drives that are labelled by
-    these teachers already are passed over. `avdet train student config/recipes/own_vehicle.yaml`
-    learns from DATA/labels.
+    Writes one .npz file per drive, described in avdet_ros/dataset/labels.py; drives that these
+    teachers have already labelled are skipped. `avdet train student
+    config/recipes/own_vehicle.yaml` learns from DATA/labels.
 
     Examples:
         avdet train label out/drives --teachers runs/teachers
@@ -156,7 +159,7 @@ def label(
 
 
 def _image_size(text: str) -> tuple[int, int]:
-    """Height and width of ``640x1536``."""
+    """Return height and width of a size such as ``640x1536``."""
     from avdet_ros.errors import AvdetError
 
     sides = [int(part) for part in text.split('x') if part.isdecimal() and len(part) < 6]

@@ -1,6 +1,6 @@
 """`ros2 run avdet_ros train --ros-args -p recipe:=config/recipes/simulated_labels.yaml`.
 
-The same as `avdet train student`: what that command takes as arguments is taken as parameters.
+The same as `avdet train student`, with parameters in place of the arguments.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ PARAMS = (
     Param('resume', True, 'go on with the run folder; false empties it'),
     Param('progress', True, 'draw progress bars'),
 )
-"""What `avdet train student` takes, as parameters."""
+"""Arguments of `avdet train student`, as parameters."""
 
 OF_EVERY_NODE = ('use_sim_time', 'start_type_description_service')
 
 
 def main() -> None:
-    """Train; errors that the user can mend are one sentence and exit status 1."""
+    """Train; a user error prints one sentence and exits with status 1."""
     about = 'Train a model: the same as avdet train student.'
     take_words('train', about, PARAMS, sys.argv)
     import rclpy
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _arguments() -> dict[str, Any]:
-    """Parameters as the command's arguments; the node exists only to read them."""
+    """Return the parameters as the command's arguments; the node exists only to read them."""
     from rclpy.node import Node
 
     node: Any = Node('train', automatically_declare_parameters_from_overrides=True)

@@ -1,4 +1,4 @@
-"""`avdet train quantise`: a model file whose convolutions are in 8 bits, for CPUs."""
+"""`avdet train quantise`: create a model file with 8-bit convolutions, for CPUs."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ def quantise(
     windows: Annotated[
         Path,
         typer.Option(
-            help='Training windows of avdet sim windows, for the scales; for a model for any '
-            'array those of --arrays drawn.'
+            help='Training windows of avdet sim windows, to calibrate the scales; for a model for '
+            'any array, those of --arrays drawn.'
         ),
     ],
-    out: Annotated[Path, typer.Option(help='The model in 8 bits.')] = Path('student_int8.onnx'),
+    out: Annotated[Path, typer.Option(help='8-bit model to write.')] = Path('student_int8.onnx'),
     check: Annotated[
-        Path | None, typer.Option(help='Validation windows, to score both models on.')
+        Path | None, typer.Option(help='Validation windows to score both models on.')
     ] = None,
     rig: Annotated[
         Path | None, typer.Option(help='Rig file of the windows, for a model for one rig.')
     ] = None,
-    count: Annotated[int, typer.Option(help='Training windows that are used.')] = 100,
+    count: Annotated[int, typer.Option(help='Number of training windows to use.')] = 100,
 ) -> None:
-    """Make a model file that takes half the time on a CPU, and score it beside the first.
+    """Create a model file that takes half the time on a CPU; score it beside the original.
 
     Example:
         avdet sim windows runs/train --windows 150

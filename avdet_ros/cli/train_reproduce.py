@@ -1,4 +1,4 @@
-"""`avdet train reproduce`: the paper's tables, every row, beside the paper's figures."""
+"""`avdet train reproduce`: train every row of the paper's tables, beside its figures."""
 
 from __future__ import annotations
 
@@ -15,45 +15,49 @@ def reproduce(
     scale: Annotated[
         str,
         typer.Option(
-            help='smoke: minutes, shows that every row runs; evening: six rows with three seeds '
-            'in two hours of 2 cores, of self-supervision 2,000 told frames; small: about a night '
-            "on 2 cores or half an hour of a GPU; full: the paper's networks on your own drives."
+            help='smoke: minutes, checks that every row runs; evening: two hours on 2 cores, six '
+            'rows with three seeds (self-supervision: 2,000 labelled frames); small: about a '
+            'night on 2 cores or half an hour on a GPU; full: the networks of the paper on '
+            'your own drives.'
         ),
     ] = 'smoke',
-    out: Annotated[Path, typer.Option(help='Folder of everything that is made.')] = Path(
-        'runs/reproduce'
-    ),
+    out: Annotated[Path, typer.Option(help='Folder for all results.')] = Path('runs/reproduce'),
     data: Annotated[
         Path | None,
         typer.Option(
-            help='Drives in the MAVD layout; without, all scales but full simulate some.'
+            help='Drives in the MAVD layout; by default, all scales but full simulate drives.'
         ),
     ] = None,
     teachers: Annotated[
         Path | None,
-        typer.Option(help='Ready teachers, rgb, depth and thermal, of avdet train teacher.'),
+        typer.Option(
+            help='Folder of trained teachers, rgb, depth and thermal, from avdet train teacher.'
+        ),
     ] = None,
     rows: Annotated[
         str | None,
         typer.Option(
-            help='Only these rows, as m1,m5,m6; the table has them alone. self-supervision: which '
-            'seen vehicle sounds, and what it helps to know. pretexts: what a student may learn '
-            'first; pretexts,swapped,turned: these alone.'
+            help='Only these rows, e.g. m1,m5,m6. self-supervision: which visible vehicle makes a '
+            'sound, and whether knowing it helps. pretexts: pretext tasks of a student; '
+            'pretexts,swapped,turned: only these two.'
         ),
     ] = None,
     seeds: Annotated[
-        int, typer.Option(help='Run each row at least so often, from seed 0 on.', min=1, max=100)
+        int,
+        typer.Option(help='Minimum number of runs per row, with seeds from 0 on.', min=1, max=100),
     ] = 1,
     pages: Annotated[
         Path | None,
-        typer.Option(help='Of self-supervision and pretexts: folder whose page gets the tables.'),
+        typer.Option(
+            help='With --rows self-supervision or pretexts: folder of the page to write tables to.'
+        ),
     ] = None,
     progress: Annotated[bool, typer.Option(help='Draw progress bars.')] = True,
 ) -> None:
-    """Teach a student in every way of MM-DistillNet's tables and write results.md.
+    """Train a student for every row of MM-DistillNet's tables and write results.md.
 
-    All rows share drives, teachers, labels and one ground truth. What is done stays done: start a
-    run that was killed again with the same command.
+    All rows share drives, teachers, labels and one ground truth. To continue an interrupted run,
+    start the same command again.
 
         avdet train reproduce --scale smoke
 

@@ -1,4 +1,4 @@
-"""`avdet train search`: which numbers of a recipe are best."""
+"""`avdet train search`: search for the best numbers of a recipe."""
 
 from __future__ import annotations
 
@@ -14,25 +14,27 @@ _logger = logging.getLogger(__name__)
 def search(
     recipe: Annotated[Path, typer.Argument(help='A recipe of kind student.')],
     data: Annotated[Path, typer.Option(help='Drives in the MAVD layout.')],
-    out: Annotated[Path, typer.Option(help='Folder of the search; an earlier one goes on.')],
-    trials: Annotated[int, typer.Option(min=1, help='How many to run now, here.')] = 20,
+    out: Annotated[
+        Path, typer.Option(help='Folder of the search; an existing search is continued.')
+    ],
+    trials: Annotated[int, typer.Option(min=1, help='Number of trials to run in this call.')] = 20,
     storage: Annotated[
         str | None,
         typer.Option(
             help='Database that machines share, such as sqlite:////mnt/share/search.db or '
-            'postgresql://...; the default is OUT/search.db.'
+            'postgresql://...; default: OUT/search.db.'
         ),
     ] = None,
-    name: Annotated[str, typer.Option(help='Of the search in the database.')] = 'avdet',
+    name: Annotated[str, typer.Option(help='Name of the search in the database.')] = 'avdet',
     rig: Annotated[
-        Path | None, typer.Option(help='Rig file to train for; else the example.')
+        Path | None, typer.Option(help='Rig file to train for; default: the example.')
     ] = None,
     progress: Annotated[bool, typer.Option(help='Draw progress bars.')] = True,
 ) -> None:
-    """Search learning rate, weights of the losses and augmentation by validation score.
+    """Search learning rate, loss weights and augmentation by validation score.
 
-    Trials that lag behind are given up early (Hyperband). Start the same command on several
-    machines with one --storage and an --out each, and they share the search. The result is
+    Trials that fall behind are stopped early (Hyperband). To share a search between machines,
+    start the same command on each with the same --storage and its own --out. The result is
     OUT/best.yaml, a recipe for avdet train student.
 
     Example:

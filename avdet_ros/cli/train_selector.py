@@ -1,4 +1,4 @@
-"""`avdet train selector`: learn which of the boxes that teachers see sounds."""
+"""`avdet train selector`: learn which of the teachers' boxes make a sound."""
 
 from __future__ import annotations
 
@@ -10,35 +10,38 @@ import typer
 
 def train_selector(
     data: Annotated[Path, typer.Argument(help='Drives in the MAVD layout, labelled by teachers.')],
-    out: Annotated[Path, typer.Option(help='Folder of the selector.')] = Path('runs/selector'),
+    out: Annotated[Path, typer.Option(help='Folder for the selector.')] = Path('runs/selector'),
     labels: Annotated[
-        Path | None, typer.Option(help='Folder of the labels; the default is DATA/labels.')
+        Path | None, typer.Option(help='Folder of the labels; default: DATA/labels.')
     ] = None,
     evidence: Annotated[
-        str, typer.Option(help='Some of sound, sight, motion, thermal, separated by commas.')
+        str,
+        typer.Option(help='Inputs: some of sound, sight, motion, thermal, separated by commas.'),
     ] = 'sound',
     labelled: Annotated[
-        int, typer.Option(help='Frames whose truth is told, where drives have one.', min=0)
+        int,
+        typer.Option(
+            help='Number of frames to learn with ground truth, if drives have one.', min=0
+        ),
     ] = 0,
-    unlabelled: Annotated[bool, typer.Option(help='Learn from all other frames too.')] = True,
-    thermal: Annotated[
-        bool, typer.Option(help='--no-thermal leaves thermal pictures out of the evidence.')
+    unlabelled: Annotated[
+        bool, typer.Option(help='Learn from all other frames, without truth, too.')
     ] = True,
+    thermal: Annotated[bool, typer.Option(help='Use thermal pictures as evidence.')] = True,
     attention: Annotated[
         str,
         typer.Option(
-            help='Learn too where in the pictures sound is, and keep it beside the labels for '
-            'avdet view: map, a vector a direction, or literal, one for the whole sound.'
+            help='Also learn where in the pictures sound comes from, and store it beside the '
+            'labels for avdet view: map (a vector per direction) or literal (one for the whole '
+            'sound).'
         ),
     ] = 'none',
-    steps: Annotated[int, typer.Option(help='Steps of each of the two rounds.', min=1)] = 150,
-    seed: Annotated[int, typer.Option(help='Of weights and order.', min=0)] = 0,
-    rig: Annotated[
-        Path | None, typer.Option(help='Rig file; the default is what the drives carry.')
-    ] = None,
+    steps: Annotated[int, typer.Option(help='Steps in each of the two rounds.', min=1)] = 150,
+    seed: Annotated[int, typer.Option(help='Random seed of weights and order.', min=0)] = 0,
+    rig: Annotated[Path | None, typer.Option(help="Rig file; default: the drives' own.")] = None,
     progress: Annotated[bool, typer.Option(help='Draw progress bars.')] = True,
 ) -> None:
-    """Learn from sound and boxes alone which seen vehicle sounds, for avdet train label --filter.
+    """Learn from sound and boxes which visible vehicles make a sound, to filter labels.
 
     Example:
         avdet train selector out/drives --out runs/selector

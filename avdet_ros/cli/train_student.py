@@ -1,4 +1,4 @@
-"""`avdet train student`: from a recipe to a model."""
+"""`avdet train student`: train a model from a recipe."""
 
 from __future__ import annotations
 
@@ -16,17 +16,21 @@ def train(
     data: Annotated[
         Path | None,
         typer.Option(
-            help='Drives in the MAVD layout; of labels: simulated the windows, made if not there.'
+            help='Drives in the MAVD layout; for labels: simulated, the windows, generated if '
+            'missing.'
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Run folder; the default is runs/ and the recipe's name.")
+        Path | None, typer.Option(help="Run folder; default: runs/ and the recipe's name.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option('--resume/--fresh', help='Go on with the run folder, or empty it.')
+        bool,
+        typer.Option(
+            '--resume/--fresh', help='Continue the run in the folder, or empty it first.'
+        ),
     ] = True,
     rig: Annotated[
-        Path | None, typer.Option(help='Rig file to train for; else the example.')
+        Path | None, typer.Option(help='Rig file to train for; default: the example.')
     ] = None,
     progress: Annotated[bool, typer.Option(help='Draw progress bars.')] = True,
 ) -> None:

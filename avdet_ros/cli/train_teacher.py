@@ -1,4 +1,4 @@
-"""`avdet train teacher`: a detector that sees, from frames with boxes."""
+"""`avdet train teacher`: train a camera detector on frames with boxes."""
 
 from __future__ import annotations
 
@@ -15,69 +15,75 @@ def train_teacher(
     data: Annotated[
         Path,
         typer.Argument(
-            help='Drives in the MAVD layout with their truth; or the pictures of --coco.'
+            help='Drives in the MAVD layout with true boxes, or the pictures of --coco.'
         ),
     ],
-    modality: Annotated[str, typer.Option(help='What it sees: rgb, depth or thermal.')],
-    out: Annotated[Path, typer.Option(help='Folder of the teacher; an interrupted one goes on.')],
+    modality: Annotated[str, typer.Option(help='Input of the teacher: rgb, depth or thermal.')],
+    out: Annotated[
+        Path, typer.Option(help='Folder for the teacher; an interrupted run is continued.')
+    ],
     model: Annotated[
         str,
-        typer.Option(help='efficientdet; or centre_points, small enough to be taught on a CPU.'),
+        typer.Option(help='efficientdet; or centre_points, small enough to train on a CPU.'),
     ] = 'efficientdet',
     coco: Annotated[
         Path | None,
-        typer.Option(help='Annotations in the format of COCO (COCO, FLIR ADAS, ...).'),
+        typer.Option(help='Annotations in COCO format (COCO, FLIR ADAS, ...).'),
     ] = None,
     coco_val: Annotated[
         Path | None,
-        typer.Option(help='Annotations that choose the epoch; else every fifth picture does.'),
+        typer.Option(
+            help='Annotations used to choose the epoch; default: every fifth picture of --coco.'
+        ),
     ] = None,
     weights: Annotated[
         Path | None,
-        typer.Option(help='Published checkpoint to begin with; only stem and class may be new.'),
+        typer.Option(
+            help='Checkpoint to start from; only the stem and the class layer may be new.'
+        ),
     ] = None,
     config: Annotated[str, typer.Option(help='effdet configuration.')] = 'tf_efficientdet_d2',
-    height: Annotated[int, typer.Option(help='Of its input, pixels, a multiple of 128.')] = 768,
-    width: Annotated[int, typer.Option(help='Of its input.')] = 768,
+    height: Annotated[
+        int, typer.Option(help='Height of its input, pixels, a multiple of 128.')
+    ] = 768,
+    width: Annotated[int, typer.Option(help='Width of its input, likewise.')] = 768,
     anchor_scale: Annotated[
         float, typer.Option(help='Smallest anchor in strides; 4 suits large inputs.')
     ] = 4.0,
     crop: Annotated[
-        bool, typer.Option(help="See the paper's columns 200 to 1720 of 1920 only.")
+        bool, typer.Option(help="Use the paper's columns 200 to 1720 of 1920 only.")
     ] = True,
     scaling: Annotated[
         str,
         typer.Option(
-            help='How pictures become numbers: own, wide (thermal contrast on cold days too) or '
-            "released (the authors' program)."
+            help='Scaling of pictures: own, wide (keeps thermal contrast on cold days too) or '
+            "released (as in the authors' program)."
         ),
     ] = 'own',
     share: Annotated[
         float,
         typer.Option(
-            help='Part of the training drives to learn from; the student has the others.'
+            help='Share of the training drives to learn from; the student learns from the others.'
         ),
     ] = 0.5,
     epochs: Annotated[int, typer.Option(help='Passes over the frames.')] = 30,
-    batch: Annotated[int, typer.Option(help='Frames a step.')] = 8,
-    learning_rate: Annotated[float, typer.Option(help="AdamW's.")] = 1e-3,
+    batch: Annotated[int, typer.Option(help='Batch size: frames per step.')] = 8,
+    learning_rate: Annotated[float, typer.Option(help='Learning rate of AdamW.')] = 1e-3,
     bfloat16: Annotated[
         bool,
         typer.Option(
-            help='Compute with half the digits without a GPU: half the time where the CPU has '
-            'avx512_bf16.'
+            help='Compute in bfloat16 if there is no GPU: half the time on CPUs with avx512_bf16.'
         ),
     ] = False,
-    daytime: Annotated[
-        str, typer.Option(help='Learn from drives by day, by night or all.')
-    ] = 'all',
-    seed: Annotated[int, typer.Option(help='Of weights, order and flips.')] = 0,
+    daytime: Annotated[str, typer.Option(help='Drives to learn from: day, night or all.')] = 'all',
+    seed: Annotated[int, typer.Option(help='Random seed of weights, order and flips.')] = 0,
     progress: Annotated[bool, typer.Option(help='Draw progress bars.')] = True,
 ) -> None:
-    """Teach one teacher: a detector of vehicles in RGB, depth or thermal pictures.
+    """Train one teacher: a detector of vehicles in RGB, depth or thermal pictures.
 
-    It learns from simulated drives' own truth, or from annotations in COCO's format. The drives it
-    learned from are noted beside it, and `avdet train student` leaves them out for the student.
+    It learns from the true boxes of simulated drives, or from annotations in COCO format. The
+    drives it learned from are listed beside it; `avdet train student` leaves them out for the
+    student.
 
     Examples:
         avdet train teacher out/drives --modality thermal --out runs/teachers/thermal

@@ -1,13 +1,13 @@
-"""What the commands that train have in common."""
+"""Helper of the commands that train."""
 
 from __future__ import annotations
 
 
 def need_training() -> None:
-    """See that the training requirements are installed.
+    """Check that the training requirements are installed.
 
     Raises:
-        AvdetError: one of them is missing.
+        AvdetError: a requirement is missing.
     """
     from avdet_ros.errors import AvdetError
 

@@ -1,4 +1,4 @@
-"""`avdet view`: bags or the running nodes on a live page, without RViz."""
+"""`avdet view`: show bags or the running nodes on a live page, without RViz."""
 
 from __future__ import annotations
 
@@ -14,33 +14,34 @@ def view(
     bags: Annotated[
         list[Path] | None,
         typer.Argument(
-            help='Bags to show, e.g. a drive and its results, or a data set whose labels were '
-            'filtered; without any, the running nodes.'
+            help='Bags to show, e.g. a drive and its results, or a data set with filtered labels; '
+            'default: the running nodes.'
         ),
     ] = None,
     web: Annotated[
         bool,
-        typer.Option('--web', help='Serve the page to a browser, open no window.'),
+        typer.Option('--web', help='Serve the page to a browser instead of opening a window.'),
     ] = False,
     save: Annotated[
-        Path | None, typer.Option(help='Write a Rerun file (.rrd) and open nothing.')
+        Path | None, typer.Option(help='Write a Rerun file (.rrd) instead of opening the viewer.')
     ] = None,
     image: Annotated[
-        str | None, typer.Option(help="The camera's topic; the default is found by its name.")
+        str | None, typer.Option(help="The camera's topic; by default, it is found by its name.")
     ] = None,
     namespace: Annotated[str, typer.Option(help='Namespace of the running nodes.')] = 'avdet',
-    rig: Annotated[Path | None, typer.Option(help='Rig file; else the example.')] = None,
+    rig: Annotated[Path | None, typer.Option(help='Rig file; default: the example.')] = None,
     label_filter: Annotated[
         str,
         typer.Option(
             '--filter',
-            help='Of a data set: boxes with how likely each sounds by it, over attention where '
-            'avdet train selector --attention kept some.',
+            help='For a data set: label filter whose probabilities are shown on the boxes, over '
+            'the attention stored by avdet train selector --attention, if any.',
         ),
     ] = 'sounding',
-    split: Annotated[str, typer.Option(help='Of a data set: train, val or test.')] = 'val',
+    split: Annotated[str, typer.Option(help='For a data set: train, val or test.')] = 'val',
     labels: Annotated[
-        Path | None, typer.Option(help='Of a data set: its labels; the default is DATA/labels.')
+        Path | None,
+        typer.Option(help='For a data set: folder of its labels; default: DATA/labels.'),
     ] = None,
 ) -> None:
     """Show picture, boxes, sound levels and latency in the Rerun viewer."""

@@ -1,4 +1,4 @@
-"""One evaluation from the model's file to scores: on simulated or on recorded drives."""
+"""Evaluation of a model file on simulated or recorded drives."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Run:
     """Results of an evaluation.
 
     Attributes:
-        title: what was evaluated on, one line.
+        title: description of the data, one line.
         settings: model, drives and tracker, for JSON.
-        results: one entry a kind of truth.
+        results: one entry for each kind of truth.
         notes: caveats of the results.
         picture: gives the picture of a frame, for the report.
         main: name of the evaluated model.
@@ -54,19 +54,19 @@ def evaluate_seeds(
     jobs: int,
     progress: Progress = SILENT,
 ) -> Run:
-    """Evaluate on simulated drives.
+    """Evaluate a model on simulated drives.
 
     Args:
         model: ONNX file.
-        drives: how many.
-        seconds: of each.
-        seed_from: of the first.
+        drives: number of drives.
+        seconds: length of each drive.
+        seed_from: seed of the first drive.
         rate_hz: windows a second.
         tracker: name of the model's tracker.
         baselines: run the baselines too.
-        rig_path: the rig's file.
-        jobs: processes.
-        progress: shows how far it is.
+        rig_path: the rig file.
+        jobs: number of processes.
+        progress: shows the progress.
     """
     seeds = tuple(range(seed_from, seed_from + drives))
     on_simulation.check_request(seeds, seconds, rate_hz)
@@ -120,7 +120,7 @@ def evaluate_dataset(
     rig_path: Path | None,
     progress: Progress = SILENT,
 ) -> Run:
-    """Evaluate on recorded drives in the MAVD layout, against every kind of truth they have.
+    """Evaluate a model on recorded drives in the MAVD layout, against every kind of truth.
 
     Args:
         model: ONNX file.
@@ -130,11 +130,12 @@ def evaluate_dataset(
         labels: folder of the teachers' labels, None for ``<root>/labels``.
         tracker: name of the model's tracker.
         baselines: run the baselines too, fitted on the training split.
-        rig_path: the rig's file, None for the one that the drives carry.
-        progress: shows how far it is.
+        rig_path: the rig file, None for that of the drives.
+        progress: shows the progress.
 
     Raises:
-        AvdetError: also when the model's boxes hold for another instant than a frame's.
+        AvdetError: the data cannot be used, or the model's boxes hold for another instant than a
+            frame's.
     """
     parameters = tracker_parameters(tracker)
     frames = on_dataset.frames_of(root, split, subset)
@@ -187,7 +188,7 @@ def evaluate_dataset(
 
 
 def write(run: Run, path: Path, command: str, pictures: int) -> None:
-    """The run as an HTML report; see `write_report`."""
+    """Write the run as an HTML report; see `write_report`."""
     model = run.settings['model']
     facts = {
         'model': f'{model["file"]}, {model["bytes"] / 1e6:.2f} MB, sha256 {model["sha256"]}',

@@ -1,4 +1,4 @@
-"""Scores of a running graph's detections and tracks against the simulation's topic truth."""
+"""Scores of a running graph's detections and tracks against the simulation's topic `truth`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def score_live(
         detections: boxes by stamp.
         tracks: boxes and ids by stamp.
         image_size_px: width, height.
-        tolerance_s: largest distance in time between a window and its truth.
+        tolerance_s: maximum distance in time between a window and its truth.
 
     Returns:
         ``map50`` and ``mota``; None where there was nothing to score.

@@ -1,10 +1,10 @@
-"""Metrics of a detector on drives: of all data, and of its parts.
+"""Metrics of a detector on drives: on all data, and on parts of the data.
 
-Parts are by light, motion, vehicles in the image, distance and view: a part is a set of drives, of
-frames, or of vehicles. In a part made of vehicles, the others and the boxes that found them are
-left out, as COCO does with sizes; a box that found nothing has neither distance nor visibility and
-counts as a false alarm in each such part. So AP compares detectors within a part, not parts with
-each other: `recall50` does that.
+Parts are made by light, motion, vehicles in the image, distance and view: a part is a set of
+drives, frames, or vehicles. In a part made of vehicles, the other vehicles and the boxes that
+match them are left out, as COCO does with sizes. A box without a match has neither distance nor
+visibility and counts as a false alarm in each such part. So AP is comparable between detectors
+within a part, but not between parts: use `recall50` for that.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ MANY = 4
 """Frames with at least this many vehicles form one part."""
 
 NO_TRACKING = dict.fromkeys((field.name for field in fields(TrackMetrics)), math.nan)
-"""Stands for the metrics where the truth has no identities."""
+"""Values of the track metrics where the truth has no identities."""
 
 
 @dataclass(frozen=True)
 class ScoredDrive:
-    """One drive as scored: truth, boxes and tracks of one detector, a frame each."""
+    """Truth, boxes and tracks of one detector on one drive, one entry a frame."""
 
     truth: list[TruthFrame]
     detections: list[Detections]
@@ -57,9 +57,9 @@ class Part:
     """Metrics of one part of the data.
 
     Attributes:
-        family: what the data are divided by: light, motion, setting, vehicles, distance, view.
-        name: the part, as ``night``.
-        false_alarms: boxes a frame above `CENTRE_SCORE` that match nothing.
+        family: criterion of the division: light, motion, setting, vehicles, distance, view.
+        name: name of the part, such as ``night``.
+        false_alarms: boxes a frame above `CENTRE_SCORE` without a match.
         detection: `DetectionMetrics` by name.
         tracking: `TrackMetrics` by name, all NaN where the truth has no identities.
     """
@@ -78,14 +78,14 @@ def score(
     tracker: Tracker,
     parts: bool = True,
 ) -> dict[str, Any]:
-    """All metrics of one detector on these drives.
+    """Compute all metrics of one detector on these drives.
 
     Args:
         records: the drives.
-        detector: its name in the records.
-        rig: for the image's size.
-        tracker: links its boxes.
-        parts: break the metrics down too.
+        detector: name of the detector in the records.
+        rig: defines the image size.
+        tracker: links the detector's boxes.
+        parts: also compute the metrics of each part.
 
     Returns:
         ``detection`` and ``tracking`` (the metrics by name), ``as_released`` (see
@@ -118,7 +118,7 @@ def score(
 def scored_drives(
     records: Sequence[DriveRecord], detector: str, tracks: Sequence[list[list[Track]]]
 ) -> list[ScoredDrive]:
-    """One detector's boxes and tracks on every drive, with the truth."""
+    """Combine one detector's boxes and tracks on every drive with the truth."""
     return [
         ScoredDrive(
             record.truth, record.detections[detector], found, record.identified, record.conditions
@@ -133,7 +133,7 @@ def measure(
     family: str = '',
     name: str = 'all',
 ) -> Part:
-    """Metrics of drives as they stand."""
+    """Compute the metrics of drives without any selection."""
     truth = [frame for drive in drives for frame in drive.truth]
     detections = [frame for drive in drives for frame in drive.detections]
     alarms = [
@@ -156,7 +156,7 @@ def measure(
 
 
 def break_down(drives: Sequence[ScoredDrive], image_size_px: tuple[int, int]) -> list[Part]:
-    """Metrics of every part; families without any information are left out."""
+    """Compute the metrics of every part; families without any information are left out."""
     return [
         measure(part, image_size_px, family, name) for family, name, part in _parts(list(drives))
     ]
@@ -187,7 +187,7 @@ def _boxes(drives: Sequence[ScoredDrive]) -> int:
 
 
 def _frames(drive: ScoredDrive, count: int) -> ScoredDrive:
-    """The frames with that many vehicles, in order."""
+    """Select the frames with `count` vehicles, in order."""
     members = [i for i, frame in enumerate(drive.truth) if min(len(frame), MANY) == count]
     return ScoredDrive(
         [drive.truth[i] for i in members],
@@ -205,7 +205,7 @@ def _near(drives: Sequence[ScoredDrive], low: float, high: float) -> list[Scored
 def _vehicles(
     drives: Sequence[ScoredDrive], wanted: Callable[[TruthFrame], np.ndarray]
 ) -> list[ScoredDrive]:
-    """All frames, with the wanted vehicles and the boxes that did not find another one."""
+    """Keep all frames, with the wanted vehicles and the boxes that match no other vehicle."""
     return [
         ScoredDrive(
             [frame.only(wanted(frame)) for frame in drive.truth],

@@ -29,7 +29,7 @@ _NAP_S = 0.02
 
 
 class CameraNode(AvdetNode):
-    """Publishes pictures and `camera/camera_info` while there are subscribers.
+    """Publishes images of the simulated drive while there are subscribers.
 
     Capture publishes the beginning of its drive on `drive_time`. A picture is rendered ahead of
     its instant, and published at that instant with it as the stamp. Instants for which there was

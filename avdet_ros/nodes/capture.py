@@ -63,7 +63,7 @@ class _Due:
 
 
 class CaptureNode(AvdetNode):
-    """Publishes `audio` and `spectrogram`, and `truth` and `drive_time` when it simulates.
+    """Publishes `audio` and `spectrogram`; with source `simulation` also `truth` and `drive_time`.
 
     Four threads: one reads the source, one computes features and publishes, one watches the array
     slowly (`capture_array`), and the executor's serves ROS. None waits for another.

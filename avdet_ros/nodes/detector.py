@@ -36,7 +36,7 @@ _Came = tuple[Image | FeatureWindow, int, tuple[float, float]]
 
 
 class DetectorNode(AvdetNode):
-    """Publishes `detections` for every window, also when nothing is found.
+    """Publishes `detections` for every window, even if it finds nothing.
 
     Only the newest spectrogram waits for the thread that runs the model: an overloaded detector
     drops windows and never queues them.

@@ -35,11 +35,11 @@ CLASSES = {
 }
 
 ABOUT = {
-    'camera': 'Publishes pictures of a simulated drive.',
+    'camera': 'Publishes images of a simulated drive.',
     'capture': 'Turns the sound of eight microphones into a spectrogram for each window.',
-    'detector': 'Turns each spectrogram into boxes of vehicles in the picture of the camera.',
-    'tracker': 'Gives the boxes identities.',
-    'overlay': 'Draws tracks, sound and markers for people.',
+    'detector': 'Turns each spectrogram into boxes of vehicles in the camera image.',
+    'tracker': 'Links the boxes to tracks with identities.',
+    'overlay': 'Draws tracks, sound and markers for people to see.',
     'recorder': 'Records topics into a bag.',
 }
 """What each node does, for its help."""

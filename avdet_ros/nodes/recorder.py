@@ -61,7 +61,7 @@ _Entry = tuple[str, str, bytes, bool, int]
 
 
 class RecorderNode(AvdetNode):
-    """Writes what it receives; a full disk ends the recording and nothing else.
+    """Writes topics into a bag; a full disk ends the recording and affects nothing else.
 
     The executor's thread receives messages and another writes them, so that a disk that stalls
     loses no message.

@@ -34,10 +34,10 @@ _LONGEST_AHEAD_S = 5.0
 
 
 class TrackerNode(AvdetNode):
-    """Publishes `tracks` for every `detections`, with the same header, and vehicles in metres.
+    """Publishes `tracks` for every `detections` message, with the same header.
 
-    The latter only with tracker `ground`: `tracks_3d` and related topics are valid for the end of
-    the window.
+    With tracker `ground` it also publishes vehicles in metres: `tracks_3d` and related topics are
+    valid for the end of the window.
 
     ``debug/latency_ms`` is the time from the capture of a window's last sample to the publication
     of that window's tracks: now - (stamp - label_offset_s).

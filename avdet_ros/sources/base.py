@@ -1,4 +1,4 @@
-"""What a source of sound is: blocks of samples that are pulled from it."""
+"""The interface of a sound source: the reader pulls blocks of samples from it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from avdet_ros.registry import Registry
 from avdet_ros.rig import MICROPHONES, Rig
 
 BLOCK_SAMPLES = FrontEnd.hop_length
-"""Samples of a block where the reader does not say how many it wants."""
+"""Default number of samples per block."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Block:
     Attributes:
         samples: (n, 8) int16 with full scale 32768, or float32 in [-1, 1]; columns in the order
             of the rig's microphones.
-        first_sample: number of the first sample since the source was started; lost samples count.
-        time_s: when the first sample was captured, on the clock of `time.monotonic`; a reading
-            that may be late but never early, see `avdet_ros.audio.clock`.
-        lost: samples lost between the block before and this one.
+        first_sample: number of the first sample since the source was started, including lost ones.
+        time_s: time at which the first sample was captured, on the clock of `time.monotonic`; the
+            reading may be late but never early, see `avdet_ros.audio.clock`.
+        lost: number of samples lost between the previous block and this one.
     """
 
     samples: np.ndarray
@@ -44,7 +44,7 @@ class StampedBlock:
 
     Attributes:
         block: the samples.
-        time_ns: ROS time of a sample by its number, as far as it was known when the block came.
+        time_ns: maps a sample's number to its ROS time, as estimated when the block arrived.
     """
 
     block: Block
@@ -52,35 +52,35 @@ class StampedBlock:
 
 
 class SourceLost(AvdetError):
-    """A source that worked has died; opening it again may help."""
+    """A source has died after working; opening it again may help."""
 
 
 class Source(ABC):
-    """Something that delivers sound; a new kind is one class in a file of its own in this folder.
+    """A source of sound; each kind is one class in its own file in this folder.
 
     Class attributes:
-        name: of the kind, as parameter ``source`` has it.
-        parameters: what the kind needs; they become parameters of node capture and arguments of
+        name: name of the kind, a value of parameter ``source``.
+        parameters: settings of the kind; they become parameters of node capture and arguments of
             launch and `avdet run`.
-        may_hang: its driver may never answer, so whoever opens it does not wait for long.
-        has_truth: its instances have a `scene`.
+        may_hang: whether its driver may never answer, so that callers wait only a limited time.
+        has_truth: whether its instances have a `scene`.
 
     Attributes:
-        label: what a person calls it, e.g. the device's name or the file's path.
-        sample_rate_hz: rate of the blocks.
+        label: readable name, e.g. the device's name or the file's path.
+        sample_rate_hz: sample rate of the blocks.
         channels: columns of the blocks.
-        exhausted: whether all has been read and nothing will follow.
-        lost_samples: samples lost since `start`.
-        overflows: times the driver reported that samples were lost.
-        bad_samples: samples that were not numbers and were set to 0.
-        behind_s: how much later than real time the newest block came, of a paced source that
-            makes its sound; a device is never behind.
-        notice: one sentence that a person should see once, or ''.
-        damage: why what it held could not all be read, in one sentence with times, or ''.
+        exhausted: whether everything has been read and nothing will follow.
+        lost_samples: number of samples lost since `start`.
+        overflows: how often the driver reported lost samples.
+        bad_samples: number of samples that were not finite and were set to 0.
+        behind_s: delay of the newest block against real time, for a paced source that generates
+            its sound; a device is never behind.
+        notice: one sentence that the user should see once, or ''.
+        damage: one sentence with times that says what could not be read, or ''.
         doubt: why its channels may not be the rig's microphones, or ''.
-        trouble: why its sound is not handed out although it comes, or ''.
+        trouble: why it withholds sound although sound arrives, or ''.
         scene: a simulated world, whose ``labels(time_s)`` are the true boxes at sample
-            time_s * sample_rate_hz; None where there is none.
+            time_s * sample_rate_hz; None if there is none.
     """
 
     name: ClassVar[str] = ''
@@ -103,12 +103,12 @@ class Source(ABC):
     @classmethod
     @abstractmethod
     def make(cls, rig: Rig, paced: bool, **settings: Any) -> Source:
-        """An instance, not yet started.
+        """Make an instance, not yet started.
 
         Args:
-            rig: order of the microphones and sample rate.
-            paced: in real time; else as fast as blocks are read, where the kind can.
-            **settings: a value of each of `parameters`.
+            rig: rig with the order of the microphones and the sample rate.
+            paced: deliver in real time; otherwise as fast as blocks are read, if the kind can.
+            **settings: a value for each of `parameters`.
 
         Raises:
             AvdetError: a value cannot be used.
@@ -116,10 +116,10 @@ class Source(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Begin, or begin again after `stop`; sample numbers start at 0.
+        """Start, or start again after `stop`; sample numbers start at 0.
 
         Raises:
-            AvdetError: it cannot be opened; the message says why.
+            AvdetError: the source cannot be opened; the message says why.
         """
 
     @abstractmethod
@@ -128,12 +128,12 @@ class Source(ABC):
 
         Args:
             timeout_s: longest wait.
-            samples: how many are wanted at once: the fewer, the more often the reader is woken.
-                A source that may choose gives no more, and fewer only where sound ends or is
-                missing. A device waits until it has so many and then gives whole blocks.
+            samples: number of samples wanted; the fewer, the more often the reader is woken.
+                A source that can choose returns no more, and fewer only where sound ends or is
+                missing. A device waits until it has this number and then returns whole blocks.
 
         Returns:
-            The block, or None when there is none yet or the source is exhausted.
+            The block; None if there is none yet or the source is exhausted.
 
         Raises:
             SourceLost: the source has died.
@@ -141,7 +141,7 @@ class Source(ABC):
 
     @abstractmethod
     def stop(self) -> None:
-        """End; no harm if it never began."""
+        """Stop; does nothing if the source was never started."""
 
 
 SOURCES: Registry[Source] = Registry('source', 'avdet_ros.sources')

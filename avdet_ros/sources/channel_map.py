@@ -1,10 +1,10 @@
-"""Where a sound server puts a device's channels, by its channel map.
+"""Find the order in which a sound server delivers a device's channels, from its channel map.
 
 A server such as PulseAudio or PipeWire gives each channel a position: front-left, lfe, aux3.
-ALSA's plugin asks it for channels by position, in ALSA's order and not the device's, so a device
-whose channels are named in another order comes with its microphones exchanged, and one whose
-channels have no positions (aux0, aux1, ...) comes silent; nothing says so. The server does tell
-the map, and the same channels can be asked for.
+ALSA's plugin requests channels by position, in ALSA's order and not the device's. So a device
+whose channels are named in another order appears with swapped microphones, and one whose channels
+have no positions (aux0, aux1, ...) is silent, both without any error. However, the server reports
+the map, so the device's own order can be restored.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ ALSA_ORDER = (
     'side-left',
     'side-right',
 )
-"""Positions that ALSA's plugin asks for; channels beyond these are aux0, aux1, ..."""
+"""Positions that ALSA's plugin requests; channels beyond these are aux0, aux1, ..."""
 
 MOST_CHANNELS = 32
-"""What ALSA's plugin offers, whatever the device has."""
+"""Number of channels that ALSA's plugin offers, regardless of the device."""
 
 _TIMEOUT_S = 2.0
 _DEEPEST = 8
@@ -37,12 +37,12 @@ _DEEPEST = 8
 
 @dataclass(frozen=True)
 class ServerSource:
-    """A source of a sound server, as an ALSA device names it.
+    """A sound server's source to which an ALSA device refers.
 
     Attributes:
         plugin: ``pulse`` or ``pipewire``.
-        server: its address; '' for the default one.
-        source: name of the source; '' for the default one.
+        server: address of the server; '' for the default.
+        source: name of the source; '' for the default.
     """
 
     plugin: str
@@ -52,12 +52,12 @@ class ServerSource:
 
 @dataclass(frozen=True)
 class Arrangement:
-    """How the rig's channels come out of a device.
+    """How to read the rig's channels from a device.
 
     Attributes:
-        columns: of what is opened, for each of the rig's channels.
-        opened: channels to open.
-        notice: what a person should know, or ''.
+        columns: column of the opened stream for each of the rig's channels.
+        opened: number of channels to open.
+        notice: message for the user, or ''.
         doubt: why these may not be the rig's channels, or ''.
     """
 
@@ -68,12 +68,12 @@ class Arrangement:
 
 
 def arrange(channels: Sequence[int], opened: int, device: str, host_api: str) -> Arrangement:
-    """How to read a device's channels in the device's own order.
+    """Determine how to read a device's channels in the device's own order.
 
     Args:
-        channels: of the device that the rig reads.
-        opened: how many channels these take.
-        device: name.
+        channels: channels of the device that the rig reads.
+        opened: number of channels to open for these.
+        device: name of the device.
         host_api: e.g. ``ALSA``.
     """
     plain = Arrangement(tuple(channels), opened)
@@ -92,13 +92,13 @@ def arrange(channels: Sequence[int], opened: int, device: str, host_api: str) ->
 def arrange_by(
     positions: Sequence[str], channels: Sequence[int], opened: int, plugin: str = 'pulse'
 ) -> Arrangement:
-    """How to read a server's source by its positions; see `arrange`.
+    """Determine how to read a server's source from its channel positions; see `arrange`.
 
     Args:
-        positions: of the source's channels, in the device's order.
-        channels: of the device that the rig reads.
-        opened: how many channels these take.
-        plugin: what reads the source: only ``pulse`` is known to ask in `asked_order`.
+        positions: positions of the source's channels, in the device's order.
+        channels: channels of the device that the rig reads.
+        opened: number of channels to open for these.
+        plugin: plugin that reads the source; only ``pulse`` is known to use `asked_order`.
     """
     plain = tuple(channels)
     words = f'channel map of the sound server: {",".join(positions)}'
@@ -125,7 +125,7 @@ def arrange_by(
 
 
 def asked_order(count: int) -> tuple[str, ...]:
-    """Positions that ALSA's plugin of PulseAudio asks for when so many channels are opened."""
+    """Return the positions that ALSA's PulseAudio plugin requests for a number of channels."""
     if count == 1:
         return ('mono',)
     known = next(n for n in (8, 6, 5, 4, 2) if n <= count)
@@ -133,7 +133,7 @@ def asked_order(count: int) -> tuple[str, ...]:
 
 
 def positions_of(behind: ServerSource) -> tuple[str, ...]:
-    """The channel map of a source in the device's order; nothing where the server is silent."""
+    """Return the channel map of a source in the device's order; empty if the server is silent."""
     name = behind.source or _default_source(behind.server)
     found: dict[str, str] = {}
     for line in _pactl(behind.server, 'list', 'sources').splitlines():
@@ -152,7 +152,7 @@ def _default_source(server: str) -> str:
 
 
 def _pactl(server: str, *words: str) -> str:
-    """What the server's own tool says; '' where it is not installed or does not answer."""
+    """Return the output of the server's tool; '' if it is missing or does not answer."""
     address = [f'--server={server}'] if server else []
     try:
         done = subprocess.run(
@@ -170,7 +170,7 @@ def _pactl(server: str, *words: str) -> str:
 
 
 def server_behind(device: str) -> ServerSource | None:
-    """The sound server's source behind an ALSA device; None for a card, or where none is found.
+    """Find the sound server's source behind an ALSA device; None for a card or if none is found.
 
     Args:
         device: name in ALSA's configuration, e.g. ``pulse``.
@@ -183,16 +183,16 @@ def server_behind(device: str) -> ServerSource | None:
 
 
 class _Configuration:
-    """ALSA's configuration, as the library has read it from the user's files."""
+    """ALSA's configuration as read by the library from the user's files."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
-        """Read it, or what has changed of it."""
+        """Read the configuration, or update it if files have changed."""
         self._library = library
         library.snd_config_update()
         self._top = ctypes.c_void_p.in_dll(library, 'snd_config')
 
     def server_behind(self, device: str) -> ServerSource | None:
-        """See the function of this name."""
+        """See the function of the same name."""
         node = self._definition(device)
         for _ in range(_DEEPEST):
             if node is None:
@@ -201,7 +201,7 @@ class _Configuration:
             if kind in ('pulse', 'pipewire'):
                 source = self._text(node, 'device') or self._text(node, 'capture_node')
                 return ServerSource(kind, self._text(node, 'server'), source)
-            # What converts or splits stands before what it reads from.
+            # Plugins that convert or split refer to the device they read from.
             for key in ('slave.pcm', 'capture.pcm', 'pcm'):
                 inner = self._search(node, key)
                 name = self._text(node, key)

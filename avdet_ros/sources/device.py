@@ -1,8 +1,8 @@
-"""A sound card through PortAudio.
+"""A sound card as a source, through PortAudio.
 
-The callback runs in PortAudio's thread and must be done before the card's buffer is full, so it
-copies into memory that is already there and wakes the reader; it takes no lock that anyone holds,
-allocates nothing of its own and decides nothing. All else happens in `read`.
+The callback runs in PortAudio's thread and must finish before the card's buffer is full. So it
+only copies samples into preallocated memory and wakes the reader. It waits for no lock, allocates
+nothing and makes no decisions. Everything else happens in `read`.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from avdet_ros.sources.device_list import (
 )
 
 LATENCY_S = 0.08
-"""Buffering asked of PortAudio: rides out the scheduler, and delivers every 20 ms or so. What
-less of it gives stands in docs/latency.md."""
+"""Buffering requested from PortAudio: enough for scheduling delays, with a delivery about every
+20 ms. docs/latency.md shows the effect of smaller values."""
 
 RING_S = 4.0
-"""Sound that waits for a slow reader before it counts as lost."""
+"""Amount of sound kept for a slow reader; any more counts as lost."""
 
 FIRST_BLOCK_S = 5.0
-"""How long the first block may take; a sound server needs up to two seconds."""
+"""Longest wait for the first block; a sound server needs up to two seconds."""
 
 STALLED_S = 1.0
-"""A stream without a block for this long is dead."""
+"""Time without a block after which a stream counts as dead."""
 
 _LONGEST_LOOK_S = 0.25
 _RING_BLOCKS = 4096
@@ -53,7 +53,7 @@ class DeviceSource(Source):
     """Eight channels of a sound card, see `Source`.
 
     Attributes:
-        overflows: times that PortAudio or this reader reported lost samples.
+        overflows: how often PortAudio or this reader reported lost samples.
     """
 
     name = 'device'
@@ -64,7 +64,7 @@ class DeviceSource(Source):
         Param(
             'device_latency_s',
             LATENCY_S,
-            'buffering asked of the sound device: blocks of about a quarter of it come',
+            'buffer requested from the sound device, seconds; blocks last about a quarter of it',
             0.002,
             1.0,
         ),
@@ -74,12 +74,12 @@ class DeviceSource(Source):
     def __init__(
         self, rig: Rig, device: str | int | None = None, latency_s: float = LATENCY_S
     ) -> None:
-        """Remember what to open.
+        """Store the settings; `start` opens the device.
 
         Args:
-            rig: channel of each microphone, and the sample rate.
+            rig: rig with the channel of each microphone and the sample rate.
             device: index, exact name or part of a name.
-            latency_s: buffering to ask of PortAudio.
+            latency_s: buffering to request from PortAudio.
         """
         label = f'device {device}' if device not in (None, '') else 'the default device'
         super().__init__(label, rig.sample_rate_hz, len(rig.channels))
@@ -133,11 +133,11 @@ class DeviceSource(Source):
 
     @property
     def latency_s(self) -> float:
-        """The buffering that PortAudio got; 0 while the device is not open."""
+        """The buffering that PortAudio reports; 0 while the device is not open."""
         return float(self._stream.latency) if self._stream is not None else 0.0
 
     def _arrange(self, device: Device) -> None:
-        """Read the channels in the device's order, whatever a sound server makes of it."""
+        """Set up reading in the device's channel order, even if a sound server changes it."""
         arrangement = arrange(self._channels, self._rig_opened, device.name, device.host_api)
         self._columns = np.asarray(arrangement.columns)
         self.doubt = arrangement.doubt and f'sound device {device.name!r}: {arrangement.doubt}'
@@ -147,7 +147,7 @@ class DeviceSource(Source):
             self._ring = np.zeros((len(self._ring), self._opened), np.int16)
 
     def read(self, timeout_s: float, samples: int = BLOCK_SAMPLES) -> Block | None:
-        """The next block, see `Source.read`: PortAudio's without a gap, up to so many samples."""
+        """Return the next block, see `Source.read`: gapless blocks joined up to `samples`."""
         deadline = time.monotonic() + timeout_s
         self._enough = self._read_samples + samples
         while True:
@@ -159,8 +159,8 @@ class DeviceSource(Source):
             if self._stream is None or not self._stream.active:
                 raise SourceLost(f'sound device {self.label!r} has gone: its stream has ended')
             now = time.monotonic()
-            # A process that was itself stopped must not blame the device, so no single look
-            # counts for more than it would at a steady pace.
+            # If this process was suspended, the device is not to blame. So the time between two
+            # checks counts only up to a limit.
             self._silent_s += min(now - self._looked_s, _LONGEST_LOOK_S)
             self._looked_s = now
             if self._silent_s > STALLED_S:
@@ -169,8 +169,8 @@ class DeviceSource(Source):
                 )
             if now >= deadline:
                 return None
-            # Woken by the callback once there is enough; the cap is for streams that die without
-            # a callback.
+            # The callback wakes this thread when there is enough; the limit is for streams that
+            # die without a callback.
             self._wake.acquire(timeout=min(deadline - now, 0.1))
 
     def stop(self) -> None:
@@ -188,7 +188,7 @@ class DeviceSource(Source):
         self._next_sample = 0
         self._ready: deque[Block] = deque()
         self._waiting: list[tuple[np.ndarray, float]] = []
-        # The callback writes these, `read` reads them; each counter has one writer.
+        # The callback writes these and `read` reads them; each counter has one writer.
         self._frames = np.zeros(_RING_BLOCKS, np.int64)
         self._arrivals = np.zeros(_RING_BLOCKS, np.float64)
         self._flags = np.zeros(_RING_BLOCKS, bool)
@@ -214,12 +214,12 @@ class DeviceSource(Source):
         self._flags[slot] = status.input_overflow or self._refused
         self._refused = False
         self._written += frames
-        self._written_blocks += 1  # last: the reader goes by it
+        self._written_blocks += 1  # last, because the reader relies on it
         if self._written >= self._enough and self._wake.locked():
             self._wake.release()
 
     def _collect(self) -> None:
-        """Turn what the callback left into blocks, numbered once it is known what was lost."""
+        """Turn the callback's data into blocks; number them once the losses are known."""
         self._wake.acquire(blocking=False)
         while self._read_blocks < self._written_blocks:
             slot = self._read_blocks % _RING_BLOCKS
@@ -245,12 +245,12 @@ class DeviceSource(Source):
             )
 
     def _joined(self, samples: int) -> Block:
-        """The blocks that are ready in one, up to a gap or to so many samples."""
+        """Join the blocks that are ready, up to a gap or until there are `samples`."""
         block = self._ready.popleft()
         parts, time_s, count = [block.samples], block.time_s, len(block.samples)
         while self._ready and not self._ready[0].lost and count < samples:
             following = self._ready.popleft()
-            # Readings may be late, never early: the promptest one is the best.
+            # Readings may be late but never early, so the promptest one is the best.
             time_s = min(time_s, following.time_s - count / self.sample_rate_hz)
             parts.append(following.samples)
             count += len(following.samples)

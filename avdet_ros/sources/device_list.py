@@ -1,4 +1,4 @@
-"""The sound devices of this machine, as PortAudio lists them, and the one that is meant."""
+"""List the machine's sound devices through PortAudio, and find one by its name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from avdet_ros.quoting import one_line
 from avdet_ros.rig import MICROPHONES
 
 open_streams: set[int] = set()
-"""Of the sources that hold a stream open: PortAudio must not be brought up anew under them."""
+"""Identities of the sources with an open stream; PortAudio must not be restarted meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Device:
         index: its number, valid until the next rescan.
         name: its name.
         host_api: ALSA, JACK, ...
-        channels: input channels it offers at most.
-        default_rate_hz: the rate it prefers.
+        channels: maximum number of input channels.
+        default_rate_hz: its preferred sample rate.
     """
 
     index: int
@@ -34,10 +34,10 @@ class Device:
 
 
 def list_devices() -> list[Device]:
-    """All devices with at least one input channel.
+    """Return all devices with at least one input channel.
 
     Raises:
-        AvdetError: PortAudio is not installed or not up.
+        AvdetError: PortAudio is not installed or not running.
     """
     sounddevice = port_audio()
     try:
@@ -59,14 +59,16 @@ def list_devices() -> list[Device]:
 
 
 def rescan() -> None:
-    """List the devices again; PortAudio itself does so only once. Not while a stream is open.
+    """Make PortAudio search for devices again; does nothing while a stream is open.
+
+    PortAudio itself searches only once.
 
     Raises:
-        AvdetError: PortAudio is not installed or does not come up.
+        AvdetError: PortAudio is not installed or does not start.
     """
     if not open_streams:
         sounddevice = port_audio()
-        with suppress(sounddevice.PortAudioError):  # it is not up when the last rescan failed
+        with suppress(sounddevice.PortAudioError):  # not running if the last rescan failed
             sounddevice._terminate()
         try:
             sounddevice._initialize()
@@ -75,7 +77,7 @@ def rescan() -> None:
 
 
 def supports(device: Device, channels: int, sample_rate_hz: float) -> bool:
-    """Whether a device offers this many 16-bit channels at that rate."""
+    """Return whether a device offers this number of 16-bit channels at this rate."""
     sounddevice = port_audio()
     try:
         sounddevice.check_input_settings(device.index, channels, 'int16', None, sample_rate_hz)
@@ -88,11 +90,12 @@ def find_device(wanted: str | int | None, channels: int = MICROPHONES) -> Device
     """Select a device.
 
     Args:
-        wanted: index, exact name or part of a name, in any case; None or '' for the default.
-        channels: of several that match, those with this many channels are preferred.
+        wanted: index, exact name or part of a name, in upper or lower case; None or '' for the
+            default.
+        channels: if several devices match, those with at least this many channels are preferred.
 
     Raises:
-        AvdetError: none fits, or several do; the message lists those there are.
+        AvdetError: no device or more than one matches; the message lists the candidates.
     """
     devices = list_devices()
     if wanted is None or wanted == '':
@@ -107,7 +110,7 @@ def find_device(wanted: str | int | None, channels: int = MICROPHONES) -> Device
     hits = exact or part
     hits = [device for device in hits if device.channels >= channels] or hits
     if exact or len({device.name for device in hits}) == 1:
-        hits = hits[:1]  # the same device under several host APIs: the first is the native one
+        hits = hits[:1]  # one device under several host APIs: the first is the native one
     return _one(hits, repr(text), devices)
 
 
@@ -122,10 +125,10 @@ def _one(hits: list[Device], wanted: str, devices: list[Device]) -> Device:
 
 
 def port_audio() -> Any:
-    """Module sounddevice, loaded when sound devices are asked about and not before.
+    """Return module sounddevice, which is imported only when it is needed.
 
     Raises:
-        AvdetError: the library it calls is not installed.
+        AvdetError: the PortAudio library is not installed.
     """
     try:
         import sounddevice

@@ -1,4 +1,4 @@
-"""Recordings as a source: WAV, FLAC, OGG, whatever libsndfile reads, of any sample rate."""
+"""Recordings as a source: WAV, FLAC, OGG or anything libsndfile reads, at any sample rate."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from avdet_ros.sources.wav_length import RestOfFile, wav_length
 _logger = logging.getLogger(__name__)
 
 _PIECES = (32, 1)
-"""Frames that are read at once up to a damage: quickly near it, then to its very edge."""
+"""Frames read at a time before a damaged place: large pieces first, then up to its exact edge."""
 
 _FIRST_LEAP_S = 0.05
 _UNKNOWN_FRAMES = 1 << 48
 _BROKEN = (RuntimeError, OSError, AvdetError)
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 4000, 384_000
-"""A header with a rate outside this range is damaged."""
+"""Range of plausible sample rates; a header with another rate is damaged."""
 
 
 @SOURCES.register
@@ -34,8 +34,8 @@ class FileSource(Source):
 
     name = 'file'
     parameters = (
-        Param('file', '', 'sound file of eight channels, for source file'),
-        Param('loop', False, 'begin the file again when it ends'),
+        Param('file', '', 'sound file with eight channels, for source file'),
+        Param('loop', False, 'start the file again when it ends'),
     )
 
     def __init__(
@@ -45,12 +45,12 @@ class FileSource(Source):
 
         Args:
             path: the file.
-            sample_rate_hz: rate of the blocks; a file of another one is resampled.
-            loop: begin again at its end.
-            paced: hand out blocks in real time; else as fast as they are read.
+            sample_rate_hz: sample rate of the blocks; a file with another rate is resampled.
+            loop: start again at the end.
+            paced: deliver blocks in real time; otherwise as fast as they are read.
 
         Raises:
-            AvdetError: the file cannot be read, or has not eight channels.
+            AvdetError: the file cannot be read, or does not have eight channels.
         """
         super().__init__(str(path), sample_rate_hz)
         self._path, self._loop, self._paced = Path(path), loop, paced
@@ -88,7 +88,7 @@ class FileSource(Source):
         return cls(settings['file'], rig.sample_rate_hz, loop=settings['loop'], paced=paced)
 
     def start(self) -> None:
-        """Open the file and set the clock going, see `Source.start`."""
+        """Open the file and start the clock, see `Source.start`."""
         self.stop()
         self._file = open_sound(self._path)
         self._resampler = None
@@ -108,9 +108,9 @@ class FileSource(Source):
         self._started_s = time.monotonic()
 
     def read(self, timeout_s: float, samples: int = BLOCK_SAMPLES) -> Block | None:
-        """The next block, see `Source.read`.
+        """Return the next block, see `Source.read`.
 
-        Where the file is damaged, what cannot be read counts as lost.
+        Unreadable parts of a damaged file count as lost samples.
         """
         if self._file is None or self.exhausted:
             return None
@@ -131,13 +131,13 @@ class FileSource(Source):
 
     def stop(self) -> None:
         """Close the file, see `Source.stop`."""
-        self._resampler = None  # what outlives the interpreter is reported as a leak
+        self._resampler = None  # if it outlives the interpreter, it is reported as a leak
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def _wait(self, count: int, timeout_s: float) -> bool:
-        """Wait until the block's last sample is due; False if that is beyond the timeout."""
+        """Wait until the block's last sample is due; return False if that exceeds the timeout."""
         end = self._next_sample + self._lost + count
         due_s = self._started_s + end / self.sample_rate_hz
         rest_s = due_s - time.monotonic()
@@ -146,7 +146,7 @@ class FileSource(Source):
         return rest_s <= timeout_s
 
     def _more(self, wanted: int) -> np.ndarray | None:
-        """The next samples of the file at the rig's rate, or None at its end."""
+        """Return the file's next samples at the rig's rate; None at its end."""
         of_file = max(1, round(wanted * self._file_rate_hz / self.sample_rate_hz))
         while True:
             samples = self._next_samples(of_file)
@@ -167,7 +167,7 @@ class FileSource(Source):
                 return samples
 
     def _next_samples(self, count: int) -> np.ndarray:
-        """Samples as the file has them; none at its end, and what is damaged is leapt over."""
+        """Return the file's next samples, skipping damaged parts; none at its end."""
         try:
             samples = self._read(count)
         except _BROKEN:
@@ -179,11 +179,11 @@ class FileSource(Source):
         return self._file.read(count, dtype=self._type, always_2d=True)
 
     def _behind_damage(self, count: int) -> np.ndarray:
-        """Samples up to the damage, or the first behind it; none where nothing can be read."""
+        """Return the samples before the damage, else the first after it, else none."""
         nothing = np.zeros((0, MICROPHONES), self._type)
         if pieces := self._up_to_damage(count):
             return np.concatenate(pieces)
-        if not self._frames:  # an open length: the library cannot tell an end from damage
+        if not self._frames:  # unknown length: the end cannot be distinguished from damage
             return nothing
         if not self.damage:
             at_s = self._read_frames / self._file_rate_hz
@@ -202,7 +202,7 @@ class FileSource(Source):
         return nothing
 
     def _up_to_damage(self, count: int) -> list[np.ndarray]:
-        """What is whole of the block that broke: the library gives all of a piece or nothing."""
+        """Read the intact part of a broken block; the library returns a whole piece or nothing."""
         pieces: list[np.ndarray] = []
         whole = 0
         for size in _PIECES:
@@ -221,7 +221,7 @@ class FileSource(Source):
         self._file.seek(frame)
 
     def _frames_end(self) -> None:
-        """At the end: say how much less there was than was promised."""
+        """Record at the end how much shorter the file was than its header says."""
         have_s, whole_s = (n / self._file_rate_hz for n in (self._read_frames, self._frames))
         if self.damage and self.lost_samples + self._lost:
             lost_s = (self.lost_samples + self._lost) / self.sample_rate_hz
@@ -243,7 +243,7 @@ class FileSource(Source):
 
 
 LONGEST_WHOLE_S = 1800.0
-"""Longest recording that is read into memory at once: 2.5 GB."""
+"""Longest recording that is read into memory as a whole: 2.5 GB."""
 
 
 def read_whole(path: str | Path, sample_rate_hz: int, longest_s: float) -> np.ndarray:
@@ -251,14 +251,14 @@ def read_whole(path: str | Path, sample_rate_hz: int, longest_s: float) -> np.nd
 
     Args:
         path: the file.
-        sample_rate_hz: rate to have it at.
-        longest_s: a longer file is refused.
+        sample_rate_hz: sample rate of the result.
+        longest_s: maximum length; a longer file is refused.
 
     Returns:
         (n, 8) int16 or float32, see `Block`.
 
     Raises:
-        AvdetError: the file cannot be read, has not eight channels, or is too long.
+        AvdetError: the file cannot be read, does not have eight channels, or is too long.
     """
     with open_sound(path) as file:
         if longest_s * file.samplerate < file.frames < _UNKNOWN_FRAMES:
@@ -289,17 +289,17 @@ def read_whole(path: str | Path, sample_rate_hz: int, longest_s: float) -> np.nd
 
 
 def say_what_is_missing(source: Source) -> None:
-    """Log what is wrong with a file that was read to its end."""
+    """Log what is wrong with a file after it was read to its end."""
     for sentence in dict.fromkeys((source.notice, source.damage)):
         if sentence:
             _logger.warning('%s', sentence)
 
 
 def open_sound(path: str | Path) -> Any:
-    """Open a sound file; a WAV file as far as it goes, whatever length its header says.
+    """Open a sound file; of a WAV file, all existing sound, whatever length its header says.
 
-    FLAC fails where it is damaged, when that is read; OGG, AIFF and W64 end where they are cut
-    short, without an error.
+    A damaged FLAC file fails when the damaged part is read. OGG, AIFF and W64 files that are cut
+    short end there without an error.
 
     Args:
         path: the file.
@@ -343,5 +343,5 @@ def open_sound(path: str | Path) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    """The library's words without the path, which the sentence names already."""
+    """Return the library's message without the path, which our message already names."""
     return one_line(getattr(error, 'error_string', error)).rstrip('.')

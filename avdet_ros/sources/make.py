@@ -1,4 +1,4 @@
-"""Make a source of sound by the name of its kind."""
+"""Make a sound source by the name of its kind."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ def make_source(name: str, rig: Rig, *, paced: bool = True, **settings: Any) -> 
     """Make a source; nothing is opened before its `start`.
 
     Args:
-        name: one of `SOURCES`.
-        rig: order of the microphones and sample rate.
-        paced: in real time; else as fast as it is read, where the kind can.
-        **settings: values of the kind's `Source.parameters`; the others have their defaults.
+        name: name of a kind in `SOURCES`.
+        rig: rig with the order of the microphones and the sample rate.
+        paced: deliver in real time; otherwise as fast as blocks are read, if the kind can.
+        **settings: values of the kind's `Source.parameters`; others have their defaults.
 
     Raises:
-        AvdetError: the name or a setting is unknown, or what the source needs is missing.
+        AvdetError: the name or a setting is unknown, or a required setting is missing.
     """
     kind = SOURCES.find(name)
     values = {param.name: param.default for param in kind.parameters}

@@ -1,7 +1,7 @@
-"""The process that a simulated drive's sound comes from: rendered, or read from a written drive.
+"""The process that delivers a simulated drive's sound, rendered or read from a written drive.
 
-A program of its own and not a thread or a fork of the node: it must not hold up the features of
-the windows computed meanwhile, and the threads of ROS would not survive a fork.
+It is a separate program and not a thread or a fork of the node: it must not delay the features of
+windows computed at the same time, and the threads of ROS would not survive a fork.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
     from avdet_ros.simulation.scene import Scene
 
 CHUNK_S = 0.25
-"""Sound rendered at a time."""
+"""Length of the sound rendered at a time."""
 
 SOUND_NICENESS = NICENESS // 2
-"""After the nodes, but before a simulated drive's pictures: without sound nothing is heard."""
+"""Below the nodes' priority, but above that of a simulated drive's pictures, as sound matters
+more."""
 
 SOUND, END = b'S', b'E'
-"""First byte of a message: three more and float32 (n, 8), or why there is no more, if not done."""
+"""First byte of a message. `SOUND`: three more bytes and float32 (n, 8) follow. `END`: the reason
+follows if the end is early."""
 
 
 def start_renderer(
@@ -38,12 +40,12 @@ def start_renderer(
     """Start the process.
 
     Args:
-        sound_from: the drive, or the sound file of a written one.
-        total: samples of the whole.
-        rate_hz: samples a second.
+        sound_from: the drive to render, or the sound file of a written drive.
+        total: number of samples of the whole drive.
+        rate_hz: samples per second.
 
     Returns:
-        The process, which ends with its reader, and the connection to read from.
+        The process, which ends when its reader does, and the connection to read from.
     """
     ours, theirs = Pipe()
     process = subprocess.Popen(
@@ -58,24 +60,24 @@ def start_renderer(
 
 
 def main() -> None:
-    """Take the task, send the sound; a pipe that is broken ends it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the reader's to answer
+    """Receive the task and send the sound, until the end or until the pipe breaks."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the reader handles Ctrl-C
     keep_freed_memory()
     with Connection(int(sys.argv[1])) as reader:
         try:
             for number, sound in enumerate(_chunks(*reader.recv())):
                 reader.send_bytes(SOUND + bytes(3) + np.ascontiguousarray(sound, 'f4').tobytes())
-                if not number:  # not before: on a busy machine the first would take minutes
+                if not number:  # not earlier: on a busy machine the first chunk would take minutes
                     lower_priority(SOUND_NICENESS)
             reader.send_bytes(END)
         except (BrokenPipeError, ConnectionResetError, EOFError):
             pass
-        except Exception as error:  # the reader must know, whatever it is
+        except Exception as error:  # the reader must learn of any error
             reader.send_bytes(END + f'{error}'.encode()[:500])
 
 
 def _chunks(sound_from: Scene | Path, total: int, rate_hz: int) -> Iterator[np.ndarray]:
-    """(n, 8) float32 pieces of a drive, in their order."""
+    """Yield (n, 8) float32 pieces of a drive, in order."""
     step = round(CHUNK_S * rate_hz)
     if isinstance(sound_from, Path):
         import soundfile

@@ -1,4 +1,4 @@
-"""A simulated drive as a source: rendered, or read, a little ahead of its playing time."""
+"""A simulated drive as a source, rendered or read slightly ahead of its playback."""
 
 from __future__ import annotations
 
@@ -17,32 +17,34 @@ from avdet_ros.sources.base import BLOCK_SAMPLES, SOURCES, Block, Source, Source
 from avdet_ros.sources.render_process import SOUND, start_renderer
 
 DEMO_SEED = 300_008
-"""The simulated drive that is shown where none is named. Drives from 300000 on are for this;
-this is the first of them with two or more vehicles in view on average, and never none."""
+"""Default simulated drive for demonstrations. Seeds from 300000 on are for this purpose; this is
+the first one with two or more vehicles in view on average, and always at least one."""
 
 AHEAD_CHUNKS = 8
-"""How far the renderer may run ahead."""
+"""How many chunks the renderer may run ahead."""
 
 
 @SOURCES.register
 class SimulationSource(Source):
     """Renders the drive of a seed, or reads a written one, in its own process; see `Source`.
 
-    A process and not a thread: rendering would hold up the features of the windows computed
-    meanwhile. It gives way to everything else, as it runs ahead.
+    In a thread, rendering would delay the features of windows computed at the same time. Since the
+    process runs ahead, it has a low priority.
 
     Attributes:
-        scene: the drive; None for a written drive whose world cannot be made again.
+        scene: the drive; None for a written drive whose world cannot be reconstructed.
     """
 
     name = 'simulation'
     parameters = (
-        Param('seed', DEMO_SEED, 'which simulated drive, for source simulation', 0, 2**31 - 1),
+        Param(
+            'seed', DEMO_SEED, 'seed of the simulated drive, for source simulation', 0, 2**31 - 1
+        ),
         Param('duration_s', 30.0, 'length of the simulated drive, seconds', 2, 86400),
         Param(
             'drive',
             '',
-            'folder of one drive of avdet sim drives, played in place of seed and duration',
+            'folder of one drive written by avdet sim drives, played instead of seed and duration',
         ),
     )
     has_truth = True
@@ -59,14 +61,14 @@ class SimulationSource(Source):
         """Draw the drive; nothing is rendered yet.
 
         Args:
-            rig: the ego vehicle's.
-            seed: which drive.
-            duration_s: its length.
-            drive: folder of a drive that `avdet sim drives` wrote, in place of seed and length.
-            paced: hand out blocks in real time; else as fast as they are rendered.
+            rig: the ego vehicle's rig.
+            seed: seed of the drive.
+            duration_s: length of the drive.
+            drive: folder of a drive written by `avdet sim drives`, instead of seed and length.
+            paced: deliver blocks in real time; otherwise as fast as they are rendered.
 
         Raises:
-            AvdetError: no drive can be so short or long, or the folder holds no drive of this rig.
+            AvdetError: the length is out of range, or the folder contains no drive of this rig.
         """
         from avdet_ros.simulation.live import drawn_drive, written_drive
 
@@ -89,7 +91,7 @@ class SimulationSource(Source):
         )
 
     def start(self) -> None:
-        """Begin rendering; time runs once the first chunk is there, see `Source.start`."""
+        """Start rendering; time starts with the first chunk, see `Source.start`."""
         self.stop()
         self.exhausted = False
         self._next_sample = 0
@@ -104,7 +106,7 @@ class SimulationSource(Source):
         self._thread.start()
 
     def read(self, timeout_s: float, samples: int = BLOCK_SAMPLES) -> Block | None:
-        """The next block, see `Source.read`."""
+        """Return the next block, see `Source.read`."""
         deadline = time.monotonic() + timeout_s
         if self._thread is None or self.exhausted:
             return None
@@ -142,7 +144,7 @@ class SimulationSource(Source):
         except queue.Empty:
             return False
         if isinstance(chunk, Exception) and self._next_sample:
-            # Begun anew it would be heard twice.
+            # Starting it again would repeat the sound already delivered.
             at_s = self._next_sample / self.sample_rate_hz
             self.damage = f'{self.label} ended after {at_s:.1f} s: the renderer failed: {chunk}'
             self.exhausted = True
@@ -156,7 +158,7 @@ class SimulationSource(Source):
         return True
 
     def _fetch(self, renderer: Connection) -> None:
-        """The thread between the process and the reader."""
+        """Run the thread that moves chunks from the process to the reader."""
         wanted = True
         while wanted:
             try:
@@ -174,7 +176,7 @@ class SimulationSource(Source):
         renderer.close()
 
     def _put(self, item: np.ndarray | Exception | None) -> bool:
-        """Hand a chunk over; False when the source is stopped."""
+        """Hand over a chunk; return False if the source was stopped."""
         while not self._ending.is_set():
             try:
                 self._chunks.put(item, timeout=0.1)

@@ -1,8 +1,8 @@
-"""How much sound a WAV file holds, whatever its header says.
+"""Determine how much sound a WAV file really contains, regardless of its header.
 
-The length field has 32 bits and is written last. A recorder that was killed leaves 0 or what was
-there a minute before, one that writes to a pipe the greatest number, one that goes beyond 4 GiB
-the rest of a division; and a copy that broke off holds less than is promised.
+The length field has 32 bits and is written last, so it may be wrong. If the recorder was killed,
+it is 0 or a minute old. If the recorder wrote to a pipe, it is the largest number. Beyond 4 GiB it
+overflows. An interrupted copy contains less than the header says.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _SUBTYPES = {
 
 @dataclass(frozen=True)
 class WavLength:
-    """Where the sound of a WAV file is.
+    """Position, length and format of the sound in a WAV file.
 
     Attributes:
-        start: place of its first byte.
-        promised: bytes by the header; 0 where it leaves that open.
-        held: bytes that are there.
-        frame_bytes: of a sample of all channels.
-        channels: columns.
-        sample_rate_hz: of the header.
-        subtype: of libsndfile; '' for an encoding that is not plain samples.
+        start: offset of its first byte.
+        promised: length in bytes according to the header; 0 if the header leaves it open.
+        held: number of bytes that exist.
+        frame_bytes: bytes of one sample of all channels.
+        channels: number of channels.
+        sample_rate_hz: sample rate in the header.
+        subtype: libsndfile's name of the encoding; '' if it is not plain samples.
     """
 
     start: int
@@ -49,17 +49,17 @@ class WavLength:
 
     @property
     def frames(self) -> int:
-        """Whole samples that are there."""
+        """Number of complete samples that exist."""
         return self.held // self.frame_bytes
 
     @property
     def missing(self) -> int:
-        """Bytes that are promised and not there."""
+        """Number of bytes that are missing compared with the header."""
         return max(0, self.promised - self.held)
 
     @property
     def notice(self) -> str:
-        """What is wrong with the header, in times; '' where nothing is."""
+        """What is wrong with the header, in seconds; '' if nothing is."""
         rate = self.sample_rate_hz * self.frame_bytes
         held = f'{self.held / rate:.1f} s'
         if not self.promised:
@@ -71,13 +71,13 @@ class WavLength:
 
 
 def wav_length(path: Path) -> WavLength | None:
-    """Look at the chunks of a WAV file, RF64 too.
+    """Find the sound in a WAV or RF64 file from its chunks.
 
     Args:
         path: a readable file.
 
     Returns:
-        Where its sound is; None for other formats and headers that are no WAV file's.
+        Position and length of the sound; None for other formats and for invalid headers.
     """
     size = path.stat().st_size
     with path.open('rb') as file:
@@ -108,7 +108,7 @@ def wav_length(path: Path) -> WavLength | None:
 def _length(
     file: BinaryIO, size: int, promised: int, long_size: int, layout: bytes
 ) -> WavLength | None:
-    """What the sound's chunk, which the file stands before, holds."""
+    """Return the length of the sound chunk that starts at the file's current position."""
     if len(layout) < 16:
         return None
     tag, channels, rate_hz, frame, bits = (
@@ -133,7 +133,7 @@ def _length(
 
 
 def _chunks_follow(file: BinaryIO, at: int, size: int, frame: int) -> bool:
-    """Whether what comes after the sound are other chunks, or less than a sample of padding."""
+    """Return whether the sound is followed by other chunks or less than a sample of padding."""
     at += at % 2 if size - at >= 8 else 0
     if size - at < max(frame, 8):
         return True
@@ -152,42 +152,42 @@ def _chunks_follow(file: BinaryIO, at: int, size: int, frame: int) -> bool:
 
 
 class RestOfFile(io.RawIOBase):
-    """A file from a place on, as the sound library takes it."""
+    """A part of a file, readable by the sound library as a file object."""
 
     def __init__(self, path: Path, start: int, size: int) -> None:
-        """Open it.
+        """Open the file.
 
         Args:
             path: the file.
-            start: the first byte.
-            size: how many.
+            start: offset of the part's first byte.
+            size: number of bytes of the part.
         """
         self._file = path.open('rb')
         self._start, self._size = start, size
         self._file.seek(start)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """As of a file."""
+        """See `io.IOBase.seek`; positions count from the part's start."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: self._size}[whence]
         self._file.seek(self._start + max(0, base + offset))
         return self.tell()
 
     def tell(self) -> int:
-        """As of a file."""
+        """See `io.IOBase.tell`; positions count from the part's start."""
         return self._file.tell() - self._start
 
     def read(self, size: int = -1) -> bytes:
-        """As of a file."""
+        """See `io.RawIOBase.read`."""
         left = max(0, self._size - self.tell())
         return self._file.read(left if size < 0 else min(size, left))
 
     def readinto(self, buffer: Any) -> int:
-        """As of a file."""
+        """See `io.RawIOBase.readinto`."""
         data = self.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
     def close(self) -> None:
-        """As of a file."""
+        """Close the file."""
         self._file.close()
         super().close()

@@ -1,4 +1,4 @@
-"""Trackers: the same boxes, with identities. A new one is one class in a file of this folder."""
+"""Trackers, which add identities to boxes. A new tracker is one class in a file of this folder."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from avdet_ros.tracking.motion import MotionTracker
 from avdet_ros.tracking.track import TRACKERS, Track, Tracker
 
 DEFAULT_TRACKER = MotionTracker.name
-"""The tracker that is used when none is named: the better one by docs/trackers.md."""
+"""Default tracker: the better one by docs/trackers.md."""
 
 RENAMED = {
     'start_score': 'new_track_threshold',
     'sure_score': 'high_threshold',
     'weak_score': 'low_threshold',
 }
-"""Old names of parameters, which `make_tracker` still takes."""
+"""Old names of parameters, which `make_tracker` still accepts."""
 
 __all__ = [
     'DEFAULT_TRACKER',
@@ -42,9 +42,9 @@ _logger = logging.getLogger(__name__)
 
 
 def tracker_parameters(name: str) -> dict[str, float]:
-    """The parameters of a tracker with their defaults for the shipped student.
+    """Return the parameters of a tracker with their defaults for the shipped student.
 
-    Those of the paper, 0.8 and 0.5, are the defaults of `IouTracker` itself.
+    The thresholds of the paper, 0.8 and 0.5, are the defaults of `IouTracker` itself.
 
     Raises:
         AvdetError: there is no tracker of that name.
@@ -61,12 +61,12 @@ def tracker_parameters(name: str) -> dict[str, float]:
 def make_tracker(
     name: str = DEFAULT_TRACKER, rig: Rig | None = None, **parameters: float
 ) -> Tracker:
-    """A tracker by name.
+    """Create a tracker by name.
 
     Args:
         name: one of `TRACKERS`.
-        rig: for those that ask for it (`needs_rig`); None for the package's own.
-        **parameters: those of the tracker's constructor that are not to be the default.
+        rig: for trackers that need it (`needs_rig`); None for the package's own.
+        **parameters: constructor parameters that differ from their defaults.
 
     Raises:
         AvdetError: the name or a parameter is unknown, or a value is out of range.

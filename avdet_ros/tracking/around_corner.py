@@ -1,13 +1,13 @@
-"""Vehicles that are heard and not seen: which, whether they come nearer, when they are in sight.
+"""Hidden vehicles: which tracks the camera cannot see, and when they will come into sight.
 
-What the camera cannot see is told by three things: the edges of its image, other tracks in
-front, and, where there is one, a map of cells. Each track is a cloud of places by its covariance;
-the share of the cloud out of sight is the probability that the vehicle is hidden. The same cloud
-is carried on with its velocities to see when it comes into sight.
+Three things limit the camera's view: the edges of its image, other tracks in front, and a map of
+occupied cells, if there is one. Each track is represented by a cloud of positions drawn from its
+covariance; the share of the cloud out of sight is the probability that the vehicle is hidden. The
+cloud is extrapolated with its velocities to predict when it comes into sight.
 
-Sound comes around a corner from the corner, and over facades from where they mirror it. Such a
-track's side is right, its place is not: it lies beyond the corner or behind the facade, which is
-hidden as well.
+Sound that comes around a corner arrives from the corner, and sound reflected by a facade arrives
+from the point of reflection. The side of such a track is right, but its position is wrong: it lies
+beyond the corner or behind the facade, and so it is hidden as well.
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ from avdet_ros.tracking.ego_motion import PlanarPose
 from avdet_ros.tracking.ground_track import GroundTrack
 
 LONGEST_S = 6.0
-"""Later times in sight are not told."""
+"""Longest predicted time until a vehicle comes into sight."""
 
 LEAST_HIDDEN = 0.5
-"""A track that is more likely hidden than this is reported."""
+"""Probability of being hidden above which a track is reported."""
 
 FREE_M, SHORT_M = 1.5, 3.0
-"""Cells so near to the camera are the ego vehicle, those so near to a track the vehicle itself."""
+"""Ignored cells: within the first distance of the camera they are the ego vehicle, within the
+second distance of a track the tracked vehicle itself."""
 
 IMAGE, CELLS, VEHICLE = 'image', 'cells', 'vehicle'
-"""What hides a vehicle: it is out of the image, behind cells, or behind another track."""
+"""Reasons why a vehicle is hidden: outside the image, behind cells, or behind another track."""
 
 _STEP_S = 0.3
 _LEAST_TOLD = 0.6
@@ -46,18 +47,18 @@ _SPREAD = math.sqrt(4.5)
 
 @dataclass(frozen=True)
 class Sight:
-    """What the camera has to do with one track.
+    """Visibility of one track for the camera.
 
     Attributes:
         track: the vehicle.
         hidden: probability that the camera does not see it.
         by: the likeliest reason, of `IMAGE`, `CELLS` and `VEHICLE`; '' if it is in sight.
-        bearing_rate_rad_s: how fast its bearing from base_link changes, as both move; turns of
-            the ego vehicle are left out.
-        range_rate_mps: of the distance from base_link; negative: it comes nearer.
-        range_rate_std_mps: standard deviation of that.
-        sight_s: until the camera sees it; -1 where that cannot be told.
-        sight_std_s: standard deviation of that; -1 likewise.
+        bearing_rate_rad_s: rate of change of its bearing from base_link, as both move, without
+            turns of the ego vehicle.
+        range_rate_mps: rate of change of its distance from base_link, negative if it approaches.
+        range_rate_std_mps: standard deviation of the range rate.
+        sight_s: time until the camera sees it; -1 if unknown.
+        sight_std_s: standard deviation of that time; -1 if unknown.
     """
 
     track: GroundTrack
@@ -71,7 +72,7 @@ class Sight:
 
     @property
     def approaching(self) -> float:
-        """Probability that it comes nearer."""
+        """Probability that the vehicle comes nearer."""
         return float(ndtr(-self.range_rate_mps / self.range_rate_std_mps))
 
 
@@ -81,19 +82,19 @@ def look(
     cells: Cells | None = None,
     ego: PlanarPose = _ORIGIN,
 ) -> list[Sight]:
-    """What the camera has to do with each track.
+    """Compute the visibility of each track for the camera.
 
     Args:
-        tracks: of one instant, in base_link.
-        camera: in base_link.
-        cells: what stands around; None without a map.
+        tracks: tracks at one instant, in base_link.
+        camera: the camera, in base_link.
+        cells: occupied cells around the vehicle; None without a map.
         ego: pose of base_link in the frame of the cells.
     """
     return [_look_at(track, tracks, camera, cells, ego) for track in tracks]
 
 
 def hidden_ones(sights: Sequence[Sight]) -> list[Sight]:
-    """Those that the camera does not see, the likeliest to come nearer first."""
+    """Return the hidden vehicles, those that most likely come nearer first."""
     found = [sight for sight in sights if sight.hidden > LEAST_HIDDEN]
     return sorted(found, key=lambda sight: -sight.approaching * sight.track.score)
 
@@ -137,13 +138,14 @@ def _look_at(
 
 
 def cloud(track: GroundTrack) -> tuple[np.ndarray, np.ndarray]:
-    """Places and velocities that stand for a track's distribution.
+    """Return positions and velocities that represent a track's distribution.
 
-    The points of an unscented transform with equal weights (Julier and Uhlmann 2004, "Unscented
-    filtering and nonlinear estimation"): the middle, and 2.1 standard deviations along each axis.
+    They are the points of an unscented transform with equal weights (Julier and Uhlmann 2004,
+    "Unscented filtering and nonlinear estimation"): the mean, and 2.1 standard deviations along
+    each axis.
 
     Returns:
-        (9, 2) places in base_link, (9, 2) velocities relative to base_link.
+        (9, 2) positions in base_link, (9, 2) velocities relative to base_link.
     """
     values, vectors = np.linalg.eigh(track.covariance)
     axes = vectors * np.sqrt(np.maximum(values, 0.0)) * _SPREAD
@@ -153,7 +155,7 @@ def cloud(track: GroundTrack) -> tuple[np.ndarray, np.ndarray]:
 
 
 def in_image(places_m: np.ndarray, camera: Camera) -> np.ndarray:
-    """(...) bool, which places of base_link lie between the left and right edge of the image."""
+    """(...) bool: whether positions in base_link lie between the image's left and right edges."""
     places = np.asarray(places_m, np.float64)
     heights = np.full((*places.shape[:-1], 1), _MIDDLE_HEIGHT_M)
     pixels, depth_m = camera.project(np.concatenate([places, heights], axis=-1))
@@ -161,20 +163,20 @@ def in_image(places_m: np.ndarray, camera: Camera) -> np.ndarray:
 
 
 def blocked(places_m: np.ndarray, camera: Camera, cells: Cells, ego: PlanarPose) -> np.ndarray:
-    """(N,) bool, which places of base_link are behind cells.
+    """(N,) bool: whether positions in base_link are hidden behind cells.
 
     Args:
-        places_m: (N, 2).
-        camera: in base_link.
-        cells: what stands around.
-        ego: pose of base_link in their frame.
+        places_m: (N, 2) positions.
+        camera: the camera, in base_link.
+        cells: occupied cells around the vehicle.
+        ego: pose of base_link in the frame of the cells.
     """
     eye = ego.place(camera.position_m)
     return cells.blocked(eye, _in_frame(places_m, ego), FREE_M, SHORT_M)
 
 
 def range_rate(track: GroundTrack) -> tuple[float, float]:
-    """How fast a track's distance from base_link grows, m/s, and the standard deviation."""
+    """Return the rate of a track's distance from base_link, m/s, and its standard deviation."""
     relative = track.velocity_mps - track.ego_mps
     range_m = max(track.range_m, 1.0)
     away = track.position_m / range_m
@@ -186,7 +188,7 @@ def range_rate(track: GroundTrack) -> tuple[float, float]:
 def _covered(
     places: np.ndarray, track: GroundTrack, tracks: Sequence[GroundTrack], camera: Camera
 ) -> np.ndarray:
-    """(N,) bool, which places another track that is heard stands in front of."""
+    """(N,) bool: whether positions are behind another track that is currently detected."""
     apart = places - camera.position_m[:2]
     bearing, range_m = np.arctan2(apart[:, 1], apart[:, 0]), np.hypot(*apart.T)
     covered = np.zeros(len(places), bool)
@@ -195,7 +197,7 @@ def _covered(
             continue
         there = other.position_m - camera.position_m[:2]
         its_m = max(float(np.hypot(*there)), 1.0)
-        # Half a width hides a middle; what is about as far away hides nothing.
+        # A vehicle hides what is behind its width, but nothing at about its own distance.
         half = math.atan2(float(other.size_m[0]) / 2, its_m)
         turn = (bearing - math.atan2(there[1], there[0]) + np.pi) % (2 * np.pi) - np.pi
         covered |= (np.abs(turn) < half) & (its_m < _IN_FRONT_SHARE * range_m)
@@ -210,7 +212,7 @@ def _time_to_sight(
     cells: Cells | None,
     ego: PlanarPose,
 ) -> tuple[float, float]:
-    """When a cloud comes into sight, and the standard deviation; -1, -1 where it is not told."""
+    """Time until a cloud comes into sight, and its standard deviation; -1, -1 if unknown."""
     times = np.arange(_STEP_S, LONGEST_S + 1e-6, _STEP_S)
     later = places[:, None] + times[:, None] * speeds[:, None]  # (9, T, 2) in base_link then
     seen = in_image(later, camera)
@@ -231,6 +233,6 @@ def _time_to_sight(
 
 
 def _in_frame(places_m: np.ndarray, ego: PlanarPose) -> np.ndarray:
-    """(N, 2) places of base_link in the frame of a pose."""
+    """(N, 2) positions in base_link, in the frame of a pose."""
     cos, sin = math.cos(ego.yaw_rad), math.sin(ego.yaw_rad)
     return places_m @ np.array([[cos, sin], [-sin, cos]]) + [ego.x_m, ego.y_m]

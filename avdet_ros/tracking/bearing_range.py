@@ -1,7 +1,7 @@
-"""Where detections are from the array: bearing and distance on the ground, with its uncertainty.
+"""Bearing and distance of detections on the ground, relative to the array, with uncertainty.
 
-A model for any array gives both. An older one gives a box in the image: its middle has a bearing,
-and its size a range, since vehicles are about as high as each other.
+A model for any array predicts both. An older model predicts only a box in the image: its centre
+yields a bearing and its size a range, since all vehicles have about the same height.
 """
 
 from __future__ import annotations
@@ -13,33 +13,34 @@ from avdet_ros.rig import Rig
 from avdet_ros.tracking.ground_filter import FARTHEST_M, NEAREST_M, PlaneMeasurement
 
 VEHICLE_HEIGHT_M = 1.6
-"""Median of the simulator's vehicles, which is that of European traffic."""
+"""Median height of the simulator's vehicles, which is that of European traffic."""
 
 SIZE_LOG_STD = 0.65
-"""How far ranges from the box of an older model are off, standard deviation of the logarithm."""
+"""Error of ranges from the box of an older model, standard deviation of the logarithm."""
 
 QUANTILE_WIDTH = 3.29
-"""Standard deviations of a normal distribution between its 5 and 95 % quantiles."""
+"""Distance between the 5 and 95 % quantiles of a normal distribution, in standard deviations."""
 
 TAUGHT_M = 70.0
-"""Vehicles further away are no labels of any training: a range near it may be one of beyond."""
+"""Largest range of a label in training: a prediction near it may be a vehicle further away."""
 
 FAR_LOG_STD = 0.7
-"""What that adds to the logarithm's standard deviation at this range; it falls as its square."""
+"""Standard deviation of the logarithm that this adds at `TAUGHT_M`, proportional to the squared
+range."""
 
 _LEAST_STD, _LARGEST_STD = 0.05, 1.2
 _MIDDLE_HEIGHT_M = 0.8
 
 
 def measure(detections: Detections, rig: Rig) -> list[PlaneMeasurement]:
-    """Bearing and range of every detection.
+    """Compute bearing and range of every detection.
 
     Args:
-        detections: boxes in pixels of the rig's camera, ranges where the model gives them.
+        detections: boxes in pixels of the rig's camera, ranges if the model predicts them.
         rig: array and camera.
 
     Returns:
-        one measurement a detection, bearings in base_link.
+        One measurement per detection, bearings in base_link.
     """
     if not len(detections):
         return []
@@ -64,11 +65,11 @@ def measure(detections: Detections, rig: Rig) -> list[PlaneMeasurement]:
 
 
 def bearings(boxes_px: np.ndarray, range_m: np.ndarray, rig: Rig) -> np.ndarray:
-    """(N,) azimuths in base_link, from the array, of the middles of boxes at these distances.
+    """Return (N,) azimuths of the boxes' centres, seen from the array, in base_link.
 
     Args:
         boxes_px: (N, 4) boxes.
-        range_m: (N,) distances from the array.
+        range_m: (N,) distances of the vehicles from the array.
         rig: array and camera.
     """
     middles = (np.asarray(boxes_px, np.float64)[:, :2] + boxes_px[:, 2:]) / 2
@@ -81,7 +82,7 @@ def bearings(boxes_px: np.ndarray, range_m: np.ndarray, rig: Rig) -> np.ndarray:
 
 
 def range_from_size(boxes_px: np.ndarray, rig: Rig) -> tuple[np.ndarray, np.ndarray]:
-    """Ranges of boxes by their height, since vehicles are about as high as each other.
+    """Estimate ranges from the height of boxes, since all vehicles have about the same height.
 
     Args:
         boxes_px: (N, 4) boxes.
@@ -98,7 +99,7 @@ def range_from_size(boxes_px: np.ndarray, rig: Rig) -> tuple[np.ndarray, np.ndar
     slant = np.hypot(1.0, (middles[:, 0] - camera.cx) / camera.fx)
     ahead_m = camera.position_m[:2] - rig.array_position_m[:2]
     distance_m = depth_m * slant + float(np.hypot(*ahead_m))
-    # A box that the image's edge cuts off is less high than its vehicle.
+    # A box that is cut off at the image's edge is less high than its vehicle.
     cut = (boxes[:, 1] <= 0) | (boxes[:, 3] >= camera.height_px)
     std = np.where(cut, 1.5 * SIZE_LOG_STD, SIZE_LOG_STD)
     return np.clip(distance_m, NEAREST_M, FARTHEST_M), std

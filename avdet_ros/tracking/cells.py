@@ -1,4 +1,4 @@
-"""A map of cells seen from above, and whether something stands between two places in it."""
+"""A map of occupied cells seen from above, and lines of sight in it."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.tracking.ego_motion import PlanarPose
 
 OCCUPIED = 65
-"""A cell of this per cent or more is occupied, as Nav2's map server has it; -1 is not known."""
+"""Occupancy in per cent from which a cell is occupied, as in Nav2's map server; -1 is unknown."""
 
 LEAST_CELL_M = 0.25
-"""Finer cells are pooled to about this; a pooled one is occupied if one of its parts is."""
+"""Finer cells are pooled to about this size; a pooled cell is occupied if any part of it is."""
 
 MOST_CELLS = 16_000_000
 """Larger maps are refused."""
 
 FARTHEST_M = 100.0
-"""So far a ray goes."""
+"""Maximum length of a ray."""
 
 _LARGEST_CELL_M = 10.0
 _STEP_SHARE = 0.7
 
 
 class Cells:
-    """Which cells of a plane are occupied.
+    """Occupied cells in a plane.
 
     Attributes:
         occupied: (rows, columns) bool; columns run along x of the map's own frame, rows along y.
         cell_m: side of a cell.
-        origin: corner of the first cell, and the turn of the map, in the fixed frame.
+        origin: corner of the first cell, and rotation of the map, in the fixed frame.
     """
 
     def __init__(self, occupied: np.ndarray, cell_m: float, origin: PlanarPose) -> None:
-        """Keep what `make_cells` has checked."""
+        """Store values that `make_cells` has checked."""
         self.occupied, self.cell_m, self.origin = occupied, cell_m, origin
         self._bordered = np.pad(occupied, 1)
 
@@ -46,15 +46,16 @@ class Cells:
         free_m: float = 0.0,
         short_m: float = 0.0,
     ) -> np.ndarray:
-        """Whether an occupied cell lies on the way from one place to another.
+        """Return whether an occupied cell blocks the line of sight between two positions.
 
-        What lies outside of the map hides nothing.
+        Nothing outside the map blocks it.
 
         Args:
-            eyes_m: (N, 2) in the fixed frame, or (2,).
-            places_m: (N, 2) in the fixed frame.
-            free_m: so much of the way at the eye does not count: the map may hold the vehicle.
-            short_m: so much at the place: the map may hold what stands there.
+            eyes_m: (N, 2) observer positions in the fixed frame, or (2,).
+            places_m: (N, 2) observed positions in the fixed frame.
+            free_m: length at the observer that is ignored: the map may contain the ego vehicle.
+            short_m: length at the observed position that is ignored: the map may contain the
+                object there.
 
         Returns:
             (N,) bool.
@@ -72,7 +73,7 @@ class Cells:
         start = ((eyes - [self.origin.x_m, self.origin.y_m]) @ turn.T).astype(np.float32)
         ahead = ((way / np.maximum(length, 1e-9)[:, None]) @ turn.T).astype(np.float32)
         rows, columns = self.occupied.shape
-        # A border of free cells takes what lies outside of the map.
+        # Points outside the map fall on a border of free cells.
         column = np.floor(np.clip(start[:, :1] + along * ahead[:, :1], -1, columns)).astype(
             np.int32
         )
@@ -83,15 +84,15 @@ class Cells:
 
 
 def make_cells(percent: np.ndarray, cell_m: float, origin: PlanarPose) -> Cells:
-    """A map of an occupancy grid's numbers.
+    """Create a map from the values of an occupancy grid.
 
     Args:
-        percent: (rows, columns) int8, 0 to 100, -1 where nothing is known: such a cell is free.
+        percent: (rows, columns) int8, 0 to 100; unknown cells (-1) count as free.
         cell_m: side of a cell.
         origin: corner of the first cell in the fixed frame.
 
     Raises:
-        AvdetError: there are no cells or too many, or their size or place is no number.
+        AvdetError: there are no cells or too many, or their size or origin is invalid.
     """
     numbers = np.asarray(percent)
     rows, columns = numbers.shape

@@ -1,8 +1,8 @@
-"""How the ego vehicle moves on the plane, from odometry that may jump, stop or go back.
+"""Motion of the ego vehicle in the plane, from odometry that may jump, stop or go back in time.
 
-Poses are joined to one path without jumps: where a step is faster than any vehicle, the motion
-before is carried on and the jump is left out, since only differences are used. A path that ends is
-carried on for a moment; after that the motion is unknown.
+Poses are joined to one path without jumps. Only differences of poses are used: if a step is faster
+than any vehicle, it is left out and the previous motion is extrapolated. When poses stop, the path
+is extrapolated for a moment; after that the motion is unknown.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.tracking.ground_filter import wrap
 
 CARRIED_ON_S = 0.5
-"""So long a path is carried on at its last speed."""
+"""How long a path is extrapolated at its last speed."""
 
 FASTEST_MPS, FASTEST_RAD_S = 100.0, 4.0
 """A step faster than this is a jump."""
 
 LARGEST_M = 1e7
-"""Positions beyond are no odometry."""
+"""Positions beyond this are refused."""
 
 MEAN_OVER_S = 0.5
-"""A speed is the mean of so long: of half a window, which ends late enough for odometry to have
-come when the window has."""
+"""Averaging time of a speed: half a window. It ends before the window does, so that odometry has
+arrived by the time the window has."""
 
 _KEPT_S = 20.0
 _MOST_KEPT = 20_000
@@ -40,12 +40,12 @@ _SPEED_OVER_S = 0.1
 
 @dataclass(frozen=True)
 class PlanarPose:
-    """Where base_link is in a fixed frame.
+    """Pose of base_link in a fixed frame.
 
     Attributes:
         x_m: position.
         y_m: position.
-        yaw_rad: turn to the left.
+        yaw_rad: rotation to the left.
     """
 
     x_m: float
@@ -53,22 +53,22 @@ class PlanarPose:
     yaw_rad: float
 
     def place(self, point_m: np.ndarray) -> np.ndarray:
-        """(2,) a point of base_link in the fixed frame."""
+        """Transform a point from base_link to the fixed frame, (2,)."""
         cos, sin = math.cos(self.yaw_rad), math.sin(self.yaw_rad)
         x, y = point_m[0], point_m[1]
         return np.array([self.x_m + cos * x - sin * y, self.y_m + sin * x + cos * y])
 
 
 class EgoMotion:
-    """The ego vehicle's path of the last seconds; one thread may add while others ask.
+    """Path of the ego vehicle over the last seconds; one thread may add poses while others read.
 
     Attributes:
-        jumps: steps that were left out.
+        jumps: number of steps that were left out.
         returns: how often time went back.
     """
 
     def __init__(self) -> None:
-        """No path yet."""
+        """Start without a path."""
         self.jumps = self.returns = 0
         self._lock = threading.RLock()
         self.clear()
@@ -79,19 +79,19 @@ class EgoMotion:
         self._raw: tuple[float, PlanarPose] | None = None
 
     def add(self, stamp_s: float, x_m: float, y_m: float, yaw_rad: float) -> str:
-        """Take a pose.
+        """Add a pose.
 
         Args:
-            stamp_s: when.
+            stamp_s: stamp of the pose.
             x_m: position in a fixed frame.
             y_m: position in a fixed frame.
-            yaw_rad: turn to the left.
+            yaw_rad: rotation to the left.
 
         Returns:
-            what is odd about it, '' if nothing is.
+            A description of what is wrong with it, '' if nothing is.
 
         Raises:
-            AvdetError: a value is not a finite number; nothing has changed then.
+            AvdetError: a value is not a finite number; the path is unchanged.
         """
         with self._lock:
             return self._add(stamp_s, x_m, y_m, yaw_rad)
@@ -140,7 +140,7 @@ class EgoMotion:
         return odd
 
     def at(self, stamp_s: float) -> PlanarPose | None:
-        """The pose of an instant on the path without jumps, None where it is unknown."""
+        """Return the pose at an instant on the path without jumps, None if it is unknown."""
         with self._lock:
             return self._at(stamp_s)
 
@@ -162,13 +162,13 @@ class EgoMotion:
         return _joined(early, _scaled(step, share))
 
     def speed_mps(self, stamp_s: float) -> float | None:
-        """Speed along the vehicle's heading about an instant, negative backwards.
+        """Return the speed along the vehicle's heading around an instant, negative backwards.
 
-        From the way of `MEAN_OVER_S` with the instant in its middle, so that it follows from
-        poses alone, which all odometry has, and is the same however the poses came.
+        It is the mean over `MEAN_OVER_S` centred on the instant. So it needs only poses, which all
+        odometry has, and does not depend on how the poses arrived.
 
         Returns:
-            None where the path is unknown, or too fast for a vehicle.
+            None if the path is unknown, or too fast for a vehicle.
         """
         half_s = MEAN_OVER_S / 2
         with self._lock:
@@ -180,9 +180,9 @@ class EgoMotion:
         return speed if abs(speed) <= FASTEST_MPS else None
 
     def in_frame(self, stamp_s: float) -> PlanarPose | None:
-        """The pose of an instant in odometry's own frame, its last jump included.
+        """Return the pose at an instant in odometry's own frame, including its last jump.
 
-        Maps are in that frame; `at` is for differences, which a jump must not enter.
+        Maps are in that frame; `at` is for differences, which must not contain jumps.
         """
         with self._lock:
             pose = self._at(stamp_s)
@@ -191,11 +191,11 @@ class EgoMotion:
             return _joined(self._raw[1], _relative(self._path[-1][1], pose))
 
     def newest_s(self) -> float:
-        """Stamp of the newest pose; minus infinity without any."""
+        """Return the stamp of the newest pose; minus infinity without any."""
         return self._path[-1][0] if self._path else -math.inf
 
     def _first_speed(self) -> PlanarPose:
-        """The first step backwards a second, over a tenth of a second where there is one."""
+        """Initial velocity backwards in time, over a tenth of a second if the path has it."""
         first_s, first = self._path[0]
         later_s, later = next(
             (entry for entry in self._path if entry[0] - first_s >= _SPEED_OVER_S), self._path[-1]
@@ -203,7 +203,7 @@ class EgoMotion:
         return _scaled(_relative(later, first), 1 / max(later_s - first_s, _SHORTEST_S))
 
     def _speed(self) -> PlanarPose:
-        """The latest step a second, in base_link, over a tenth of a second at least."""
+        """Latest velocity in base_link, over at least a tenth of a second."""
         if len(self._path) < 2:
             return PlanarPose(0.0, 0.0, 0.0)
         last_s, last = self._path[-1]
@@ -215,7 +215,7 @@ class EgoMotion:
 
 
 def _relative(before: PlanarPose, after: PlanarPose) -> PlanarPose:
-    """The second pose as seen from the first."""
+    """The second pose relative to the first."""
     x, y = after.x_m - before.x_m, after.y_m - before.y_m
     cos, sin = math.cos(before.yaw_rad), math.sin(before.yaw_rad)
     return PlanarPose(cos * x + sin * y, cos * y - sin * x, wrap(after.yaw_rad - before.yaw_rad))

@@ -1,8 +1,8 @@
-"""A tracker on the ground plane: vehicles in metres, which go on where the camera sees nothing.
+"""A tracker on the ground plane: vehicles in metres, also where the camera sees nothing.
 
-Detections are linked by bearing: a range that is wrong does not break a track, it only decides
-between vehicles in one bearing. The ego vehicle's motion is taken out, so that a vehicle that is
-not heard for some seconds is looked for where it should be by then.
+Detections are linked by bearing. A wrong range does not break a track: ranges only decide between
+vehicles at the same bearing. The ego vehicle's motion is compensated, so a vehicle that was not
+detected for some seconds is expected where it should be by then.
 """
 
 from __future__ import annotations
@@ -32,31 +32,31 @@ from avdet_ros.tracking.two_stages import link_in_two_stages
 
 _ROUNDING_S = 1e-4
 _UNKNOWN_SPEED_MPS = 20.0
-"""Of the ego vehicle, where it has no odometry: it is part of all relative velocities."""
+"""Assumed speed of the ego vehicle without odometry: it is part of all relative velocities."""
 
 _WIDENING = 2.0
-"""Factor on the acceleration's density without odometry: the ego vehicle turns and brakes too."""
+"""Factor on the acceleration density without odometry: the ego vehicle turns and brakes too."""
 
 _SIZED_UNSEEN_S = 0.2
-"""A vehicle whose range is its box's size is told in metres for so long without a detection: what
-is lost is often lost because its velocity was wrong, as such ranges are too rough to show it. It
-is tracked on for `hidden_s`, so that its identity survives."""
+"""How long a vehicle without a detection is reported in metres if its range comes from the size
+of its box. Such ranges are too rough to reveal a wrong velocity, which is often why a vehicle was
+lost. It is still tracked for `hidden_s`, so that it keeps its identity."""
 
 _DRIFT = 0.02
-"""Odometry's error as a share of the way."""
+"""Error of odometry as a share of the distance."""
 
 _SPEED_OVER_S = 0.3
-"""The ego vehicle's speed is averaged over this."""
+"""Averaging time of the ego vehicle's speed."""
 
 _MOST_RANGE_COST = 4.0
-"""Beyond this a range speaks no more against a link: it may be wrong altogether."""
+"""Largest contribution of a range to the cost of a link: the range may be entirely wrong."""
 
 _ORIGIN = PlanarPose(0.0, 0.0, 0.0)
 
 
 @TRACKERS.register
 class GroundTracker:
-    """Links detections by bearing and knows each vehicle's place and velocity on the road."""
+    """Links detections by bearing; estimates each vehicle's position and velocity on the road."""
 
     name = 'ground'
     needs_rig = True
@@ -83,14 +83,14 @@ class GroundTracker:
             new_track_threshold: an unlinked detection must exceed it to start a track.
             high_threshold: detections above it are linked first.
             low_threshold: detections above it may continue a track; the rest is ignored.
-            gate: standard deviations in bearing up to which a detection may be a track's.
+            gate: largest difference in bearing for a link, in standard deviations.
             confirm_s: a track is reported once its detections span this long; before, it ends
-                at the first window without one.
+                at the first window without a detection.
             coast_s: how long its box is still reported in the image without a detection.
-            hidden_s: how long it goes on in metres without one, never for longer than twice what
-                its detections span.
+            hidden_s: how long it continues in metres without a detection, at most twice the time
+                that its detections span.
             longest_gap_s: windows further apart are not consecutive, and all tracks end.
-            noise: of measurements and motion; None for what docs/trackers.md was measured with.
+            noise: of measurements and motion; None: as measured in docs/trackers.md.
         """
         self._rig = rig or load_rig()
         self._new_track_threshold = require_between(
@@ -117,16 +117,16 @@ class GroundTracker:
     def update(
         self, stamp_s: float, detections: Detections, ego: PlanarPose | None = None
     ) -> list[Track]:
-        """Take one window's detections; see `Tracker.update`.
+        """Process one window's detections; see `Tracker.update`.
 
         Args:
-            stamp_s: the instant the detections hold for.
-            detections: possibly none.
-            ego: pose of base_link at that instant in a frame that does not jump; None where it is
-                unknown, which makes what is known of the vehicles wider.
+            stamp_s: the instant at which the detections are valid.
+            detections: detections of the window, possibly none.
+            ego: pose of base_link at that instant in a frame that does not jump; None if it is
+                unknown, which widens the covariances of the vehicles.
 
         Returns:
-            tracks whose box is to be seen in the image; `vehicles` has all.
+            The tracks whose boxes are visible in the image; `vehicles` returns all.
         """
         require_finite(stamp_s, detections)
         if stamp_s < self._stamp_s:
@@ -153,7 +153,7 @@ class GroundTracker:
             self._low_threshold,
             lambda vehicles, indices: self._cost(vehicles, [found[index] for index in indices]),
             correct,
-            10 * (self._gate**2 + _MOST_RANGE_COST + 1),  # more than any link: as many as can be
+            10 * (self._gate**2 + _MOST_RANGE_COST + 1),  # links as many as possible
         )
         self._vehicles = [vehicle for vehicle in self._vehicles if self._goes_on(vehicle)]
         for index in np.flatnonzero(scores > self._new_track_threshold):
@@ -169,15 +169,15 @@ class GroundTracker:
         ]
 
     def vehicles(self, ahead_s: float = 0.0, ego: PlanarPose | None = None) -> list[GroundTrack]:
-        """All vehicles in metres, heard now or not, in base_link.
+        """Return all vehicles in metres, detected now or not, in base_link.
 
         Args:
-            ahead_s: how long after the last update; their motion is carried on.
-            ego: pose of base_link then; None where it is unknown: as it moved before.
+            ahead_s: time after the last update to which their motion is extrapolated.
+            ego: pose of base_link at that time; None if unknown: extrapolated too.
 
         Returns:
-            the confirmed tracks, by id; those with ranges from the boxes' size only until a fifth
-            of a second after their last detection.
+            The confirmed tracks, by id. Tracks with ranges from the size of their boxes are left
+            out from a fifth of a second after their last detection.
         """
         pose = self._pose or _ORIGIN
         later = self._carried_on(ahead_s) if ego is None or self._pose is None else ego
@@ -232,7 +232,7 @@ class GroundTracker:
         return PlanarPose(float(x), float(y), self._pose.yaw_rad)
 
     def _move(self, since_s: float, ego: PlanarPose | None) -> None:
-        """Bring all vehicles to the new instant, seen from where the array is then."""
+        """Predict all vehicles at the new instant, relative to the array's position then."""
         before = self._pose or _ORIGIN
         known = ego if self._pose is not None else None
         after = known or self._carried_on(since_s)
@@ -250,7 +250,7 @@ class GroundTracker:
         self._pose = ego
 
     def _change_frame(self, old: PlanarPose, ego: PlanarPose | None) -> None:
-        """Odometry came or went: from base_link to the fixed frame or back."""
+        """Change from base_link to the fixed frame or back, as odometry appears or disappears."""
         new = _ORIGIN if ego is None else ego
         angle = wrap(new.yaw_rad - old.yaw_rad)
         if ego is None:
@@ -278,9 +278,9 @@ class GroundTracker:
         self._next_id += 1
 
     def _first(self, found: PlaneMeasurement) -> GroundFilter:
-        """What is known of a vehicle after one measurement."""
-        # On one road vehicles drive about as fast, this way or that. Relative velocities hold the
-        # ego vehicle's speed along its heading, known or not.
+        """Create the filter of a vehicle from its first measurement."""
+        # Vehicles on one road drive about equally fast, in either direction. Relative velocities
+        # contain the ego vehicle's speed along its heading, known or not.
         along = np.array([_UNKNOWN_SPEED_MPS, 0.0]) if self._pose is None else self._ego_mps
         return GroundFilter(found, self._noise, self._noise.speed_mps, along)
 
@@ -310,7 +310,7 @@ class GroundTracker:
         return cost
 
     def _leave_out_doubles(self) -> None:
-        """End a track that is not heard where another one is that is: they are one vehicle."""
+        """End an undetected track next to a detected one: they are the same vehicle."""
         heard = [vehicle for vehicle in self._vehicles if vehicle.detection is not None]
         self._vehicles = [
             vehicle

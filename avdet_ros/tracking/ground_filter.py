@@ -1,18 +1,18 @@
-"""A filter for one vehicle on the ground plane, fed with bearings and rough ranges.
+"""Kalman filter for one vehicle on the ground plane, from bearings and rough ranges.
 
-The state is bearing, logarithm of range and velocity over ground. In these coordinates what is
-measured is linear and a range that is wrong by a factor is an error of one size near and far
-(log-polar coordinates: La Scala and Morelande 2008, "An analysis of the single sensor
-bearings-only tracking problem"; the motion step is an extended Kalman filter's, Bar-Shalom, Li and
-Kirubarajan, "Estimation with Applications to Tracking and Navigation", section 10.3). The vehicle
-moves at a constant velocity that white acceleration disturbs.
+The state is bearing, logarithm of range and velocity over ground. In these coordinates the
+measurement is linear, and a range that is wrong by some factor is an error of the same size near
+and far (log-polar coordinates: La Scala and Morelande 2008, "An analysis of the single sensor
+bearings-only tracking problem"; the motion step is that of an extended Kalman filter, Bar-Shalom,
+Li and Kirubarajan, "Estimation with Applications to Tracking and Navigation", section 10.3). The
+vehicle moves at a constant velocity disturbed by white acceleration.
 
-Windows of a second overlap, and a network errs on the same vehicle the same way for a while, so
-errors of consecutive measurements are alike. Averaging them as if they were independent would
-make a covariance that is far too small. So the state has two more entries, the present error of
-bearing and of log-range, which fade with a time of their own: a constant error is never averaged
-away. What does make range visible is motion: bearings that change while vehicle and array move by
-known or likely amounts.
+Windows of one second overlap, and a network makes the same error on the same vehicle for a while,
+so errors of consecutive measurements are correlated. Averaging them as if they were independent
+would make the covariance far too small. Therefore the state has two more entries, the current
+errors of bearing and of log-range, each of which decays with its own time constant: a constant
+error is never averaged away. Range becomes observable through motion: bearings change while
+vehicle and array move by known or likely amounts.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from dataclasses import dataclass
 import numpy as np
 
 BEARING, LOG_RANGE, VX, VY, BEARING_ERROR, LOG_RANGE_ERROR = range(6)
-"""Entries of the state."""
+"""Indices of the state's entries."""
 
 NEAREST_M, FARTHEST_M = 1.0, 300.0
-"""Ranges are held between these: no vehicle is inside of the array, or audible further away."""
+"""Limits of ranges: no vehicle is inside the array, or audible from further away."""
 
 SURPRISING = 1.7
-"""A bearing that is more standard deviations off than this makes all that is known wider, until it
-is just so many off: the vehicle did what was not expected, or it is another one."""
+"""If a bearing is off by more standard deviations than this, the whole covariance is widened until
+it is off by exactly this much: the vehicle moved unexpectedly, or it is another one."""
 
 FASTEST_MPS = 50.0
-"""No vehicle drives faster over ground."""
+"""Highest speed of a vehicle over ground."""
 
 LARGEST_RANGE_ERROR = 2.0
-"""No lasting error of a log-range is more standard deviations of a measurement than this."""
+"""Largest lasting error of a log-range, in standard deviations of a measurement."""
 
 _LOG_BOUNDS = np.log([NEAREST_M, FARTHEST_M])
 _WIDEST_BEARING_RAD = 2.0
@@ -45,18 +45,18 @@ _WIDEST_LOG_RANGE = 1.5
 
 @dataclass(frozen=True)
 class GroundNoise:
-    """How wrong measurements are and how vehicles move.
+    """Noise of measurements and of vehicle motion.
 
     Attributes:
         bearing_rad: white part of a bearing's error, standard deviation.
-        bearing_error_rad: lasting part of it.
-        bearing_error_s: how long it lasts.
+        bearing_error_rad: lasting part of a bearing's error, standard deviation.
+        bearing_error_s: decay time of the lasting part.
         range_share: white part of a log-range's error, as a share of the measurement's own
             standard deviation.
-        range_error_share: lasting part, the same.
-        range_error_s: how long it lasts.
-        speed_mps: of a vehicle over ground, standard deviation each way, before it is tracked;
-            what it drives along the road comes on top.
+        range_error_share: lasting part of a log-range's error, likewise.
+        range_error_s: decay time of the lasting part.
+        speed_mps: speed of a vehicle over ground before it is tracked, standard deviation along
+            each axis; the speed along the road is added to it.
         acceleration: spectral density of the acceleration, m/s^2 / sqrt(Hz).
     """
 
@@ -72,12 +72,12 @@ class GroundNoise:
 
 @dataclass(frozen=True)
 class PlaneMeasurement:
-    """What one detection says about where its vehicle is, from the array.
+    """Position of one detected vehicle relative to the array.
 
     Attributes:
-        bearing_rad: in the filter's frame, left positive.
+        bearing_rad: bearing in the filter's frame, left positive.
         log_range: logarithm of the distance on the ground, metres.
-        log_range_std: standard deviation of that.
+        log_range_std: standard deviation of ``log_range``.
     """
 
     bearing_rad: float
@@ -86,7 +86,7 @@ class PlaneMeasurement:
 
 
 class GroundFilter:
-    """Where one vehicle is and how it moves.
+    """Position and velocity of one vehicle.
 
     Attributes:
         state: (6,) float64, see the module.
@@ -105,9 +105,9 @@ class GroundFilter:
         Args:
             first: the first measurement.
             noise: see `GroundNoise`.
-            speed_mps: standard deviation of the unknown velocity each way.
-            along_mps: (2,) a velocity that it may have on top, one way or the other: one standard
-                deviation in that direction.
+            speed_mps: standard deviation of the unknown velocity along each axis.
+            along_mps: (2,) a velocity that the vehicle may have in addition, in either direction:
+                one standard deviation along that direction.
         """
         self.noise = noise
         self.state = np.array([first.bearing_rad, first.log_range, 0.0, 0.0, 0.0, 0.0])
@@ -120,14 +120,14 @@ class GroundFilter:
         if along_mps is not None:
             self.covariance[VX : VY + 1, VX : VY + 1] += np.outer(along_mps, along_mps)
         for value, error in ((BEARING, BEARING_ERROR), (LOG_RANGE, LOG_RANGE_ERROR)):
-            # An error upwards puts the first place as much too high.
+            # A positive error shifts the first estimate by the same amount.
             self.covariance[value, error] = self.covariance[error, value] = -lasting[
                 error - BEARING_ERROR
             ]
         self._hold()
 
     def copy(self) -> GroundFilter:
-        """A filter of its own with the same values."""
+        """Return an independent copy."""
         twin = copy(self)
         twin.state, twin.covariance = self.state.copy(), self.covariance.copy()
         return twin
@@ -140,12 +140,12 @@ class GroundFilter:
         extra_m: float = 0.0,
         widening: float = 1.0,
     ) -> None:
-        """Move on in time, while the array moves from one place to another.
+        """Predict the state some seconds later, while the array moves.
 
         Args:
             seconds: at least 0.
-            array_before_m: (2,) where the state's bearing and range are seen from.
-            array_after_m: (2,) where they are to be seen from.
+            array_before_m: (2,) position of the array to which the state refers.
+            array_after_m: (2,) position of the array to which the prediction refers.
             extra_m: standard deviation of the array's own movement.
             widening: factor on the spectral density of the acceleration.
         """
@@ -156,7 +156,7 @@ class GroundFilter:
             array_before_m + distance_m * along + seconds * np.array([vx, vy]) - array_after_m
         )
         after_m = max(float(np.hypot(*relative)), NEAREST_M)
-        # What a step of the relative place does to bearing and log-range.
+        # Jacobian of bearing and log-range with respect to the relative position.
         new_bearing = float(np.arctan2(relative[1], relative[0]))
         new_along, new_across = _directions(new_bearing)
         to_polar = np.stack([new_across, new_along]) / after_m
@@ -182,7 +182,7 @@ class GroundFilter:
         self._hold()
 
     def correct(self, found: PlaneMeasurement) -> None:
-        """Take a measurement."""
+        """Correct the state with a measurement."""
         self._range_std = found.log_range_std
         innovation, spread = self.innovation(found)
         surprise = innovation[0] ** 2 / spread[0, 0] / SURPRISING**2
@@ -192,17 +192,17 @@ class GroundFilter:
             innovation, spread = self.innovation(found)
         gain = np.linalg.solve(spread, _SEES @ self.covariance).T
         self.state = self.state + gain @ innovation
-        # Joseph's form: stays symmetric and positive whatever the rounding.
+        # Joseph's form stays symmetric and positive despite rounding.
         keep = np.eye(6) - gain @ _SEES
         white = np.diag(self._white(found))
         self.covariance = keep @ self.covariance @ keep.T + gain @ white @ gain.T
         self._hold()
 
     def led_astray(self, fastest_mps: float) -> bool:
-        """Whether the state is one that no vehicle and no measurement has.
+        """Whether the state is impossible for a real vehicle and real measurements.
 
-        Bearings of two vehicles that are taken for one's are explained by a vehicle that is far
-        away and very fast, whose measured ranges all err the same way.
+        If the bearings of two vehicles are mistaken for those of one, they look like a vehicle
+        that is far away and very fast, and whose measured ranges all err the same way.
 
         Args:
             fastest_mps: the highest speed that a state can have.
@@ -212,7 +212,7 @@ class GroundFilter:
         return fast or bool(error > LARGEST_RANGE_ERROR * self._range_std)
 
     def innovation(self, found: PlaneMeasurement) -> tuple[np.ndarray, np.ndarray]:
-        """What a measurement differs by from what is expected, and the covariance of that.
+        """Return the difference of a measurement from its prediction, and its covariance.
 
         Returns:
             (2,) bearing, log-range; (2, 2).
@@ -222,12 +222,12 @@ class GroundFilter:
         return apart, _SEES @ self.covariance @ _SEES.T + np.diag(self._white(found))
 
     def turn(self, angle_rad: float, velocity_mps: np.ndarray, velocity_std_mps: float) -> None:
-        """Describe the vehicle in another frame.
+        """Transform the state to another frame.
 
         Args:
-            angle_rad: of the new frame's bearings less the old one's.
-            velocity_mps: (2,) to be added to the velocity, in the new frame.
-            velocity_std_mps: how uncertain that is each way.
+            angle_rad: bearings in the new frame minus those in the old one.
+            velocity_mps: (2,) velocity to add, in the new frame.
+            velocity_std_mps: its standard deviation along each axis.
         """
         cos, sin = np.cos(angle_rad), np.sin(angle_rad)
         turned = np.eye(6)
@@ -239,14 +239,14 @@ class GroundFilter:
         self.covariance[[2, 3], [2, 3]] += velocity_std_mps**2
 
     def on_plane(self) -> tuple[np.ndarray, np.ndarray]:
-        """Place from the array, and velocity, as x and y in the filter's frame.
+        """Return position relative to the array, and velocity, as x and y in the filter's frame.
 
-        A log-range with a normal error is a range whose mean lies above its median. The place is
-        the median's, which is as often too near as too far; the covariance is the second moment
-        about it, the rest is linear.
+        If the error of a log-range is normal, the mean of the range is above its median. The
+        position uses the median, which is as often too near as too far; the covariance is the
+        second moment about it. Everything else is linear.
 
         Returns:
-            (4,) x, y, metres, vx, vy, metres a second; (4, 4) their covariance.
+            (4,) x, y, metres, vx, vy, metres per second; (4, 4) their covariance.
         """
         variance = self.covariance[LOG_RANGE, LOG_RANGE]
         median_m = float(np.exp(self.state[LOG_RANGE]))
@@ -256,7 +256,7 @@ class GroundFilter:
         to_plane[:2, 0], to_plane[:2, 1] = range_m * across, range_m * along
         to_plane[2, 2] = to_plane[3, 3] = 1.0
         covariance = to_plane @ self.covariance[:4, :4] @ to_plane.T
-        # exp(v) - 1 in place of v, along the line of sight, and what the mean is off the median
+        # Along the line of sight: exp(v) - 1 instead of v, and the mean's offset from the median.
         surplus = (np.expm1(variance) - variance) * range_m**2 + (range_m - median_m) ** 2
         covariance[:2, :2] += surplus * np.outer(along, along)
         return np.array([*(median_m * along), *self.state[2:4]]), (covariance + covariance.T) / 2
@@ -277,7 +277,7 @@ class GroundFilter:
         )
 
     def _hold(self) -> None:
-        """Keep the state where the linear steps hold: an angle, a range that can be heard."""
+        """Keep the state where linearisation is valid: a wrapped angle, an audible range."""
         self.state[BEARING] = wrap(self.state[BEARING])
         self.state[LOG_RANGE] = np.clip(self.state[LOG_RANGE], *_LOG_BOUNDS)
         self.covariance = (self.covariance + self.covariance.T) / 2
@@ -294,11 +294,11 @@ _SEES[1, [LOG_RANGE, LOG_RANGE_ERROR]] = 1.0
 
 
 def wrap(angle_rad: float) -> float:
-    """An angle as one from -pi to pi."""
+    """Wrap an angle to -pi to pi."""
     return float((angle_rad + np.pi) % (2 * np.pi) - np.pi)
 
 
 def _directions(bearing: float) -> tuple[np.ndarray, np.ndarray]:
-    """Unit vectors away from the array and, a quarter turn to the left, across."""
+    """Unit vectors away from the array and across, a quarter turn to the left."""
     cos, sin = np.cos(bearing), np.sin(bearing)
     return np.array([cos, sin]), np.array([-sin, cos])

@@ -1,4 +1,4 @@
-"""One vehicle of the tracker on the ground plane: its filter, and its box in the image."""
+"""One vehicle of the ground-plane tracker: its filter, and its box in the image."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from avdet_ros.tracking.track import Track
 
 SAME_BEARING_RAD = math.radians(3.0)
 SAME_LOG_RANGE = 0.5
-"""Two tracks nearer to each other than both are one vehicle."""
+"""Two tracks closer than both limits are the same vehicle."""
 
 _SIZE_SHARE = 0.1
 _SMALLEST_M, _LARGEST_M = 0.5, 20.0
 
 
 class GroundVehicle:
-    """What is known of one vehicle.
+    """State of one vehicle.
 
     Attributes:
         track_id: its identity.
-        filter: place and velocity.
+        filter: position and velocity.
         box: its box in the image, smoothed.
         size_m: (2,) width across the line of sight, and height.
         born_s: stamp of its first detection.
-        last_seen_s: of its last one.
-        detection: number of its detection in the present window, None without.
-        score: of its last detection.
-        sized: whether its ranges are told by its boxes' size, as the model gives none.
+        last_seen_s: stamp of its last detection.
+        detection: index of its detection in the current window, None without one.
+        score: score of its last detection.
+        sized: whether its ranges come from the size of its boxes, as the model predicts none.
     """
 
     def __init__(
@@ -45,13 +45,13 @@ class GroundVehicle:
         stamp_s: float,
         rig: Rig,
     ) -> None:
-        """Begin with a detection."""
+        """Start with a detection."""
         self.track_id, self.filter, self._rig = track_id, ground, rig
         self.born_s = self.last_seen_s = stamp_s
         self.detection: int | None = index
         self.score = float(detections.scores[index])
         self.sized = detections.range_m is None
-        # As `MotionTracker` smooths boxes: a detected centre is off by some tenths of a box.
+        # Same smoothing as in `MotionTracker`: detected centres err by some tenths of a box.
         self.box = BoxFilter(
             detections.boxes_px[index],
             measurement_noise=0.1,
@@ -67,14 +67,14 @@ class GroundVehicle:
         return inside_image(self.box.box_px, self._rig.camera)
 
     def see(self, detections: Detections, index: int, stamp_s: float) -> None:
-        """Take its detection of this window."""
+        """Update with its detection in this window."""
         self.box.correct(detections.boxes_px[index])
         self.last_seen_s = stamp_s
         self.detection, self.score = index, float(detections.scores[index])
         self._grow(detections.boxes_px[index])
 
     def track(self, stamp_s: float) -> Track:
-        """As a track in the image."""
+        """Return the vehicle as a track in the image."""
         return Track(
             self.track_id,
             self.box.box_px,
@@ -85,13 +85,13 @@ class GroundVehicle:
         )
 
     def like(self, other: GroundVehicle) -> bool:
-        """Whether both may be one vehicle: the same bearing, and ranges that agree."""
+        """Whether both may be the same vehicle: equal bearings, and ranges that agree."""
         mine, its = self.filter.state, other.filter.state
         near = abs(wrap(mine[0] - its[0])) < SAME_BEARING_RAD
         return near and abs(mine[LOG_RANGE] - its[LOG_RANGE]) < SAME_LOG_RANGE
 
     def _grow(self, box_px: np.ndarray) -> None:
-        """Average the size that its boxes have at its range."""
+        """Update the running average of its size from a box and its range."""
         camera = self._rig.camera
         middle = (float(box_px[0] + box_px[2]) / 2 - camera.cx) / camera.fx
         depth_m = math.exp(self.filter.state[LOG_RANGE]) / math.hypot(1.0, middle)

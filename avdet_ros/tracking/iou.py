@@ -1,8 +1,8 @@
-"""The paper's tracker: boxes of consecutive windows that overlap are the same vehicle.
+"""The paper's tracker: overlapping boxes of consecutive windows are the same vehicle.
 
 "There is More than Meets the Eye" (Valverde et al., CVPR 2021), section 3.4: a detection whose
-score exceeds 0.8 starts a tracklet; the tracklet's next box is the one of the current window
-that overlaps it most; it becomes inactive when none has an IoU above 0.5.
+score exceeds 0.8 starts a tracklet; the tracklet's next box is the one in the current window
+that overlaps it most; it becomes inactive when no box has an IoU above 0.5.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from avdet_ros.tracking.track import TRACKERS, Track, require_between, require_f
 
 @TRACKERS.register
 class IouTracker:
-    """Links boxes by their overlap alone. A track that nothing matches ends at once."""
+    """Links boxes by their overlap alone. A track without a matching box ends at once."""
 
     name = 'iou'
     for_the_student: ClassVar = {'new_track_threshold': 0.7, 'iou_threshold': 0.1}
@@ -35,9 +35,9 @@ class IouTracker:
         Args:
             new_track_threshold: a detection must exceed it to start a track; any score
                 continues one.
-            iou_threshold: two boxes must exceed it to be the same vehicle.
-            longest_gap_s: windows further apart are not consecutive, and all tracks end; recorded
-                frames, one a second, still are.
+            iou_threshold: the IoU of two boxes must exceed it for them to be the same vehicle.
+            longest_gap_s: windows further apart are not consecutive, and all tracks end. Recorded
+                frames, one per second, still are consecutive.
         """
         self._new_track_threshold = require_between(
             'new_track_threshold', new_track_threshold, 0, 1
@@ -53,7 +53,7 @@ class IouTracker:
         self._stamp_s = -math.inf
 
     def update(self, stamp_s: float, detections: Detections) -> list[Track]:
-        """Take one window's detections; see `Tracker.update`."""
+        """Process one window's detections; see `Tracker.update`."""
         require_finite(stamp_s, detections)
         if stamp_s < self._stamp_s:
             self.reset()
@@ -90,7 +90,7 @@ def greatest_first(overlap: np.ndarray, threshold: float) -> list[tuple[int, int
 
     Args:
         overlap: (N, M) overlaps.
-        threshold: only what exceeds it is paired.
+        threshold: only overlaps above it are paired.
 
     Returns:
         (row, column) pairs; among equal overlaps the lower row, then the lower column, wins.

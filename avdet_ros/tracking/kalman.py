@@ -1,8 +1,8 @@
 """A constant-velocity Kalman filter over boxes, with time in seconds.
 
-A box is its centre x, y and the logarithms of its width and height, so that a size stays
-positive and a vehicle that comes nearer grows at a steady rate. The four coordinates move
-independently, each with a velocity that white acceleration disturbs (Bar-Shalom, Li and
+A box is described by its centre x, y and the logarithms of its width and height, so that sizes
+stay positive and the box of an approaching vehicle grows at a steady rate. The four coordinates
+move independently, each with a velocity disturbed by white acceleration (Bar-Shalom, Li and
 Kirubarajan, Estimation with Applications to Tracking and Navigation, section 6.2.2).
 """
 
@@ -14,14 +14,14 @@ _LARGEST_LOG = 12.0
 
 
 def to_coordinates(box_px: np.ndarray) -> np.ndarray:
-    """(4,) box x_min, y_min, x_max, y_max to centre x, centre y, ln width, ln height."""
+    """Convert a (4,) box x_min, y_min, x_max, y_max to centre x, centre y, ln width, ln height."""
     box = np.asarray(box_px, np.float64)
     size = np.maximum(box[2:] - box[:2], 1.0)
     return np.concatenate([(box[:2] + box[2:]) / 2, np.log(size)])
 
 
 def to_box(coordinates: np.ndarray) -> np.ndarray:
-    """The way back, (4,) float32."""
+    """Invert `to_coordinates`, (4,) float32."""
     half = np.exp(np.clip(coordinates[2:], 0, _LARGEST_LOG)) / 2
     return np.concatenate([coordinates[:2] - half, coordinates[:2] + half]).astype(np.float32)
 
@@ -30,7 +30,7 @@ class BoxFilter:
     """Position and velocity of one box.
 
     Attributes:
-        state: (4, 2) float64, each coordinate's value and its velocity a second.
+        state: (4, 2) float64, each coordinate's value and its change per second.
         covariance: (4, 2, 2) float64.
     """
 
@@ -47,7 +47,7 @@ class BoxFilter:
             box_px: (4,) first detection.
             measurement_noise: standard deviation of a detected centre in widths or heights of
                 the box, and of the logarithms of its size.
-            velocity_std: standard deviation of the unknown first velocity, sizes a second.
+            velocity_std: standard deviation of the unknown initial velocity, sizes per second.
             acceleration_noise: spectral density of the acceleration, sizes / s^1.5.
         """
         self._measurement_noise = measurement_noise
@@ -65,7 +65,7 @@ class BoxFilter:
         return to_box(self.state[:, 0])
 
     def predict(self, seconds: float) -> None:
-        """Move on in time."""
+        """Predict the state some seconds later."""
         density = (self._acceleration_noise * self._unit()) ** 2
         step = np.array([[1.0, seconds], [0.0, 1.0]])
         self.state = self.state @ step.T
@@ -75,18 +75,18 @@ class BoxFilter:
         )
 
     def correct(self, box_px: np.ndarray) -> None:
-        """Take a detection."""
+        """Correct the state with a detection."""
         noise = (self._measurement_noise * self._unit()) ** 2
         gain = self.covariance[:, :, 0] / (self.covariance[:, 0, 0] + noise)[:, None]
         innovation = to_coordinates(box_px) - self.state[:, 0]
         self.state = self.state + gain * innovation[:, None]
-        # Joseph's form: stays symmetric and positive whatever the rounding.
+        # Joseph's form stays symmetric and positive despite rounding.
         keep = np.tile(np.eye(2), (4, 1, 1))
         keep[:, :, 0] -= gain
         self.covariance = keep @ self.covariance @ keep.transpose(0, 2, 1)
         self.covariance += noise[:, None, None] * gain[:, :, None] * gain[:, None, :]
 
     def _unit(self) -> np.ndarray:
-        """What noise is proportional to: the box's size, 1 for the logarithms."""
+        """Unit of the noise: the box's size for the centre, 1 for the logarithms."""
         size = np.exp(np.clip(self.state[2:, 0], 0, _LARGEST_LOG))
         return np.concatenate([size, np.ones(2)])

@@ -1,8 +1,8 @@
 """A tracker with a motion model: predicts, links low scores too, and coasts through gaps.
 
-Boxes follow a constant velocity in the image. Detections with a high score are linked first,
-those with a low one then continue the tracks that are left, see `two_stages`. A track without a
-detection goes on along its velocity for a while, marked as coasting.
+Boxes move at a constant velocity in the image. Detections with high scores are linked first;
+those with low scores then continue the remaining tracks, see `two_stages`. A track without a
+detection continues along its velocity for a while, marked as coasting.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from avdet_ros.tracking.track import TRACKERS, Track, require_between, require_f
 from avdet_ros.tracking.two_stages import link_in_two_stages
 
 _ROUNDING_S = 1e-4
-"""Stamps are sums of decimal fractions: what their rounding may cost."""
+"""Tolerance for the rounding of stamps, which are sums of decimal fractions."""
 
 
 @TRACKERS.register
@@ -47,14 +47,14 @@ class MotionTracker:
             high_threshold: detections above it are linked first.
             low_threshold: detections above it may continue a track; the rest is ignored.
             iou_threshold: the overlap of predicted and detected box must exceed it for a link.
-            margin: boxes are grown by this share of their size on every side before they are
-                compared, since the detections of a far vehicle jump by more than its box.
+            margin: boxes are enlarged by this share of their size on every side before they are
+                compared, since detections of a far vehicle jump by more than its box.
             confirm_s: a track is reported once its detections span this long; before, it ends
-                at the first window without one.
-            coast_s: how long a track goes on without a detection, never for longer than its
+                at the first window without a detection.
+            coast_s: how long a track continues without a detection, at most as long as its
                 detections span.
-            longest_gap_s: windows further apart are not consecutive, and all tracks end; recorded
-                frames, one a second, still are.
+            longest_gap_s: windows further apart are not consecutive, and all tracks end. Recorded
+                frames, one per second, still are consecutive.
         """
         self._new_track_threshold = require_between(
             'new_track_threshold', new_track_threshold, 0, 1
@@ -75,7 +75,7 @@ class MotionTracker:
         self._stamp_s = -math.inf
 
     def update(self, stamp_s: float, detections: Detections) -> list[Track]:
-        """Take one window's detections; see `Tracker.update`.
+        """Process one window's detections; see `Tracker.update`.
 
         Tracks that coast are returned too, with the flag `Track.coasting`.
         """
@@ -113,13 +113,13 @@ class MotionTracker:
     def _goes_on(self, vehicle: _Vehicle) -> bool:
         if vehicle.detection is not None:
             return True
-        # A short track is soon ended: none coasts for longer than its detections span.
+        # Short tracks end soon: none coasts for longer than its detections span.
         span_s = vehicle.last_seen_s - vehicle.born_s
         gap_s = self._stamp_s - vehicle.last_seen_s
         return self._confirmed(vehicle) and gap_s <= min(self._coast_s, span_s) + _ROUNDING_S
 
     def _cost(self, vehicles: Sequence[_Vehicle], found: np.ndarray) -> np.ndarray:
-        """(V, D) less than 0 by the overlap, infinite where that is too little."""
+        """(V, D) costs: 0 minus the overlap, infinite if that is too small."""
         expected = np.stack([vehicle.filter.box_px for vehicle in vehicles])
         overlap = box_iou(grow(expected, self._margin), grow(found, self._margin))
         return np.where(overlap > self._iou_threshold, -overlap, np.inf)
@@ -127,8 +127,8 @@ class MotionTracker:
 
 class _Vehicle:
     def __init__(self, track_id: int, detections: Detections, index: int, stamp_s: float) -> None:
-        # A detected centre is off by some tenths of a box; most vehicles cross their own width
-        # in a second or two.
+        # Detected centres err by some tenths of a box; most vehicles move by their own width in
+        # a second or two.
         self.filter = BoxFilter(
             detections.boxes_px[index],
             measurement_noise=0.1,
@@ -136,7 +136,7 @@ class _Vehicle:
             acceleration_noise=0.7,
         )
         self.track_id, self.born_s, self.last_seen_s = track_id, stamp_s, stamp_s
-        self.detection: int | None = index  # in the present window
+        self.detection: int | None = index  # in the current window
         self.score = float(detections.scores[index])
 
     def correct(self, detections: Detections, index: int, stamp_s: float) -> None:
@@ -156,6 +156,6 @@ class _Vehicle:
 
 
 def grow(boxes: np.ndarray, margin: float) -> np.ndarray:
-    """(N, 4) boxes with a margin of this share of width and height on every side."""
+    """Enlarge (N, 4) boxes by this share of width and height on every side."""
     extra = margin * (boxes[:, 2:] - boxes[:, :2])
     return np.concatenate([boxes[:, :2] - extra, boxes[:, 2:] + extra], axis=1)

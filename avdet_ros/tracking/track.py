@@ -1,4 +1,4 @@
-"""What every tracker gives and takes."""
+"""Common interface of all trackers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Track:
     """One vehicle at one instant.
 
     Attributes:
-        track_id: ascends, never given twice between two resets of one tracker.
+        track_id: ascending number, unique between two resets of one tracker.
         box_px: (4,) float32 x_min, y_min, x_max, y_max.
-        score: of the detection it was last seen with, in [0, 1].
-        age_s: since its first detection.
+        score: score of its last detection, in [0, 1].
+        age_s: time since its first detection.
         last_seen_s: stamp of its last detection.
-        coasting: the box is predicted, nothing was detected there now.
+        coasting: whether the box is only predicted, without a detection in this window.
     """
 
     track_id: int
@@ -36,49 +36,49 @@ class Track:
 
 
 class Tracker(Protocol):
-    """Gives detections identities, one window after another.
+    """Assigns identities to detections, one window after another.
 
-    Trackers are deterministic, hold no state outside the instance and keep time in seconds of
-    the stamps alone. They must be given windows without detections too: that is how a track ends.
+    Trackers are deterministic, have no state outside the instance and take time only from the
+    stamps, in seconds. They must receive windows without detections too: that is how a track ends.
 
-    A tracker of this package or of another one is a class of its own, registered in `TRACKERS`
-    with a ``name``, as parameters and commands have it, and optionally more attributes:
-    ``for_the_student``, the parameters that differ from the constructor's defaults for the
-    shipped student, chosen on validation drives (docs/trackers.md); ``needs_rig``, true if the
-    constructor's first argument is the rig; ``remembers``, true if a track that was not reported
-    for a while may come back under its identity.
+    A tracker, in this package or another one, is a class registered in `TRACKERS` with a ``name``,
+    which parameters and commands use. Optional attributes: ``for_the_student``, parameters for
+    the shipped student that differ from the constructor's defaults, chosen on validation drives
+    (docs/trackers.md); ``needs_rig``, true if the constructor's first argument is the rig;
+    ``remembers``, true if a track that was not reported for a while may return with the same
+    identity.
     """
 
     def update(self, stamp_s: float, detections: Detections) -> list[Track]:
-        """Take one window's detections.
+        """Process one window's detections.
 
         Args:
-            stamp_s: the instant the boxes hold for. When it is earlier than the one before, as
-                when a bag starts over, the tracker is reset first.
-            detections: possibly none.
+            stamp_s: the instant at which the boxes are valid. If it is earlier than the previous
+                one, as when a bag starts over, the tracker is reset first.
+            detections: detections of the window, possibly none.
 
         Returns:
             The tracks active at that instant, by id.
 
         Raises:
-            AvdetError: stamp or boxes are not finite numbers; nothing has changed then.
+            AvdetError: stamp or boxes are not finite numbers; the state is unchanged.
         """
 
     def reset(self, first_id: int = 1) -> None:
         """Forget all tracks.
 
         Args:
-            first_id: what the next identities count from. A tracker that takes another's place
-                goes on where that one ended.
+            first_id: first of the new identities. A tracker that replaces another one continues
+                where that one ended.
         """
 
 
 TRACKERS: Registry[Tracker] = Registry('tracker', 'avdet_ros.tracking')
-"""Every tracker."""
+"""All registered trackers."""
 
 
 def require_finite(stamp_s: float, detections: Detections) -> None:
-    """Refuse an update that would poison a tracker's state."""
+    """Refuse an update that would corrupt a tracker's state."""
     if not math.isfinite(stamp_s):
         raise AvdetError(f'tracker: stamp: expected a finite time in seconds, found {stamp_s}')
     if not (np.isfinite(detections.boxes_px).all() and np.isfinite(detections.scores).all()):
@@ -86,5 +86,5 @@ def require_finite(stamp_s: float, detections: Detections) -> None:
 
 
 def require_between(name: str, value: float, low: float, high: float) -> float:
-    """A tracker's parameter, checked."""
+    """Check a tracker's parameter and return it."""
     return Field(float, low, high).check(value, f'tracker: {name}')

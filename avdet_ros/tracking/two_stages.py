@@ -1,7 +1,7 @@
-"""Linking in two stages: confident detections first, doubtful ones with the tracks left over.
+"""Linking in two stages: confident detections first, then doubtful ones with the remaining tracks.
 
-The two stages of ByteTrack (Zhang et al., ECCV 2022). What makes a link more or less likely is
-each tracker's own.
+These are the two stages of ByteTrack (Zhang et al., ECCV 2022). Each tracker defines its own cost
+of a link.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ def link_in_two_stages(
     """Link tracks with a window's detections.
 
     Args:
-        tracks: V of them.
-        scores: (D,) of the detections.
+        tracks: V tracks.
+        scores: (D,) scores of the detections.
         high_threshold: detections above it are linked first.
-        low_threshold: those above it, up to the high one, continue the tracks left over.
-        cost: of linking tracks with the detections of these numbers, (V, D); infinite where a
-            link is not allowed. The least sum of all links is sought.
-        correct: called with each track that is linked, and the number of its detection.
-        unlinked_cost: what a track without a detection costs beside those links.
+        low_threshold: detections above it, up to the high one, continue the remaining tracks.
+        cost: returns the (V, D) costs of linking tracks with the detections of these indices;
+            infinite for a forbidden link. The sum over all links is minimised.
+        correct: called with each linked track and the index of its detection.
+        unlinked_cost: cost of a track without a detection.
 
     Returns:
-        numbers of the detections that were linked.
+        Indices of the linked detections.
     """
     high = np.flatnonzero(scores > high_threshold)
     low = np.flatnonzero((scores > low_threshold) & (scores <= high_threshold))

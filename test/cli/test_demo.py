@@ -50,7 +50,7 @@ def spectrogram_stamps(bag):
 
 def optional_reason(topic):
     """Why a demo's bag need not have a topic, None if it must."""
-    if topic.when.startswith('package '):
+    if topic.when.startswith('if package '):
         return 'that package need not be installed'
     if topic.name in ('/diagnostics', 'debug/steps'):
         return 'is of how the nodes fare, not of what is heard'

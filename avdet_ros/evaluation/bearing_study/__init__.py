@@ -1,1 +1,1 @@
-"""The study of bearings: its conditions, what is measured in each, its tables and pages."""
+"""The study of bearings: its conditions, measurements, tables and pages."""

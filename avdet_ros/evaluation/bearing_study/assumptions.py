@@ -1,4 +1,4 @@
-"""What a model assumes of a drive: its array, its speed and the temperature of its air."""
+"""A model's assumptions about a drive: array, speed and air temperature."""
 
 from __future__ import annotations
 
@@ -14,41 +14,43 @@ from avdet_ros.rig import Rig
 from avdet_ros.simulation.conditions import Condition, true_rig
 
 KNOWN = ('speed', 'speed and air')
-"""What models can be told of each drive beside the array: see `on_windows.WindowPlan`."""
+"""True values that models can receive for each drive besides the array, see
+`on_windows.WindowPlan`."""
 
 MEAN_OVER_S = 0.5
-"""A true speed is that over so long, as `avdet_ros.tracking.ego_motion` has it from odometry."""
+"""Duration over which a true speed is averaged, as `avdet_ros.tracking.ego_motion` does with
+odometry."""
 
 RigOf = Callable[[DriveWindows], Rig]
 """The rig that a detector assumes on a drive."""
 
 
 def rig_file(drive: DriveWindows) -> Rig:
-    """The rig of the rig file."""
+    """Return the rig of the rig file."""
     return drive.rig
 
 
 def true_geometry(drive: DriveWindows) -> Rig:
-    """The true rig, as a perfect calibration would find it."""
+    """Return the true rig, the result of a perfect calibration."""
     return true_rig(drive.rig, drive.array)
 
 
 def calibrated_by(rigs: Mapping[int, Rig], condition: Condition) -> RigOf:
-    """The rig that calibration found for each drive's array.
+    """Make a function that returns the calibrated rig of each drive's array.
 
     Args:
-        rigs: by `Condition.array_seed`.
-        condition: of the drives.
+        rigs: rigs by `Condition.array_seed`.
+        condition: condition of the drives.
     """
     return lambda drive: rigs[condition.array_seed(drive.seed)]
 
 
 def without_microphone(number: int) -> RigOf:
-    """The rig of the rig file, with one of its microphones known as dead."""
+    """Make a function that returns the rig file's rig with one microphone marked as dead."""
     last: list[tuple[Rig, Rig]] = []
 
     def rig_of(drive: DriveWindows) -> Rig:
-        # Drives of one rig share it: steering is made once.
+        # Drives of one rig share the result, so that steering is computed once.
         if not last or last[0][0] is not drive.rig:
             alive = drive.rig.alive.copy()
             alive[number] = False
@@ -59,14 +61,14 @@ def without_microphone(number: int) -> RigOf:
 
 
 MotionOf = Callable[[DriveWindows], list[tuple[float, float]]]
-"""Speed ahead and air temperature of each window that a detector assumes on a drive."""
+"""Forward speed and air temperature that a detector assumes for each window of a drive."""
 
 
 def check_known(known: str) -> str:
-    """Refuse what no model can be told; '' is nothing.
+    """Refuse a value that is not in `KNOWN`; '' stands for nothing known.
 
     Raises:
-        AvdetError: it is none of `KNOWN`.
+        AvdetError: the value is none of `KNOWN`.
     """
     if known and known not in KNOWN:
         raise AvdetError(f'--known: expected one of {", ".join(KNOWN)}, found {known!r}')
@@ -74,16 +76,16 @@ def check_known(known: str) -> str:
 
 
 def standing(drive: DriveWindows) -> list[tuple[float, float]]:
-    """An array that stands in usual air."""
+    """Assume a standing array in usual air."""
     return [(0.0, USUAL_AIR_C)] * len(drive)
 
 
 def true_motion(setting: WindowSetting, base: Rig, known: str) -> MotionOf:
-    """What is true of each drive's speed in the middle of its windows, and of its air.
+    """Make a function that returns the true speed in the middle of each window, and the air.
 
     Args:
-        setting: of the drives.
-        base: the plan's rig file.
+        setting: setting of the drives.
+        base: rig of the plan's rig file.
         known: one of `KNOWN`.
     """
 

@@ -1,8 +1,9 @@
-"""Arrays calibrated from other drives of their vehicles, as a user's array is.
+"""Calibration of arrays from other drives of the same vehicles, as a user would do it.
 
-A vehicle's minutes are drives of its own: the array it is measured with, one day's weather, seeds
-that no test window has. The yaw comes from vehicles in the camera's image; their true boxes stand
-in for detections in it. The ego vehicle's speed is known, as from its odometry.
+The minutes of calibration are separate drives of a vehicle: with the same array, the weather of
+one day, and seeds that no test window has. The yaw is estimated from vehicles in the camera's
+image, with their true boxes in place of detections. The ego vehicle's speed is known, as from
+odometry.
 """
 
 from __future__ import annotations
@@ -28,20 +29,20 @@ from avdet_ros.simulation.one_run import end_with_parent
 from avdet_ros.simulation.scene import Scene
 
 FIRST_SEED, SEEDS_A_VEHICLE, VEHICLES = 260_000, 100, 400
-"""Seeds of the drives that arrays are calibrated from: test seeds, and each of so many vehicles
-has its own."""
+"""Seeds of the drives for calibration: test seeds, with separate ones for each of `VEHICLES`
+vehicles."""
 
 DRIVE_S = 60.0
 CALIBRATION_CUT = Cut(windows=0, seconds=DRIVE_S, rate_hz=1.0)
 SIGHTING_S = 0.1
 LEAST_SEEN = 0.5
-"""Share of a vehicle that the camera must see."""
+"""Minimum share of a vehicle that the camera must see."""
 
 STRETCH = (0.94, 1.06)
-"""What air between -10 and 45 degrees Celsius does to leads, and a little more."""
+"""Stretch of the leads by air between -10 and 45 degrees Celsius, with a small margin."""
 
 _DAY_STREAM = 13
-"""Stream of a vehicle's seed that its day's temperature is drawn from."""
+"""Random stream of a vehicle's seed for the temperature of its day."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,10 @@ class CalibratedArray:
     """One vehicle's array after calibration.
 
     Attributes:
-        rig: what the calibration would write; the rig file's where it refused.
-        before_s: rms by which the rig file's leads are wrong, see `lead_error_s`.
-        after_s: the same of `rig`.
-        refused: why it did, '' if it did not.
+        rig: the rig that calibration would write; that of the rig file if it refused.
+        before_s: rms error of the leads of the rig file, see `lead_error_s`.
+        after_s: the same for `rig`.
+        refused: reason for the refusal, '' if calibration succeeded.
     """
 
     rig: Rig
@@ -62,21 +63,21 @@ class CalibratedArray:
 
 
 def calibration_seeds(vehicle: int, minutes: float) -> list[int]:
-    """Seeds of the drives that an array is calibrated from.
+    """Return the seeds of the drives that an array is calibrated from.
 
     Args:
         vehicle: seed of the array.
-        minutes: how long they last.
+        minutes: total length of the drives.
     """
     first = FIRST_SEED + vehicle % VEHICLES * SEEDS_A_VEHICLE
     return list(range(first, first + max(round(60 * minutes / DRIVE_S), 1)))
 
 
 def calibration_setting(condition: Condition, vehicle: int) -> WindowSetting:
-    """What the drives are like that an array is calibrated from.
+    """Return the setting of the drives that an array is calibrated from.
 
     Args:
-        condition: of the test drives.
+        condition: condition of the test drives.
         vehicle: seed of the array.
     """
     day = np.random.default_rng([vehicle, _DAY_STREAM])
@@ -97,20 +98,20 @@ def calibrate_arrays(
     """Calibrate every vehicle of a condition.
 
     Args:
-        condition: with `vehicle`, and not empty.
-        minutes: of driving for each.
-        rig: of the rig file.
-        cache: folder of sets of windows, None keeps nothing.
-        cache_bytes: what it may take.
+        condition: condition with `vehicle` set, and not empty.
+        minutes: minutes of driving for each vehicle.
+        rig: rig of the rig file.
+        cache: folder of sets of windows, None stores nothing.
+        cache_bytes: maximum size of the folder.
         jobs: processes that share the vehicles.
-        progress: shown while it lasts.
+        progress: shows how many vehicles are done.
 
     Returns:
-        By seed of the vehicle's array.
+        Calibrated arrays by seed of the array.
 
     Raises:
-        AvdetError: drives share no vehicle, the folder cannot be used, or a process was ended from
-            outside.
+        AvdetError: drives share no vehicle, the folder cannot be used, or a process was killed
+            from outside.
     """
     if condition.vehicle is None:
         raise AvdetError(
@@ -155,12 +156,12 @@ def calibrate_vehicle(
     """Calibrate one array; see `calibrate_arrays`.
 
     Args:
-        condition: of the test drives.
+        condition: condition of the test drives.
         vehicle: seed of the array.
-        minutes: of driving.
-        rig: of the rig file.
+        minutes: minutes of driving.
+        rig: rig of the rig file.
         cache: folder of sets of windows.
-        kept: how many drives may be kept there.
+        kept: number of drives that may be stored there.
     """
     setting = calibration_setting(condition, vehicle)
     store = WindowStore(cache, setting, rig)
@@ -185,14 +186,14 @@ def calibrate_vehicle(
 
 
 def lead_error_s(rig: Rig, array: TrueArray) -> float:
-    """How wrong the leads that follow from a rig are, rms over front sector and live channels.
+    """Compute the rms error of a rig's leads over the front sector and the live channels.
 
-    A stretch that all leads have in common is not an error: the air's temperature makes one every
-    day, and it moves no peak of an array that looks the same from all sides.
+    A common stretch of all leads is not an error: the daily change of air temperature causes one,
+    and it moves no peak of an array that looks the same from all sides.
 
     Args:
-        rig: what is believed.
-        array: what is.
+        rig: the assumed rig.
+        array: the true array.
     """
     azimuth = np.radians(np.arange(-56, 57, 4.0))
     towards = np.stack([np.cos(azimuth), np.sin(azimuth), np.zeros_like(azimuth)])
@@ -205,7 +206,7 @@ def lead_error_s(rig: Rig, array: TrueArray) -> float:
 
 
 def _column(rig: Rig, array: TrueArray) -> np.ndarray:
-    """(8, 1) what the rig's delays do not take out of the true ones."""
+    """Return the (8, 1) differences between the rig's delays and the true ones."""
     return (rig.delay_s - array.delay_s)[:, None]
 
 
@@ -219,7 +220,7 @@ def _calibrated(
     seen: list[Sightings],
     speeds: list[tuple[np.ndarray, np.ndarray]],
 ) -> tuple[Rig, str]:
-    """The rig that calibration would write, and why it refused, '' if it did not."""
+    """Return the rig that calibration would write and its reason to refuse, '' if none."""
     fronts = finder.fronts()
     sightings = Sightings(
         *(
@@ -238,13 +239,13 @@ def _calibrated(
 
 
 def _sightings(scene: Scene, start_s: float) -> Sightings:
-    """What the camera sees of other vehicles on one drive."""
+    """Collect the camera's sightings of other vehicles on one drive."""
     times, boxes, ids = [], [np.zeros((0, 4))], []
     for t_s in np.arange(SIGHTING_S / 2, DRIVE_S, SIGHTING_S):
         labels = scene.labels(float(t_s))
         clear = labels.visible_fraction >= LEAST_SEEN
         boxes.append(labels.boxes_px[clear])
-        # Another drive's vehicles are others.
+        # Vehicles of different drives need different identities.
         ids += [scene.seed * 1000 + int(identity) for identity in labels.ids[clear]]
         times += [start_s + t_s] * int(clear.sum())
     return box_sightings(scene.rig, np.array(times), np.concatenate(boxes), np.array(ids, int))

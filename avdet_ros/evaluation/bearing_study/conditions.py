@@ -1,8 +1,8 @@
-"""The conditions that the pages report, each measured once for a model and kept as JSON.
+"""Conditions that the pages report, each measured once for a model and stored as JSON.
 
-A study is a folder with a folder for each condition, in it a file for each model and one for the
-baselines. What is there with the same settings is not measured again, so a study that was
-interrupted, or to which a model is added, goes on where it was.
+A study is a folder with one folder for each condition, which holds a file for each model and one
+for the baselines. Results with the same settings are not measured again, so a study continues
+where it stopped after an interruption, or when a model is added.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from avdet_ros.simulation.arrays import HELD_OUT
 from avdet_ros.simulation.conditions import Condition
 
 FIRST_VEHICLE, VEHICLES = 250_000, 3
-"""Seeds of the arrays that drives share where one calibrates them."""
+"""Seed of the first array, and number of arrays, that drives share for calibration."""
 
 BASELINES = 'baselines'
 
@@ -43,7 +43,7 @@ _OF_MODELS = (
     'sounds',
     'tracker',
 )
-"""Settings that change nothing for baselines."""
+"""Settings that do not affect baselines."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,14 @@ class Studied:
     """One condition of the study.
 
     Attributes:
-        title: as the pages call it.
+        title: name on the pages.
         condition: world and array.
-        drives: how many.
-        quiet_minutes: on roads without vehicles.
-        other_minutes: on such roads with another sound in view, at each level.
-        early_drives: at blind corners.
-        calibrate_minutes: of other drives that each vehicle's array is calibrated from.
-        one_dead: also with each of the microphones dead; there no baselines are run.
+        drives: number of drives.
+        quiet_minutes: minutes on roads without vehicles.
+        other_minutes: minutes on such roads with another sound in view, at each level.
+        early_drives: number of drives at blind corners.
+        calibrate_minutes: minutes of other drives for the calibration of each vehicle's array.
+        one_dead: also run with each of the microphones dead; baselines are not run then.
     """
 
     title: str
@@ -104,11 +104,11 @@ CONDITIONS: Mapping[str, Studied] = {
         for family in HELD_OUT
     },
 }
-"""What is measured, by the name that the command takes."""
+"""Conditions by the name that the command takes."""
 
 
 def chosen(names: Iterable[str]) -> dict[str, Studied]:
-    """Conditions by name, all of them if none is named; ``shape`` stands for all shapes.
+    """Return conditions by name, all if none is named; ``shape`` stands for all shapes.
 
     Raises:
         AvdetError: there is no such condition.
@@ -131,17 +131,17 @@ def run_study(
     """Measure one model in the conditions of the study.
 
     Args:
-        request: model, its name, windows of each drive, cache and processes; drives and quiet
-            minutes are at most its own, the condition is the study's.
-        folder: of the study.
+        request: model, its name, windows of each drive, cache and processes. Its numbers of
+            drives and minutes are upper limits; the condition comes from the study.
+        folder: folder of the study.
         names: conditions, see `chosen`.
-        progress: shown while it lasts.
+        progress: shows the progress.
 
     Returns:
         Sentences for the user.
 
     Raises:
-        AvdetError: a model or a folder is bad.
+        AvdetError: a model or a folder cannot be used.
     """
     content, contract = read_model(request.model)
     sha256 = hashlib.sha256(content).hexdigest()
@@ -192,14 +192,14 @@ def run_study(
 
 
 def read_study(folder: Path) -> dict[str, dict[str, Any]]:
-    """What a study has measured.
+    """Read the results of a study.
 
     Returns:
         By condition ``title``, ``settings`` of the last model, ``calibration`` of the arrays
-        where there was one, and ``rows``, those of the baselines first.
+        if there was one, and ``rows``, with the baselines first.
 
     Raises:
-        AvdetError: there is nothing, or a file is damaged.
+        AvdetError: there are no results, or a file is damaged.
     """
     found: dict[str, dict[str, Any]] = {}
     for key in CONDITIONS:
@@ -215,17 +215,17 @@ def read_study(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def slug(name: str) -> str:
-    """A name as a file has it."""
+    """Convert a name to a file name."""
     return re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-') or 'model'
 
 
 def _holds(path: Path, request: Request, sha256: str | None) -> bool:
-    """Whether a file has the scores that a request would give; None for any model."""
+    """Return whether a file has the scores of a request; `sha256` None stands for any model."""
     content = _read(path)
     if content is None:
         return False
     settings = content['settings']
-    # Fields that conditions did not have when the file was written say nothing.
+    # Fields that conditions did not have when the file was written get their defaults.
     if isinstance(settings.get('condition'), dict):
         settings = {**settings, 'condition': asdict(Condition()) | settings['condition']}
     wanted = request.settings()
@@ -247,7 +247,7 @@ def _contents(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """A file's content; None if it is damaged or none at all."""
+    """Read a file's content; None if the file is damaged or missing."""
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What is wanted of a model, beside what it does: a section of docs/hearing.md."""
+"""Goals for a model, compared with its results: a section of docs/hearing.md."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from avdet_ros.evaluation.bearings.scores import LEVELS_DB
 from avdet_ros.evaluation.runs.on_simulation import CONSTANT, STEERED
 
 LOUD_DB = -6
-"""Vehicles this loud against all the rest have a goal of their own."""
+"""Vehicles at least this loud relative to all other sound have a goal of their own."""
 
 Measure = Callable[[Mapping[str, Any]], float | None]
 
 
 def loud_recall(scores: Mapping[str, Any]) -> float | None:
-    """Recall within 3 degrees of labels from `LOUD_DB` on; None where there are none."""
+    """Return the recall within 3 degrees of labels from `LOUD_DB` on; None if there are none."""
     loud = [
         part
         for (low, _), part in zip(pairwise(LEVELS_DB), scores['bearings']['by_level'], strict=True)
@@ -48,14 +48,14 @@ GOALS = {
     'furnished-ideal': ('', (0.72, 0.88, 0.45, 0.4, 0.85)),
     'vehicles': (CALIBRATED, (0.65, 0.82, 0.38, 0.7, None)),
 }
-"""Of a condition: the suffix of the row that counts, and what is wanted of each of `MEASURES`."""
+"""By condition: suffix of the row that counts, and the goal for each of `MEASURES`."""
 
 
 def goal_rows(study: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the table; no rows where no model was measured on all of `GOALS`.
+    """Make header and rows of the table; no rows if no model was measured on all of `GOALS`.
 
     Args:
-        study: what `conditions.read_study` gives.
+        study: result of `conditions.read_study`.
     """
     measured = {key: study.get(key, {}).get('rows', {}) for key in GOALS}
     names = [
@@ -79,5 +79,5 @@ def goal_rows(study: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[l
 
 
 def knows_no_truth(name: str) -> bool:
-    """Whether a row is a model, no baseline, and is told nothing that a vehicle does not know."""
+    """Return whether a row is a model that uses only information available on a vehicle."""
     return name not in (CONSTANT, STEERED) and not name.endswith(BOUND)

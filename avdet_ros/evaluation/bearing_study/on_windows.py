@@ -1,4 +1,4 @@
-"""All rows of the bearing tables run on the windows of a set, in several processes."""
+"""Runs of all rows of the bearing tables on the windows of a set, in several processes."""
 
 from __future__ import annotations
 
@@ -42,22 +42,22 @@ from avdet_ros.simulation.one_run import end_with_parent
 
 @dataclass(frozen=True)
 class WindowPlan:
-    """What to run, and on which windows.
+    """Models to run, and the windows to run them on.
 
     Attributes:
-        setting: of the windows.
-        seeds: of the drives.
+        setting: setting of the windows.
+        seeds: seeds of the drives.
         models: ONNX files by name.
         bound: run each model once more, with the true geometry of each drive.
-        calibrated: what calibration found for each array, by `Condition.array_seed`: run each
-            model once more with it. None for not.
-        one_dead: run each model eight times more, each time with another microphone dead.
-        known: tell all models each drive's true ``speed``, or ``speed and air``; '' for neither.
-        label_offset_s: instant of the boxes after a window's end.
-        statistics: of the training labels; None leaves the baselines out.
+        calibrated: calibrated rig of each array, by `Condition.array_seed`, with which each model
+            is run once more. None leaves this out.
+        one_dead: run each model eight more times, each time with another microphone dead.
+        known: give all models each drive's true ``speed``, or ``speed and air``; '' for neither.
+        label_offset_s: instant of the boxes relative to a window's end.
+        statistics: summary of the training labels; None leaves the baselines out.
         rig_path: rig file, None for the package's own.
-        cache: folder of sets of windows; None keeps nothing.
-        kept: how many of the drives may be kept there.
+        cache: folder of sets of windows; None stores nothing.
+        kept: number of drives that may be stored there.
     """
 
     setting: WindowSetting
@@ -77,7 +77,7 @@ class WindowPlan:
 def run_windows(
     plan: WindowPlan, jobs: int = 1, progress: Progress = SILENT, step: str = 'drives'
 ) -> list[WindowRecord]:
-    """Run all rows over all drives, in the order of the seeds whatever the number of processes.
+    """Run all rows over all drives; records are in the order of the seeds.
 
     Args:
         plan: see `WindowPlan`.
@@ -86,7 +86,7 @@ def run_windows(
         step: name of the step.
 
     Raises:
-        AvdetError: also when a process was ended from outside.
+        AvdetError: a model or a folder cannot be used, or a process was killed from outside.
     """
     done: dict[int, WindowRecord] = {}
     with progress.step(step, len(plan.seeds)) as advance:
@@ -149,14 +149,14 @@ class _Worker:
 
 
 def make_rows(plan: WindowPlan, base: Rig) -> dict[str, Row]:
-    """Everything a plan compares, loaded, by name.
+    """Load all rows of a plan, by name.
 
     Args:
         plan: see `WindowPlan`.
-        base: the plan's rig file.
+        base: rig of the plan's rig file.
     """
-    # Models and baselines are loaded for a rig that drives have; one of a family may be refused
-    # where the file's is not.
+    # Load for a rig that the drives have: a model may refuse the rig of a family but not that of
+    # the rig file.
     rig = plan.setting.condition.rig(plan.seeds[0], base)
     rows: dict[str, Row] = {}
     motion_of = true_motion(plan.setting, base, plan.known) if plan.known else standing
@@ -185,7 +185,7 @@ def check_offset(path: Path, detector: Detector, offset_s: float) -> None:
     """Refuse a model whose boxes hold for another instant.
 
     Raises:
-        AvdetError: see above.
+        AvdetError: the model's boxes hold for another instant, or there is no truth for it.
     """
     found = detector.contract.label_offset_s
     if offset_s not in TRUTH_OFFSETS_S:
@@ -215,7 +215,7 @@ def _work(seed: int) -> WindowRecord:
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """The caller warns once if a model was trained for another array; not for each drive."""
+    """Suppress warnings that a model was trained for another array: the caller warns once."""
     logger = logging.getLogger('avdet_ros.detection.session')
     level = logger.level
     logger.setLevel(logging.ERROR)

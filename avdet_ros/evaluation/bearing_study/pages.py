@@ -20,7 +20,7 @@ from avdet_ros.evaluation.bearings.score_thresholds import THRESHOLDS, rows_of
 from avdet_ros.evaluation.reports.page_section import marks, write_section
 
 Study = Mapping[str, Mapping[str, Any]]
-"""What `conditions.read_study` gives."""
+"""Result of `conditions.read_study`."""
 
 _MAIN = ('plain-kept', 'furnished-ideal', 'furnished-neglected')
 _ARRAYS = ('plain-kept', 'furnished-ideal', 'furnished-kept', 'furnished-neglected', 'vehicles')
@@ -32,8 +32,8 @@ def write_pages(study: Study, folder: Path, command: str) -> list[Path]:
 
     Args:
         study: see `Study`.
-        folder: of the pages.
-        command: what wrote them, named above each table.
+        folder: folder of the pages.
+        command: command that wrote them, shown above each table.
 
     Returns:
         The pages.
@@ -92,7 +92,7 @@ _BEARINGS: dict[str, Cell] = {
 
 
 def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A Markdown table; the first two columns are text, the others numbers."""
+    """Make a Markdown table; the first two columns are text, the others numbers."""
     header = list(header)
     lines = [header, ['---'] * min(len(header), 2) + ['--:'] * (len(header) - 2), *rows]
     return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
@@ -101,12 +101,12 @@ def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def _rows(
     study: Study, keys: Iterable[str], ranged: bool = False
 ) -> Iterable[tuple[str, str, Mapping[str, Any]]]:
-    """Title, detector and scores, a condition after the other; a title only once.
+    """Yield title, detector and scores, condition by condition; each title only once.
 
     Args:
-        study: what was measured.
+        study: see `Study`.
         keys: conditions.
-        ranged: only detectors that say a range.
+        ranged: yield only detectors that predict a range.
     """
     for key in keys:
         if key in study:
@@ -160,7 +160,7 @@ def _goals(study: Study) -> str:
 
 
 def _calibrated(study: Study) -> str:
-    """How wrong each vehicle's leads were before and after, from the last model measured."""
+    """Tabulate each vehicle's lead errors before and after calibration, from the last model."""
     arrays = study.get('vehicles', {}).get('calibration', [])
     if not arrays:
         return 'Not measured yet.'
@@ -178,7 +178,7 @@ def _calibrated(study: Study) -> str:
 
 
 def _dead(study: Study) -> str:
-    """What each microphone's death costs each model, and the mean over all of them."""
+    """Tabulate the loss of each model with each microphone dead, and the mean over them."""
     condition = study.get('dead-microphone', {'rows': {}})
     rows = []
     for name, scores in condition['rows'].items():
@@ -220,12 +220,12 @@ def _ranges(study: Study, keys: tuple[str, ...]) -> str:
 
 
 def _thresholds(study: Study, keys: tuple[str, ...]) -> str:
-    """Precision and recall at each threshold, of models as the rig file says."""
+    """Tabulate precision and recall at each threshold, for models that use the rig file."""
     rows = []
     for key in keys:
         title = study[key]['title'] if key in study else ''
         for name, scores in study[key]['rows'].items() if key in study else ():
-            # Baselines have scores that mean something else; older files have no thresholds.
+            # Baselines' scores have another meaning; older files have no thresholds.
             if not knows_no_truth(name) or 'thresholds' not in scores:
                 continue
             for line, values, form in rows_of(scores):

@@ -25,18 +25,18 @@ BOUND = ', true geometry'
 
 
 WITHOUT = ', without microphone '
-"""Suffix, before its number, of the name of a model that knows one of the microphones as dead."""
+"""Suffix, before the microphone's number, of the name of a model with that microphone dead."""
 
 
 class Row(Protocol):
     """Finds boxes in a drive's windows."""
 
     def detect(self, drive: DriveWindows) -> tuple[list[Detections], list[float]]:
-        """Boxes of each window and the milliseconds each took, without the features."""
+        """Return the boxes and the milliseconds of each window, without the features' time."""
 
 
 class ModelRow:
-    """A model with the rig it is to assume.
+    """A model with the rig that it assumes.
 
     Attributes:
         detector: the model.
@@ -50,20 +50,20 @@ class ModelRow:
         motion_of: MotionOf = standing,
         threads: int = 1,
     ) -> None:
-        """Load it.
+        """Load the model.
 
         Args:
             path: ONNX file.
-            rig: one it fits.
-            rig_of: gives each drive's.
-            motion_of: gives each window's.
-            threads: of one inference.
+            rig: a rig that the model accepts.
+            rig_of: gives the rig to assume on each drive.
+            motion_of: gives speed and air temperature to assume for each window.
+            threads: threads of one inference.
         """
         self._rig, self._rig_of, self._motion_of = rig, rig_of, motion_of
         self.detector = Detector(path, rig, threads=threads)
 
     def detect(self, drive: DriveWindows) -> tuple[list[Detections], list[float]]:
-        """Boxes of each window; of the drive it uses only what `rig_of` and `motion_of` give."""
+        """Find boxes in each window, with the rig and motion from `rig_of` and `motion_of`."""
         rig = self._rig_of(drive)
         if rig is not self._rig:
             self._rig = rig
@@ -83,16 +83,16 @@ class BaselineRow:
     """A baseline, which uses the waveform."""
 
     def __init__(self, make: Callable[[Rig], WindowDetector], rig: Rig) -> None:
-        """Make it for a rig; it is made anew whenever a drive has another one.
+        """Make the baseline; it is made again whenever a drive has another rig.
 
         Args:
             make: makes a baseline that uses no features.
-            rig: of the first drive.
+            rig: rig of the first drive.
         """
         self._make, self._rig, self._detector = make, rig, make(rig)
 
     def detect(self, drive: DriveWindows) -> tuple[list[Detections], list[float]]:
-        """Boxes of each window."""
+        """Find boxes in each window."""
         if drive.rig is not self._rig:
             self._rig, self._detector = drive.rig, self._make(drive.rig)
         found, times = [], []
@@ -105,7 +105,7 @@ class BaselineRow:
 
 
 def about(detector: Detector, path: Path) -> dict[str, Any]:
-    """What a model is, for JSON."""
+    """Describe a model for JSON."""
     return {
         'file': str(path),
         'sha256': detector.sha256,

@@ -1,4 +1,4 @@
-"""One measurement of bearings: a condition, a model and what stands beside it, to scores."""
+"""One measurement of bearings: scores of a model and its baselines in one condition."""
 
 from __future__ import annotations
 
@@ -48,31 +48,31 @@ RESAMPLES = 500
 
 @dataclass(frozen=True)
 class Request:
-    """What to measure.
+    """Settings of one measurement.
 
     Attributes:
         model: ONNX file.
         condition: world and array.
-        drives: how many.
-        windows: of each drive.
+        drives: number of drives.
+        windows: number of windows from each drive.
         seed_from: seed of the first drive.
-        calibrate_minutes: of other drives that each vehicle's array is calibrated from, for one
-            more row; 0 leaves that out.
-        one_dead: one more row for each microphone, with that one dead.
-        known: what the model is told of each drive: ``speed``, ``speed and air``, '' for neither.
-        quiet_minutes: length of drives without other vehicles; 0 leaves them out.
+        calibrate_minutes: minutes of other drives from which each vehicle's array is calibrated,
+            for one more row; 0 leaves that out.
+        one_dead: add one row for each microphone, with that one dead.
+        known: true values that the model receives: ``speed``, ``speed and air``, '' for neither.
+        quiet_minutes: minutes of drives without other vehicles; 0 leaves them out.
         other_minutes: the same with one other sound in view, at each of `OTHER_DB`
-            against all the rest; 0 leaves that out.
-        early_drives: at blind corners, to see whether vehicles are found before they are seen.
+            relative to all other sound; 0 leaves that out.
+        early_drives: number of drives at blind corners, where vehicles should be found early.
         baselines: run SRP-PHAT and constant boxes too.
-        recordings: folder of loops as vehicles' sound.
+        recordings: folder of loops as vehicle sound.
         sounds: folder of recordings as other sounds, None for synthetic ones.
         rig_path: rig file, None for the package's own.
         tracker: name of the tracker for false vehicles.
-        cache: folder of rendered windows, None keeps nothing.
-        cache_bytes: what it may take.
-        jobs: processes.
-        name: of the model's row; '' takes the file's name.
+        cache: folder of rendered windows, None stores nothing.
+        cache_bytes: maximum size of that folder.
+        jobs: number of processes.
+        name: name of the model's row; '' takes the file's name.
     """
 
     model: Path
@@ -104,11 +104,11 @@ class Request:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Of the drives."""
+        """Seeds of the drives."""
         return tuple(range(self.seed_from, self.seed_from + self.drives))
 
     def settings(self) -> dict[str, Any]:
-        """What the scores depend on beside the model, as JSON has it."""
+        """Return everything the scores depend on besides the model, for JSON."""
         return {
             'condition': asdict(self.condition),
             'drives': self.drives,
@@ -129,16 +129,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What came out.
+    """Results of one measurement.
 
     Attributes:
         title: one line.
-        settings: for JSON.
+        settings: settings for JSON.
         rows: by detector: ``bearings`` (`bearing_scores`), ``thresholds`` (`threshold_scores`),
             ``detection`` (`DetectionMetrics`), ``quiet`` (`quiet_scores`, None for baselines),
             ``other`` (the same with another sound, by its level), ``early`` (`early_scores`),
             ``milliseconds``.
-        notes: what a reader must not miss.
+        notes: important caveats for the reader.
     """
 
     title: str
@@ -154,11 +154,11 @@ def measure(
 
     Args:
         request: see `Request`.
-        progress: shown while it lasts.
-        statistics: for the baselines, when they are known already.
+        progress: shows the progress.
+        statistics: label statistics for the baselines, if already known.
 
     Raises:
-        AvdetError: the request makes no sense, the model does not fit, or a folder cannot be used.
+        AvdetError: the request is invalid, the model does not fit, or a folder cannot be used.
     """
     cut = Cut(windows=request.windows)
     seeds = request.seeds
@@ -272,7 +272,7 @@ def _run(
 def _corners(
     plan: WindowPlan, request: Request, rig: Rig, progress: Progress, notes: list[str]
 ) -> tuple[list[WindowRecord], list[CornerDrive]] | None:
-    """Run models over drives at blind corners; None where there are none."""
+    """Run models over drives at blind corners; None if there are none."""
     condition = request.condition
     with progress.step('looking for blind corners'):
         drives = corner_drives(condition, rig, request.seed_from, request.early_drives)
@@ -330,7 +330,7 @@ def _scores(windows: list[WindowRecord], name: str, rig: Rig) -> dict[str, Any]:
 def _false_vehicles(
     windows: list[WindowRecord] | None, name: str, tracker: str
 ) -> dict[str, Any] | None:
-    """Models only: a baseline's boxes depend on how its thresholds were chosen."""
+    """Score models only: a baseline's boxes depend on how its thresholds were chosen."""
     if windows is None or name not in windows[0].record.detections:
         return None
     records = [window.record for window in windows]

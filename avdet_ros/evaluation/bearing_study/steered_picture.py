@@ -1,4 +1,4 @@
-"""A picture of the array's steered response while a car passes, with its rig and the true one."""
+"""Picture of the array's steered response while a car passes, with the assumed and true rigs."""
 
 from __future__ import annotations
 
@@ -17,31 +17,33 @@ from avdet_ros.simulation.scene import Scene
 from avdet_ros.simulation.sound import SoundRenderer
 
 BAND_HZ = (500.0, 5000.0)
-"""Mel bands that are looked at: below, all directions sound alike; above, pairs are too wide."""
+"""Frequency range of the mel bands: below, all directions sound alike; above, microphone pairs are
+too wide."""
 
 PASSING_SEED, PASSING_VEHICLE, PASSING_S = 200_057, 250_005, 9.0
-"""A drive on which a car crosses the road ahead, 10 dB above all the rest, and an array."""
+"""Seed of a drive on which a car crosses the road ahead, 10 dB above all other sound; seed of the
+array; length of the drive."""
 
 FRONT_DEG, COLUMNS = 56.0, 224
 PIECE_S = 0.1
 
 
 def passing_car(rig: Rig) -> Scene:
-    """The drive of `PASSING_SEED` in front of a neglected array."""
+    """Make the scene of the drive `PASSING_SEED` with a neglected array."""
     condition = Condition('plain', 'neglected', vehicle=PASSING_VEHICLE)
     return condition.scene(PASSING_SEED, rig, PASSING_S)
 
 
 def steered_response(scene: Scene, rig: Rig) -> tuple[np.ndarray, np.ndarray]:
-    """Mean steered response of a drive's front sector over time.
+    """Compute the mean steered response of a drive's front sector over time.
 
     Args:
         scene: the drive.
-        rig: what is believed of the array.
+        rig: the assumed rig.
 
     Returns:
-        times_s: (T,) middles of pieces of `PIECE_S`.
-        response: (COLUMNS, T) mean agreement of the pairs, 1 for a lone plane wave; rows from
+        times_s: (T,) centres of pieces of `PIECE_S`.
+        response: (COLUMNS, T) mean agreement of the pairs, 1 for a single plane wave; rows from
             left to right.
     """
     front_end = FrontEnd.of(rig)
@@ -65,11 +67,11 @@ def steered_response(scene: Scene, rig: Rig) -> tuple[np.ndarray, np.ndarray]:
 
 
 def steered_picture(scene: Scene, rigs: Mapping[str, Rig]) -> bytes:
-    """One panel a rig, the vehicles' true directions dotted over it.
+    """Plot one panel per rig, with the vehicles' true directions as dots.
 
     Args:
         scene: the drive.
-        rigs: what is believed of the array, by title.
+        rigs: the assumed rigs by title.
 
     Returns:
         A PNG file.
@@ -92,21 +94,21 @@ def steered_picture(scene: Scene, rigs: Mapping[str, Rig]) -> bytes:
 
 
 def _bands(front_end: FrontEnd) -> np.ndarray:
-    """Which mel bands have their peak inside `BAND_HZ`."""
+    """Return the indices of the mel bands with their peak inside `BAND_HZ`."""
     bins_hz = np.fft.rfftfreq(front_end.n_fft, 1 / front_end.sample_rate_hz)
     peaks_hz = bins_hz[front_end.mel_filters.argmax(axis=1)]
     return np.flatnonzero((peaks_hz >= BAND_HZ[0]) & (peaks_hz <= BAND_HZ[1]))
 
 
 def true_azimuths(scene: Scene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where the labelled vehicles are, five times a second.
+    """Return the directions of the labelled vehicles, five times a second.
 
     Args:
         scene: the drive.
 
     Returns:
-        times_s: (N,) of each instant and vehicle.
-        azimuth_deg: (N,) about the camera's heading, seen from the array, left positive.
+        times_s: (N,) time of each instant and vehicle.
+        azimuth_deg: (N,) relative to the camera's heading, seen from the array, left positive.
         ids: (N,) int64 identities.
     """
     found = []

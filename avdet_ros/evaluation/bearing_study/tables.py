@@ -1,4 +1,4 @@
-"""Scores of bearings as tables: for a terminal, and for a page."""
+"""Tables of bearing scores, for a terminal and for a page."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from avdet_ros.evaluation.reports.tables import number
 from avdet_ros.evaluation.runs.on_simulation import CONSTANT, STEERED
 
 Rows = Mapping[str, Mapping[str, Any]]
-"""Scores by detector, as `run.measure` gives them or as JSON has them."""
+"""Scores by detector, from `run.measure` or from JSON."""
 
 
 def estimate(value: Mapping[str, float | None], form: str = '{:.3f}') -> str:
-    """A number with its interval, as ``.598 (.560 to .633)``."""
+    """Format a number with its interval, as ``.598 (.560 to .633)``."""
     text = cell_number(value['value'], form)
     low, high = cell_number(value['low'], form), cell_number(value['high'], form)
     return text if '-' in (text, low, high) else f'{text} ({low} to {high})'
 
 
 def main_table(rows: Rows, title: str) -> Table:
-    """One column a detector, one row a measure."""
+    """Make a table with one column per detector and one row per measure."""
     table = Table(title=title, title_justify='left')
     table.add_column('')
     for name in rows:
@@ -36,7 +36,7 @@ def main_table(rows: Rows, title: str) -> Table:
 
 
 def parts_table(rows: Rows) -> Table:
-    """Recall and AP by distance and by level, one column a detector."""
+    """Tabulate recall and AP by distance and by level, one column per detector."""
     table = Table(title='Recall (AP) within 3°', title_justify='left')
     table.add_column('')
     table.add_column('labels', justify='right')
@@ -51,13 +51,13 @@ def parts_table(rows: Rows) -> Table:
 
 
 def part_cell(part: Mapping[str, Any]) -> str:
-    """Recall and AP of some labels, as ``.71 (.88)``."""
+    """Format recall and AP of some labels, as ``.71 (.88)``."""
     recall, ap = (cell_number(part[key]['value'], '{:.2f}') for key in ('recall', 'ap'))
     return recall if ap == '-' else f'{recall} ({ap})'
 
 
 def range_table(rows: Rows) -> Table | None:
-    """Error of the range by distance; None where no detector gives one."""
+    """Tabulate range errors by distance; None if no detector predicts a range."""
     known = {name: row['bearings']['range'] for name, row in rows.items()}
     known = {name: ranges for name, ranges in known.items() if ranges}
     if not known:
@@ -73,8 +73,8 @@ def range_table(rows: Rows) -> Table | None:
 
 
 def threshold_table(rows: Rows) -> Table | None:
-    """What each threshold on the score gives, one line a measure; models only."""
-    baselines = (CONSTANT, STEERED)  # whose scores mean something else
+    """Tabulate results at each threshold on the score, one line per measure; models only."""
+    baselines = (CONSTANT, STEERED)  # their scores have another meaning
     known = {name: row for name, row in rows.items() if name not in baselines}
     if not known:
         return None
@@ -91,7 +91,7 @@ def threshold_table(rows: Rows) -> Table | None:
 
 
 def cell_number(value: float | None, form: str) -> str:
-    """A number as text without a leading zero; a dash where it is not defined."""
+    """Format a number without a leading zero; a dash if it is undefined."""
     text = number(math.nan if value is None else value, form)
     return text[1:] if text.startswith('0.') else text
 
@@ -102,7 +102,7 @@ def _range(scores: Mapping[str, Any], key: str) -> str:
 
 
 def quiet_cell(scores: Mapping[str, Any]) -> str:
-    """False vehicles a minute, how many and in how many minutes."""
+    """Format the false vehicles a minute, their number and the minutes."""
     quiet = scores['quiet']
     if not quiet:
         return '-'
@@ -110,13 +110,13 @@ def quiet_cell(scores: Mapping[str, Any]) -> str:
 
 
 def other_cell(scores: Mapping[str, Any]) -> str:
-    """False vehicles a minute where another sound is in view, by its level."""
+    """Format the false vehicles a minute with another sound in view, by its level."""
     cells = [f'{its["a_minute"]:.1f}' for its in (scores.get('other') or {}).values() if its]
     return ', '.join(cells) or '-'
 
 
 def early_cell(scores: Mapping[str, Any]) -> str:
-    """Share of vehicles at corners found early, on the wrong side, and how many there are."""
+    """Format the shares of vehicles at corners found early, on the wrong side, and the total."""
     its = scores.get('early')
     if not its:
         return '-'

@@ -1,1 +1,1 @@
-"""How good bearings are: right, wrong, early, and where nothing drives."""
+"""Quality of bearings: hits, errors, early detections, and false ones on empty roads."""

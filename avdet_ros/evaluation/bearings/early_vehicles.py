@@ -1,8 +1,8 @@
 """Vehicles that come from behind a corner: are they found before the camera sees them?
 
-On junction drives with buildings each vehicle that the camera comes to see after it was hidden is
-one case. It is found early if a window that ends `EARLY_S` or more before that, and not much
-earlier, has a bearing on the vehicle's side that no vehicle in view explains.
+On junction drives with buildings, each vehicle that comes into sight after being hidden is one
+case. It is found early if a window that ends between `LOOK_BACK_S` and `EARLY_S` before that
+moment has a bearing on the vehicle's side that no vehicle in view explains.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from avdet_ros.simulation.truth import LABEL_DISTANCE_M
 
 EARLY_CUT = Cut(windows=0, seconds=20.0, rate_hz=5.0)
 EARLY_S = 1.5
-"""So long before it is seen a vehicle is to be found."""
+"""How long before it is seen a vehicle must be found."""
 
 LOOK_BACK_S = 4.0
-"""Bearings from further back are no signs of it."""
+"""Bearings from further back do not count."""
 
 SEEN, HIDDEN = 0.3, 0.05
-"""Shares of a vehicle: from the first on it is seen, below the second it is hidden."""
+"""Visible shares of a vehicle: it is seen from the first on and hidden below the second."""
 
 LEAST_SIDE_DEG = 4.0
-"""Nearer to the heading there is no side."""
+"""Bearings closer than this to the heading count for neither side."""
 
 EXPLAINED_DEG = 8.0
-"""A bearing this close to a vehicle in view is that one's."""
+"""A bearing this close to a vehicle in view is explained by it."""
 
 _STEP_S = 0.2
 _MOST_SCENES = 2_000
@@ -48,7 +48,7 @@ class Appearance:
     """One vehicle that comes into sight.
 
     Attributes:
-        identity: of the vehicle.
+        identity: identity of the vehicle.
         seen_s: when the camera first sees it, drive time.
     """
 
@@ -62,7 +62,7 @@ class CornerDrive:
 
     Attributes:
         scene: the drive.
-        cases: its vehicles that do, at least one.
+        cases: the vehicles that come into sight, at least one.
     """
 
     scene: Scene
@@ -70,13 +70,13 @@ class CornerDrive:
 
 
 def corner_drives(condition: Condition, rig: Rig, first: int, count: int) -> list[CornerDrive]:
-    """Drives at junctions with buildings on which vehicles come into sight.
+    """Find drives at junctions with buildings on which vehicles come into sight.
 
     Args:
-        condition: of a furnished world.
-        rig: what the rig file says.
+        condition: a furnished world.
+        rig: contents of the rig file.
         first: seed where the search begins.
-        count: how many are wanted; fewer if there are not as many.
+        count: number of drives wanted; fewer are returned if the search finds fewer.
     """
     found: list[CornerDrive] = []
     for seed in range(first, first + _MOST_SCENES):
@@ -90,10 +90,10 @@ def corner_drives(condition: Condition, rig: Rig, first: int, count: int) -> lis
 
 
 def appearances(scene: Scene) -> list[Appearance]:
-    """Vehicles that the camera comes to see.
+    """Find vehicles that come into the camera's sight.
 
-    For `LOOK_BACK_S` to `EARLY_S` before it does not see them; `EARLY_S` before they are behind a
-    building, and audible.
+    From `LOOK_BACK_S` to `EARLY_S` before that moment the camera does not see them. At `EARLY_S`
+    before it they are audible and behind a building.
     """
     times = np.arange(1.0, scene.duration_s + 1e-6, _STEP_S)
     visible = {vehicle.vehicle_id: np.zeros(len(times)) for vehicle in scene.vehicles}
@@ -111,7 +111,7 @@ def appearances(scene: Scene) -> list[Appearance]:
         if not len(seen) or seen[0] < back:
             continue
         first = int(seen[0])
-        # The last moments before, in which it comes out of cover, do not count as hidden.
+        # In the last moments the vehicle is already coming out of cover: no need to be hidden.
         hidden = (share[first - back : first - early + 1] < HIDDEN).all()
         cornered = behind_building(scene, identity, float(times[first - early]))
         if hidden and audible[identity][first - early] and cornered:
@@ -120,7 +120,7 @@ def appearances(scene: Scene) -> list[Appearance]:
 
 
 def behind_building(scene: Scene, identity: int, t_s: float) -> bool:
-    """Whether a building, and not only the edge of the image, hides a vehicle."""
+    """Return whether a building, and not only the edge of the image, hides a vehicle."""
     vehicle = next(v for v in scene.vehicles if v.vehicle_id == identity)
     place, turn = vehicle.pose(t_s)
     position, rotation = scene.ego_pose(t_s)
@@ -136,18 +136,18 @@ def early_scores(
     threshold: float,
     offset_s: float,
 ) -> dict[str, Any]:
-    """How many vehicles are found early.
+    """Compute how many vehicles are found early.
 
     Args:
-        windows: of the drives, by `EARLY_CUT`.
+        windows: windows of the drives, by `EARLY_CUT`.
         drives: see `corner_drives`.
-        detector: its name in them.
+        detector: name of the detector in the records.
         threshold: bearings with this score or a better one count.
-        offset_s: instant of the boxes after a window's end.
+        offset_s: instant of the boxes relative to a window's end.
 
     Returns:
-        ``vehicles`` that came into sight, ``found`` early on their side, and ``wrong_side``, the
-        share that has such a bearing on the other side: what chance finds.
+        ``vehicles``, the number that came into sight; ``found``, the share found early on their
+        side; ``wrong_side``, the share with such a bearing on the other side: the chance level.
     """
     found = wrong = vehicles = 0
     for its, drive in zip(windows, drives, strict=True):
@@ -174,7 +174,7 @@ def early_scores(
 
 
 def _side(scene: Scene, rig: Rig, identity: int, t_s: float) -> float:
-    """1 if a vehicle is to the left of the camera's heading, -1 to the right."""
+    """Return 1 if a vehicle is to the left of the camera's heading, -1 if to the right."""
     vehicle = next(v for v in scene.vehicles if v.vehicle_id == identity)
     position, rotation = scene.ego_pose(float(t_s))
     apart = (vehicle.pose(float(t_s))[0] - position) @ rotation - rig.camera.position_m
@@ -185,7 +185,7 @@ def _side(scene: Scene, rig: Rig, identity: int, t_s: float) -> float:
 def _unexplained(
     detections: Detections, threshold: float, scene: Scene, rig: Rig, t_s: float
 ) -> np.ndarray:
-    """Bearings against the heading that no vehicle in view explains, degrees."""
+    """Return bearings that no vehicle in view explains, relative to the heading, degrees."""
     boxes = detections.boxes_px[detections.scores >= threshold]
     azimuths = box_azimuth_deg(boxes, rig)
     truth = scene.truth(float(t_s))

@@ -1,9 +1,9 @@
-"""How well bearings are found: average precision, recall at a rate of false ones, intervals.
+"""Metrics of bearings: average precision, recall at a rate of false bearings, intervals.
 
-A bearing is the azimuth of a box's middle, seen from the camera. In a window a found bearing
-within `MERGE_DEG` of a better one is dropped; each of the others, best score first, takes the
-nearest true bearing that is still free and at most so many degrees away. All windows together make
-one list sorted by score; a threshold on the score cuts it, so equal scores are never parted.
+A bearing is the azimuth of a box's centre, seen from the camera. In a window, a found bearing
+within `MERGE_DEG` of a better one is dropped. Each remaining bearing, best score first, takes the
+nearest free true bearing within a given angle. The bearings of all windows form one list sorted by
+score. A threshold on the score cuts the list, so equal scores are never separated.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 MERGE_DEG = 2.0
-"""Two bearings this close in one window are one; the better one counts."""
+"""Two bearings this close in one window count as one, the better one."""
 
 FALSE_A_WINDOW = 0.1
-"""Recall is read at the lowest threshold with at most so many false bearings a window."""
+"""Recall is read at the lowest threshold with at most this number of false bearings a window."""
 
 INTERVAL_PERCENT = (2.5, 97.5)
 """Percentiles of resampled drives that bound an interval."""
@@ -33,7 +33,7 @@ def _no_numbers() -> np.ndarray:
 
 @dataclass(frozen=True)
 class FoundBearings:
-    """What a detector finds in one window.
+    """Bearings that a detector finds in one window.
 
     Attributes:
         azimuth_deg: (N,) float64, left positive.
@@ -48,12 +48,12 @@ class FoundBearings:
 
 @dataclass(frozen=True)
 class TrueBearings:
-    """What should be found in one window.
+    """Bearings that a detector should find in one window.
 
     Attributes:
         azimuth_deg: (M,) float64, left positive.
         distance_m: (M,) float64.
-        level_db: (M,) float64, A-weighted level against all the rest.
+        level_db: (M,) float64, A-weighted level relative to all other sound.
         visible: (M,) float64, the share of the vehicle that the camera sees.
     """
 
@@ -103,19 +103,19 @@ class MatchedBearings:
 
     @property
     def threshold_ends(self) -> np.ndarray:
-        """(G,) int64, how many bearings each threshold keeps: one entry a distinct score."""
+        """(G,) int64, how many bearings each threshold keeps, one entry per distinct score."""
         if not len(self.scores):
             return np.zeros(0, np.int64)
         return np.append(np.flatnonzero(np.diff(self.scores)) + 1, len(self.scores))
 
 
 def difference_deg(a: ArrayLike, b: ArrayLike) -> np.ndarray:
-    """Angles a less angles b, in [-180, 180)."""
+    """Return angles a minus angles b, in [-180, 180)."""
     return (np.asarray(a, np.float64) - np.asarray(b, np.float64) + 180) % 360 - 180
 
 
 def merge_close(found: FoundBearings, within_deg: float = MERGE_DEG) -> FoundBearings:
-    """Drop every bearing close to a better one that stays; what is left is best first."""
+    """Drop every bearing close to a better one that stays; return the rest, best first."""
     order = np.argsort(-found.scores, kind='stable')
     kept: list[int] = []
     for index in order:
@@ -127,12 +127,12 @@ def merge_close(found: FoundBearings, within_deg: float = MERGE_DEG) -> FoundBea
 
 
 def match_window(azimuth_deg: np.ndarray, true_deg: np.ndarray, within_deg: float) -> np.ndarray:
-    """Give each found bearing the nearest free true one.
+    """Match each found bearing to the nearest free true one.
 
     Args:
-        azimuth_deg: (N,) found, best first.
-        true_deg: (M,) true.
-        within_deg: how far apart a match may be.
+        azimuth_deg: (N,) found bearings, best first.
+        true_deg: (M,) true bearings.
+        within_deg: largest difference of a match.
 
     Returns:
         (N,) int64, index of the true bearing, -1 where there is none.
@@ -154,7 +154,7 @@ def match_bearings(
 
     Args:
         drives: windows of each drive.
-        within_deg: how far apart a match may be.
+        within_deg: largest difference of a match.
     """
     scores, label, error, ranges, found_drive = [], [], [], [], []
     truth: list[TrueBearings] = []
@@ -193,12 +193,12 @@ def match_bearings(
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A threshold on the score and what it gives.
+    """A threshold on the score and its results.
 
     Attributes:
-        threshold: bearings with this score or a better one count; inf where none may.
-        bearings: how many these are, the first ones of the list.
-        false_a_window: false bearings among them, by all windows.
+        threshold: bearings with this score or a better one count; inf if none may count.
+        bearings: number of bearings that count, the first ones of the list.
+        false_a_window: false bearings among them, divided by the number of all windows.
     """
 
     threshold: float
@@ -209,7 +209,7 @@ class OperatingPoint:
 def operating_point(
     matched: MatchedBearings, most_false: float = FALSE_A_WINDOW
 ) -> OperatingPoint:
-    """The lowest threshold with at most so many false bearings a window."""
+    """Find the lowest threshold with at most `most_false` false bearings a window."""
     windows = max(int(matched.windows.sum()), 1)
     ends = matched.threshold_ends
     rate = np.append(0, np.cumsum(~matched.hit))[ends] / windows
@@ -223,12 +223,12 @@ def operating_point(
 def recall_at(
     matched: MatchedBearings, point: OperatingPoint, labels: np.ndarray | None = None
 ) -> float:
-    """Share of the labels that the bearings of an operating point match; NaN without a label.
+    """Return the share of labels matched at an operating point; NaN without a label.
 
     Args:
         matched: see `MatchedBearings`.
-        point: of the same list.
-        labels: (M,) bool, the labels to look at; None for all.
+        point: operating point of the same list.
+        labels: (M,) bool, the labels to consider; None for all.
     """
     labels = matched.every_label if labels is None else labels
     found = matched.label[: point.bearings]
@@ -236,12 +236,12 @@ def recall_at(
 
 
 def average_precision(matched: MatchedBearings, labels: np.ndarray | None = None) -> float:
-    """Area under precision over recall as the threshold falls; NaN without a label.
+    """Return the area under precision over recall as the threshold falls; NaN without a label.
 
     Args:
         matched: see `MatchedBearings`.
-        labels: (M,) bool, the labels to look at; bearings that match another one are left out.
-            None for all.
+        labels: (M,) bool, the labels to consider; bearings that match another label are left
+            out. None for all.
     """
     weights = np.ones((1, len(matched.windows)))
     return float(_average_precision(matched, labels, weights)[0])
@@ -249,12 +249,12 @@ def average_precision(matched: MatchedBearings, labels: np.ndarray | None = None
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and the interval between two percentiles of resampled drives.
+    """A number and its interval between two percentiles over resampled drives.
 
     Attributes:
-        value: of the drives as they are; NaN where nothing defines it.
-        low: lower end.
-        high: upper end.
+        value: on the drives as they are; NaN where undefined.
+        low: lower end of the interval.
+        high: upper end of the interval.
     """
 
     value: float
@@ -269,15 +269,16 @@ def bootstrap(
     seed: int = 0,
     most_false: float = FALSE_A_WINDOW,
 ) -> tuple[Estimate, Estimate]:
-    """Average precision and recall at the operating point, each with its interval.
+    """Compute average precision and recall at the operating point, each with its interval.
 
-    Drives are drawn with replacement, as many as there are; the threshold is found anew each time.
+    Drives are drawn with replacement, as many as there are. The threshold is determined again for
+    each draw.
 
     Args:
         matched: see `MatchedBearings`.
-        labels: (M,) bool, the labels to look at; None for all.
-        resamples: how often drives are drawn.
-        seed: of the draws.
+        labels: (M,) bool, the labels to consider; None for all.
+        resamples: number of draws.
+        seed: seed of the draws.
         most_false: false bearings a window at the operating point, among all bearings.
     """
     drives = len(matched.windows)
@@ -301,7 +302,7 @@ def bootstrap(
 def _average_precision(
     matched: MatchedBearings, labels: np.ndarray | None, weights: np.ndarray
 ) -> np.ndarray:
-    """(R,) average precision with drives counted as often as (R, D) weights say."""
+    """Return the (R,) average precision with drives counted as often as (R, D) weights say."""
     labels = matched.every_label if labels is None else labels
     total = weights[:, matched.label_drive[labels]].sum(axis=1)
     wanted = np.append(labels, False)[matched.label]  # index -1 is the False at the end
@@ -318,7 +319,7 @@ def _average_precision(
 def _recall(
     matched: MatchedBearings, labels: np.ndarray | None, weights: np.ndarray, most_false: float
 ) -> np.ndarray:
-    """(R,) recall at each resample's own operating point."""
+    """Return the (R,) recall at each resample's own operating point."""
     labels = matched.every_label if labels is None else labels
     total = weights[:, matched.label_drive[labels]].sum(axis=1)
     wanted = np.append(labels, False)[matched.label]
@@ -326,7 +327,7 @@ def _recall(
     each = weights[:, matched.found_drive]
     windows = weights @ matched.windows
     rate = np.cumsum(each * ~matched.hit, axis=1)[:, ends] / windows[:, None]
-    # The rate only rises, so the allowed thresholds are the first ones.
+    # The rate never falls, so the allowed thresholds are the first ones.
     allowed = (rate <= most_false).sum(axis=1)
     hits = np.cumsum(each * wanted, axis=1)[:, ends]
     hits = np.concatenate([np.zeros((len(weights), 1)), hits], axis=1)

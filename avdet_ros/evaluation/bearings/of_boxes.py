@@ -1,4 +1,4 @@
-"""Bearings of boxes, found and true ones, seen from the camera that the boxes are of."""
+"""Bearings of found and true boxes, seen from the camera of their image."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from avdet_ros.rig import Rig
 
 @dataclass(frozen=True)
 class WindowRecord:
-    """What every row found on one drive.
+    """Boxes of every detector on one drive.
 
     Attributes:
         record: truth and boxes.
-        rig: what the rig file says; its camera is the one of the boxes.
+        rig: contents of the rig file; the boxes are in the image of its camera.
     """
 
     record: DriveRecord
@@ -28,7 +28,7 @@ class WindowRecord:
 
 
 def found_bearings(detections: Detections, rig: Rig) -> FoundBearings:
-    """Bearings of boxes, seen from the rig's camera."""
+    """Compute the bearings of boxes, seen from the rig's camera."""
     range_m = detections.range_m
     return FoundBearings(
         box_azimuth_deg(detections.boxes_px, rig),
@@ -38,21 +38,21 @@ def found_bearings(detections: Detections, rig: Rig) -> FoundBearings:
 
 
 def true_bearings(truth: TruthFrame, rig: Rig) -> TrueBearings:
-    """Bearings of true boxes, seen from the rig's camera."""
+    """Compute the bearings of true boxes, seen from the rig's camera."""
     return TrueBearings(
         box_azimuth_deg(truth.boxes_px, rig), truth.distance_m, truth.level_db, truth.visible
     )
 
 
 def box_azimuth_deg(boxes_px: np.ndarray, rig: Rig) -> np.ndarray:
-    """(N,) azimuth of the middles of (N, 4) boxes, seen from the camera, left positive."""
+    """Return the (N,) azimuths of the centres of (N, 4) boxes from the camera, left positive."""
     boxes = np.asarray(boxes_px, np.float64).reshape(-1, 4)
     rays = rig.camera.directions((boxes[:, :2] + boxes[:, 2:]) / 2)
     return np.degrees(np.arctan2(rays[:, 1], rays[:, 0]))
 
 
 def bearings_of(records: Sequence[WindowRecord], detector: str) -> list[Windows]:
-    """Found and true bearings of one row, by drive, seen from each drive's camera."""
+    """Return one detector's found bearings and the true ones, seen from each drive's camera."""
     drives: list[Windows] = []
     for its in records:
         windows = zip(its.record.detections[detector], its.record.truth, strict=True)

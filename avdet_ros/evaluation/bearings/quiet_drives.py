@@ -11,18 +11,18 @@ from avdet_ros.evaluation.runs.window_store import Cut
 from avdet_ros.tracking import Tracker
 
 QUIET_CUT = Cut(windows=0, seconds=20.0, rate_hz=10.0)
-"""Windows of drives without vehicles: whole drives, since a tracker needs consecutive windows."""
+"""Cut for drives without vehicles: whole drives, since a tracker needs consecutive windows."""
 
 
 OTHER_CUT = Cut(windows=0, seconds=10.0, rate_hz=10.0)
-"""Of such drives with one other sound in view: shorter, so that there are many sounds."""
+"""Cut for such drives with one other sound in view: shorter, to include many sounds."""
 
 OTHER_DB = (0.0, 10.0)
-"""Levels of that sound against all the rest."""
+"""Levels of that sound relative to all other sound."""
 
 
 def quiet_drives(minutes: float, cut: Cut = QUIET_CUT) -> int:
-    """How many drives of a cut make so many minutes of windows."""
+    """Return how many drives of a cut are needed for `minutes` of windows."""
     a_drive_s = cut.seconds - 1.0 + 1 / cut.rate_hz
     return max(round(60 * minutes / a_drive_s), 1)
 
@@ -39,8 +39,8 @@ def quiet_scores(
         rate_hz: windows a second.
 
     Returns:
-        ``minutes`` of drives, ``vehicles`` tracked, these ``a_minute``, ``shown``, the share of
-        the windows with at least one, and ``false_boxes``, those a minute by score.
+        ``minutes`` of drives, number of tracked ``vehicles``, the same ``a_minute``, ``shown``,
+        the share of windows with at least one track, and ``false_boxes`` a minute by score.
     """
     windows = vehicles = shown = 0
     for record in records:

@@ -1,4 +1,4 @@
-"""What each threshold on the score gives: how much is right, how much is found, what is false."""
+"""Precision, recall and false detections at each threshold on the score."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from avdet_ros.evaluation.boxes.metrics import IOU_THRESHOLDS, MATCH_IOU, DriveH
 THRESHOLDS = tuple(step / 10 for step in range(1, 10))
 
 WINDOWS_A_MINUTE = 60 / HOP_S
-"""As the nodes make them."""
+"""The nodes' rate of windows."""
 
 
 def threshold_scores(
     drives: Sequence[Windows], boxes: Sequence[DriveHits]
 ) -> list[dict[str, float]]:
-    """Precision and recall of what has a score of at least each of `THRESHOLDS`.
+    """Compute precision and recall of bearings and boxes at each of `THRESHOLDS`.
 
     Args:
         drives: found and true bearings of each drive's windows.
@@ -31,7 +31,7 @@ def threshold_scores(
 
     Returns:
         For each ``score`` the ``precision`` and ``recall`` of bearings within `NEAR_DEG` (close
-        ones merged), ``false_a_minute`` of them at ten windows a second, and the
+        ones merged), the false bearings ``false_a_minute`` at ten windows a second, and the
         ``box_precision`` and ``box_recall`` of boxes at IoU 0.5; NaN where nothing is found.
     """
     matched = match_bearings(drives, NEAR_DEG)
@@ -57,10 +57,10 @@ def threshold_scores(
 
 
 def false_boxes(found: Sequence[Detections]) -> list[float]:
-    """Boxes a minute with a score of at least each of `THRESHOLDS`, where no vehicle is.
+    """Return the boxes a minute at each of `THRESHOLDS`, where there is no vehicle.
 
     Args:
-        found: of each window.
+        found: detections of each window.
     """
     scores = np.concatenate([np.zeros(0), *(its.scores for its in found)])
     count = max(len(found), 1)
@@ -68,7 +68,7 @@ def false_boxes(found: Sequence[Detections]) -> list[float]:
 
 
 def rows_of(scores: Mapping[str, Any]) -> list[tuple[str, list[float | None], str]]:
-    """Lines of a table of one detector: what it is, a number for each threshold, its form.
+    """Make the table lines of one detector: name, a number for each threshold, number format.
 
     Args:
         scores: ``thresholds`` of `threshold_scores`, and ``quiet`` with its ``false_boxes``.

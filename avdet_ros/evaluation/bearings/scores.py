@@ -1,4 +1,4 @@
-"""Everything there is to say about the bearings of one detector, as numbers by name."""
+"""All metrics of one detector's bearings, as numbers by name."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ Windows = Sequence[tuple[FoundBearings, TrueBearings]]
 """Found and true bearings of a drive's windows."""
 
 NEAR_DEG, WIDE_DEG, COARSE_DEG = 3.0, 5.0, 20.0
-"""How far a bearing may be off: for AP and recall, for a second recall, and for F20."""
+"""Largest errors of a match: for AP and recall, for a second recall, and for F20."""
 
 DISTANCES_M = (0, 10, 20, 40, 70)
 LEVELS_DB = (-18, -12, -6, 0, 6, math.inf)
 HIDDEN_BELOW = 0.3
-"""A vehicle of which the camera sees less than this share is a hidden one."""
+"""A vehicle of which the camera sees less than this share counts as hidden."""
 
 MIDDLE_M = (10, 40)
-"""Between these distances the range is asked for in one number."""
+"""Distances between which the range error is summarised in one number."""
 
 SCORE_BINS = 10
 
@@ -42,7 +42,7 @@ def bearing_scores(drives: Sequence[Windows], resamples: int = 500) -> dict[str,
 
     Args:
         drives: windows of each drive.
-        resamples: of drives, for the intervals.
+        resamples: number of resamples of the drives, for the intervals.
 
     Returns:
         ``ap`` and ``recall`` within `NEAR_DEG`, ``recall_wide`` within `WIDE_DEG` (each
@@ -93,13 +93,13 @@ def bearing_scores(drives: Sequence[Windows], resamples: int = 500) -> dict[str,
 def part(
     matched: MatchedBearings, point: OperatingPoint, name: str, labels: np.ndarray, resamples: int
 ) -> dict[str, Any]:
-    """Scores of some labels, at the operating point of all.
+    """Score a part of the labels, at the operating point of all labels.
 
     Args:
         matched: see `MatchedBearings`.
-        point: of all labels.
-        name: of the part.
-        labels: (M,) bool, which ones.
+        point: operating point of all labels.
+        name: name of the part.
+        labels: (M,) bool, the labels of the part.
         resamples: see `bearing_scores`.
     """
     ap, recall = bootstrap(matched, labels, resamples)
@@ -113,10 +113,10 @@ def part(
 
 
 def f_score(matched: MatchedBearings) -> float:
-    """Twice the matches over found and true bearings, F1.
+    """Compute F1: twice the matches divided by the number of found and true bearings.
 
-    The threshold is no choice of the reader's: every second drive is scored at the one that is
-    best on the other half. NaN without a label or with fewer than two drives.
+    The threshold is cross-validated: each half of the drives (every second one) is scored at the
+    threshold that is best on the other half. NaN without a label or with fewer than two drives.
     """
     drives = len(matched.windows)
     if drives < 2 or not len(matched.label_drive):
@@ -132,11 +132,11 @@ def f_score(matched: MatchedBearings) -> float:
 
 
 def ranges_at(matched: MatchedBearings, point: OperatingPoint) -> tuple[np.ndarray, np.ndarray]:
-    """Where both are known: true distances (K,) and said ranges (K, 3) of matched bearings.
+    """Return true distances (K,) and predicted ranges (K, 3) of matches that have both.
 
     Args:
         matched: see `MatchedBearings`.
-        point: of the same list.
+        point: operating point of the same list.
     """
     hit = np.flatnonzero(matched.hit[: point.bearings])
     true_m, said_m = matched.distance_m[matched.label[hit]], matched.range_m[hit]
@@ -145,7 +145,7 @@ def ranges_at(matched: MatchedBearings, point: OperatingPoint) -> tuple[np.ndarr
 
 
 def range_scores(matched: MatchedBearings, point: OperatingPoint) -> dict[str, Any] | None:
-    """Errors of the ranges of matched bearings; None if the detector gives none.
+    """Score the ranges of matched bearings; None if the detector predicts none.
 
     Returns:
         ``by_distance`` (a list with ``name``, ``matches``, ``median`` and ``p90`` of
@@ -178,7 +178,7 @@ def range_scores(matched: MatchedBearings, point: OperatingPoint) -> dict[str, A
 
 
 def calibration(matched: MatchedBearings) -> dict[str, Any]:
-    """Whether scores are the share of bearings that are right.
+    """Measure how well scores agree with the share of bearings that are right.
 
     Returns:
         ``bins`` (a list with ``low``, ``high``, ``bearings``, mean ``score`` and the share
@@ -222,7 +222,7 @@ def _percentile(
     percent: float,
     labels: np.ndarray | None = None,
 ) -> float:
-    """Percentile of the azimuth error of the matched bearings at an operating point."""
+    """Return a percentile of the azimuth errors of the matches at an operating point."""
     label = matched.label[: point.bearings]
     keep = label >= 0
     if labels is not None:

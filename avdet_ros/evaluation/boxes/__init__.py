@@ -1,1 +1,1 @@
-"""How good boxes in the image are."""
+"""Quality of boxes in the image."""

@@ -1,4 +1,4 @@
-"""Boxes that are right, displaced, false or missed, and where in the image they are."""
+"""Counts and image maps of boxes that are right, displaced, false or missed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from avdet_ros.evaluation.boxes.metrics import CENTRE_SCORE, MATCH_IOU, match
 from avdet_ros.evaluation.runs.record import DriveRecord, TruthFrame
 
 NEAR_IOU = 0.1
-"""A box that overlaps a vehicle without a match by at least this, yet less than `MATCH_IOU`, is
+"""A box that overlaps an unmatched vehicle by at least this, but less than `MATCH_IOU`, is
 assigned to it as displaced (Hoiem et al., ECCV 2012: localisation errors)."""
 
 
@@ -39,10 +39,10 @@ class BoxErrors:
 
 
 def classify_boxes(truth: TruthFrame, confident: Detections) -> BoxErrors:
-    """Assign the boxes of one frame to true boxes, and tell errors by kind.
+    """Assign the boxes of one frame to true boxes, and classify the errors.
 
     Args:
-        truth: of the frame.
+        truth: truth of the frame.
         confident: the boxes above `CENTRE_SCORE`, best first.
     """
     matched = match(confident.boxes_px, truth.boxes_px, MATCH_IOU)
@@ -67,14 +67,14 @@ def classify_boxes(truth: TruthFrame, confident: Detections) -> BoxErrors:
 
 @dataclass(frozen=True)
 class ErrorMaps:
-    """How often each place of the image is covered by boxes of a kind.
+    """How often boxes of each kind cover each cell of the image.
 
     Attributes:
         cell_px: side of a cell.
         vehicles: (rows, columns) float64, true boxes.
-        found: of these, found ones.
-        missed: of these, those without a found box.
-        false: found boxes assigned to no vehicle.
+        found: the same for true boxes that are found.
+        missed: the same for true boxes without a found box.
+        false: the same for found boxes assigned to no vehicle.
         displaced_from: (D, 2) float64 centres of the true boxes.
         displaced_to: (D, 2) float64 centres of the displaced boxes assigned to them.
         counts: boxes of each kind: hits, displaced, false, missed.
@@ -100,7 +100,7 @@ def error_maps(
 
     Args:
         records: the drives.
-        detector: its name in them.
+        detector: name of the detector in the records.
         image_size_px: width, height.
         cell_px: side of a cell of the maps.
     """

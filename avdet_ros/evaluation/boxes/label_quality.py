@@ -1,8 +1,8 @@
-"""How good teachers' labels are, against the true boxes that simulated drives carry.
+"""Quality of teachers' labels, measured against the true boxes of simulated drives.
 
-A vehicle counts that is there to be seen: `LEAST_PIXELS` and `LEAST_VISIBLE` of it, as teachers
-are taught it; a box on one that is less to be seen is neither right nor wrong. Boxes are
-sorted by score, each takes the true box it overlaps most (IoU from 0.5).
+A vehicle counts if enough of it is visible, `LEAST_PIXELS` and `LEAST_VISIBLE`, the same limits as
+in the training of the teachers. A box on a less visible vehicle is neither right nor wrong. Boxes
+are sorted by score; each takes the true box it overlaps most (IoU from 0.5).
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ IOU = 0.5
 
 LEAST_PIXELS = 60
 LEAST_VISIBLE = 0.25
-"""Of a vehicle that should be found."""
+"""Minimum visible pixels and visible fraction of a vehicle that should be found."""
 
 PRECISION = 0.9
-"""Recall is read where precision falls below it."""
+"""Recall is read at the lowest threshold that still has this precision."""
 
 FUSED = 'fused'
 
 
 @dataclass(frozen=True)
 class LabelQuality:
-    """How good one teacher's boxes are, or those of all together.
+    """Quality of one teacher's boxes, or of all teachers' fused boxes.
 
     Attributes:
-        vehicles: true boxes that should be found.
-        boxes: labels that there are.
-        right: of them.
-        recall: share of the vehicles that the labels have.
-        precision: share of the labels that is right.
+        vehicles: number of true boxes that should be found.
+        boxes: number of labels.
+        right: number of right labels.
+        recall: share of the vehicles that have a label.
+        precision: share of the labels that are right.
         recall_at: recall at `PRECISION`, by the best threshold on the score; 0 if there is none.
-        score_at: that threshold; NaN where there is none.
+        score_at: that threshold; NaN if there is none.
     """
 
     vehicles: int
@@ -56,15 +56,15 @@ class LabelQuality:
 def label_quality(
     root: Path, drives: Mapping[str, Sequence[layout.FrameId]], folder: Path
 ) -> dict[str, LabelQuality]:
-    """Each teacher's quality by modality, and that of their fused boxes as `FUSED`.
+    """Measure each teacher's quality by modality, and that of their fused boxes as `FUSED`.
 
     Args:
         root: the data set's folder.
         drives: frames of each drive.
-        folder: of the label files.
+        folder: folder of the label files.
 
     Raises:
-        AvdetError: a file is missing or damaged, or no drive has a truth.
+        AvdetError: a file is missing or damaged, or no drive has truth.
     """
     found: dict[str, list[np.ndarray]] = {}
     vehicles = 0
@@ -87,13 +87,13 @@ def label_quality(
 def judge(
     boxes_px: np.ndarray, scores: np.ndarray, true_px: np.ndarray, wanted: np.ndarray
 ) -> np.ndarray:
-    """(K, 2) score and whether it is right (1 or 0) of each box of a frame that counts.
+    """Return (K, 2) score and right (1) or wrong (0) for each box of a frame that counts.
 
     Args:
-        boxes_px: (N, 4) found.
-        scores: (N,).
-        true_px: (M, 4) vehicles.
-        wanted: (M,) bool, those that should be found; boxes on others do not count.
+        boxes_px: (N, 4) found boxes.
+        scores: (N,) their scores.
+        true_px: (M, 4) true boxes.
+        wanted: (M,) bool, vehicles that should be found; boxes on others do not count.
     """
     overlap = box_iou(boxes_px, true_px)
     judged = []
@@ -111,12 +111,12 @@ def judge(
 
 
 def summary(judged: np.ndarray, vehicles: int) -> LabelQuality:
-    """The numbers of (K, 2) scores with right or wrong, see `judge`."""
+    """Summarise (K, 2) scores with right or wrong, see `judge`."""
     order = np.argsort(-judged[:, 0], kind='stable')
     scores, right = judged[order, 0], judged[order, 1]
     hits = np.cumsum(right)
     precision = hits / np.arange(1, len(hits) + 1)
-    # A threshold never parts equal scores.
+    # A threshold never separates equal scores.
     ends = np.flatnonzero(np.append(np.diff(scores), -1.0)[: len(scores)])
     good = [end for end in ends if precision[end] >= PRECISION]
     last = good[-1] if good else None
@@ -133,7 +133,7 @@ def summary(judged: np.ndarray, vehicles: int) -> LabelQuality:
 
 
 def _rows(table: DriveLabels, index: int) -> dict[str, np.ndarray]:
-    """Places of the boxes of a frame by teacher, and of those that stay when they are fused."""
+    """Return the indices of a frame's boxes by teacher, and of those that remain after fusion."""
     of_frame = table.frame == index
     rows = {
         name: np.flatnonzero(of_frame & (table.teacher == column))
@@ -143,7 +143,7 @@ def _rows(table: DriveLabels, index: int) -> dict[str, np.ndarray]:
 
 
 def _truth(root: Path, drive: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """By stamp the boxes of what is in the image, and which of them should be found."""
+    """Return, by stamp, the boxes of vehicles in the image and which of them should be found."""
     if not (root / drive / 'truth' / 'frames.jsonl').is_file():
         return {}
     known = {}

@@ -91,7 +91,7 @@ def detection_metrics(
 def coco_average_precision(
     truth: Sequence[TruthFrame], detections: Sequence[Detections]
 ) -> np.ndarray:
-    """AP at each of `IOU_THRESHOLDS`, (10,) float64; NaN where there is no true box at all."""
+    """Compute AP at each of `IOU_THRESHOLDS`, (10,) float64; NaN if there is no true box."""
     from faster_coco_eval import COCO, COCOeval_faster
 
     if not sum(len(frame) for frame in truth):
@@ -123,12 +123,12 @@ def coco_average_precision(
 
 
 def match(boxes_px: np.ndarray, true_px: np.ndarray, iou_threshold: float) -> np.ndarray:
-    """COCO's matching: each box, best score first, takes the free true box it overlaps most.
+    """Match as COCO does: each box, best score first, takes the free true box it overlaps most.
 
     Args:
         boxes_px: (N, 4), best score first.
         true_px: (M, 4).
-        iou_threshold: the least overlap of a match.
+        iou_threshold: minimum overlap of a match.
 
     Returns:
         (N,) int64, index of the true box, -1 where there is none.
@@ -148,9 +148,9 @@ class DriveHits:
     """Matches of one drive, from which average precision is computed.
 
     Attributes:
-        scores: (N,) of all its boxes.
+        scores: (N,) scores of all its boxes.
         hits: (10, N) bool, whether a box matches at each of `IOU_THRESHOLDS`.
-        boxes: true boxes.
+        boxes: number of true boxes.
     """
 
     scores: np.ndarray
@@ -188,13 +188,13 @@ class Curve:
     precision: np.ndarray
 
     def at(self, score: float) -> tuple[float, float] | None:
-        """Recall and precision of the boxes above a score; None if there are none."""
+        """Return recall and precision of the boxes above a score; None if there are none."""
         above = int(np.sum(self.scores > score))
         return (self.recall[above - 1], self.precision[above - 1]) if above else None
 
 
 def precision_recall(drives: Sequence[DriveHits], iou_threshold: float) -> Curve:
-    """The curve at one of `IOU_THRESHOLDS`; empty where there is no true box."""
+    """Compute the curve at one of `IOU_THRESHOLDS`; empty if there is no true box."""
     level = int(np.argmin(np.abs(IOU_THRESHOLDS - iou_threshold)))
     boxes = sum(drive.boxes for drive in drives)
     scores = np.concatenate([np.zeros(0), *(drive.scores for drive in drives)])
@@ -207,7 +207,7 @@ def precision_recall(drives: Sequence[DriveHits], iou_threshold: float) -> Curve
 
 
 def average_precision(drives: Sequence[DriveHits]) -> np.ndarray:
-    """`coco_average_precision` from precomputed matches, (10,) float64."""
+    """Compute `coco_average_precision` from precomputed matches, (10,) float64."""
     boxes = sum(drive.boxes for drive in drives)
     if not boxes:
         return np.full(len(IOU_THRESHOLDS), np.nan)
@@ -233,4 +233,4 @@ def _xywh(box: np.ndarray) -> list[float]:
 
 
 def _silent(*_: object) -> None:
-    """Discards what faster-coco-eval prints."""
+    """Discard the output of faster-coco-eval."""

@@ -1,11 +1,11 @@
-"""Metrics as the authors' program of MM-DistillNet computes them, to stand beside its tables.
+"""Metrics as the program of MM-DistillNet's authors computes them, for comparison with its tables.
 
-They are not COCO's, nor what the papers print. Read in release 9a0dcbb:
+They are neither COCO's nor those defined in the papers. As read in release 9a0dcbb:
 
 - boxes lie on the teachers' canvas, columns 200 to 1720 of 1920 scaled to 768 pixels; a score
   counts from 0.3 on;
 - an IoU counts pixels: each side is longer by one;
-- a frame without true boxes is passed over, and its false boxes with it; a frame without boxes
+- a frame without true boxes is skipped, and its false boxes with it; a frame without found boxes
   still counts its true ones;
 - precision is the whole curve's upper envelope, not COCO's 101 recalls;
 - mAP@Avg averages IoU 0.50 to 0.90: nine thresholds, the tenth is missing;
@@ -38,7 +38,7 @@ def released_metrics(
     Args:
         truth: one a frame.
         detections: one a frame, best score first.
-        width_px: of the image.
+        width_px: width of the image.
 
     Returns:
         ``map``, ``map50``, ``map75`` in 0 to 1, ``cdx``, ``cdy`` in per cent; NaN without truth.
@@ -79,7 +79,7 @@ def _on_canvas(boxes_px: np.ndarray, width_px: int) -> np.ndarray:
 
 
 def _overlap(box: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """IoU of a box with others, whose sides are counted in whole pixels, ends included."""
+    """Compute the IoU of a box with others, sides counted in whole pixels, ends included."""
     low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
     shared = np.prod(np.clip(high - low + 1, 0, None), axis=1)
     return shared / (_area(box) + _area(others) - shared)
@@ -90,7 +90,7 @@ def _area(boxes: np.ndarray) -> np.ndarray:
 
 
 def _nearest(true: np.ndarray, found: np.ndarray) -> list[tuple[int, float]]:
-    """For each box of a frame the true box it overlaps most, and by how much."""
+    """Return for each box of a frame the true box it overlaps most, and the overlap."""
     overlaps = [_overlap(box, true) for box in found]
     return [(int(np.argmax(overlap)), float(overlap.max())) for overlap in overlaps]
 
@@ -98,12 +98,12 @@ def _nearest(true: np.ndarray, found: np.ndarray) -> list[tuple[int, float]]:
 def _average_precision(
     nearest: Sequence[list[tuple[int, float]]], scores: np.ndarray, count: int, iou: float
 ) -> float:
-    """Area under the upper envelope of precision over recall."""
+    """Compute the area under the upper envelope of precision over recall."""
     hits = []
     for of_frame in nearest:
         taken: set[int] = set()
         for best, overlap in of_frame:
-            # A box whose nearest one is taken is false, also where another one is free.
+            # A box whose nearest true box is taken is false, even if another one is free.
             hit = overlap >= iou and best not in taken
             if hit:
                 taken.add(best)
@@ -119,7 +119,7 @@ def _average_precision(
 
 
 def _sizes_apart(true: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """(2,) mean difference of width and height of a frame's boxes, pixels."""
+    """Return the (2,) mean difference of width and height of a frame's boxes, pixels."""
     sizes = true[:, 2:] - true[:, :2]
     left = list(found[:, 2:] - found[:, :2])
     apart = []

@@ -1,4 +1,4 @@
-"""How far two detectors agree with each other, where there is no truth."""
+"""How much two detectors agree with each other, where there is no truth."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Agreement:
     """Two detectors' boxes above `CENTRE_SCORE` on the same windows; NaN without any box.
 
     Attributes:
-        windows: looked at.
-        boxes: a window, of each detector.
+        windows: number of windows compared.
+        boxes: boxes a window of each detector.
         same: share of all boxes that have a partner at IoU 0.5 (Dice: 2 pairs / all boxes).
-        interval: 95 % of `same` over drives.
+        interval: 95 % interval of `same` over drives.
         iou: mean overlap of the pairs.
         shift_px: mean distance of the pairs' centres.
-        score: mean difference of the pairs' scores, second less first.
+        score: mean difference of the pairs' scores, second minus first.
     """
 
     windows: int
@@ -45,10 +45,10 @@ def agreement(
     """Compare two detectors with each other.
 
     Args:
-        records: the drives, with windows of both.
+        records: the drives, with detections of both.
         names: the two detectors.
         resamples: bootstrap samples of the drives.
-        seed: of the resampling.
+        seed: seed of the resampling.
     """
     counts, pairs = [], []
     for record in records:
@@ -91,7 +91,7 @@ def agreement(
 
 
 def sentence(result: Agreement, names: tuple[str, str], drives: int) -> str:
-    """What is known of two detectors without truth, in a sentence or two."""
+    """Summarise the comparison of two detectors without truth in a sentence or two."""
     what = f'Which of {names[0]} and {names[1]} is better is unknown: there is no truth.'
     if np.isnan(result.same):
         return f'{what} Neither found any box in {result.windows} windows.'
@@ -106,11 +106,11 @@ def sentence(result: Agreement, names: tuple[str, str], drives: int) -> str:
 def most_apart(
     records: Sequence[DriveRecord], names: tuple[str, str], count: int = 8, apart_s: float = 2.0
 ) -> list[DifferingFrame]:
-    """The instants at which most boxes have no partner, no two of one drive close together.
+    """Find the instants at which most boxes have no partner, no two of one drive close together.
 
     Returns:
-        Frames whose ``advantage`` is the boxes that only the second has less those that only the
-        first has.
+        Frames whose ``advantage`` is the number of boxes that only the second detector has minus
+        the number that only the first has.
     """
     frames = []
     for number, record in enumerate(records):

@@ -25,7 +25,7 @@ from avdet_ros.evaluation.tracks.metrics import DriveScores, combine, drive_scor
 from avdet_ros.tracking import Tracker
 
 METRICS = ('map', 'map50', 'map75', 'mota', 'idf1', 'hota')
-"""What is compared; more is better in all of them. The first decides."""
+"""Compared metrics; higher is better for all of them. The first decides."""
 
 FEWEST_DRIVES = 5
 """Intervals from fewer drives do not hold for other drives."""
@@ -36,12 +36,12 @@ class Comparison:
     """One metric of two models.
 
     Attributes:
-        a: of the first model.
-        b: of the second.
-        interval_a: (low, high), 95 % over drives.
+        a: value of the first model.
+        b: value of the second model.
+        interval_a: (low, high), 95 % interval of the first over drives.
         interval_b: the same of the second.
         difference: b - a.
-        interval: 95 % of the difference, drives paired.
+        interval: 95 % interval of the difference, drives paired.
     """
 
     a: float
@@ -53,7 +53,7 @@ class Comparison:
 
     @property
     def beyond_noise(self) -> bool:
-        """Whether the interval of the difference leaves out 0."""
+        """Whether the interval of the difference excludes 0."""
         return self.interval[0] > 0 or self.interval[1] < 0
 
 
@@ -71,7 +71,7 @@ def compare(
         names: the two detectors in the records.
         tracker: makes the tracker that links the boxes of both.
         resamples: bootstrap samples.
-        seed: of the resampling.
+        seed: seed of the resampling.
 
     Returns:
         One comparison for each of `METRICS`.
@@ -103,13 +103,13 @@ def compare(
 def verdict(
     result: dict[str, Comparison], names: tuple[str, str], drives: int, unit: str = 'drives'
 ) -> str:
-    """One sentence: which is better, or why that is unknown.
+    """Return one sentence that states which model is better, or why that is unknown.
 
     Args:
-        result: of `compare`.
-        names: the two.
-        drives: how many were resampled.
-        unit: what those are.
+        result: result of `compare`.
+        names: the two models.
+        drives: number of drives, or other units, that were resampled.
+        unit: name of these units.
     """
     main = result[METRICS[0]]
     low, high = main.interval
@@ -145,7 +145,7 @@ class DifferingFrame:
     Attributes:
         record: the drive's index.
         index: the window's index in it.
-        advantage: hits minus errors of the second model, less those of the first.
+        advantage: hits minus errors of the second model, minus those of the first.
     """
 
     record: int
@@ -156,7 +156,7 @@ class DifferingFrame:
 def most_different(
     records: Sequence[DriveRecord], names: tuple[str, str], count: int = 8, apart_s: float = 2.0
 ) -> list[DifferingFrame]:
-    """The instants at which the two differ most, no two of one drive close together."""
+    """Find the instants at which the two differ most, no two of one drive close together."""
     frames = [
         DifferingFrame(
             number,
@@ -180,7 +180,7 @@ def _balance(truth: TruthFrame, detections: Detections) -> int:
 
 
 Counted = tuple[list[DriveHits], list[DriveScores]]
-"""What metrics are computed from, one entry a drive."""
+"""Counts from which metrics are computed, one entry a drive."""
 
 
 def _count(records: Sequence[DriveRecord], name: str, tracker: Tracker) -> Counted:

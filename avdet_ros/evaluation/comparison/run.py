@@ -1,4 +1,4 @@
-"""One comparison from two model files to numbers: on simulated drives, recorded ones, or bags."""
+"""Comparison of two model files on simulated drives, recorded drives, or bags."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from avdet_ros.rig import Rig, load_rig
 from avdet_ros.tracking import Tracker
 
 PIECE_S = 20.0
-"""Bags are resampled in pieces of this length: vehicles pass within it."""
+"""Length of the pieces in which bags are resampled: vehicles pass within it."""
 
 Picture = Callable[[DriveRecord, int], np.ndarray | None]
 
 
 @dataclass
 class PairedRecords:
-    """Two models on the same data.
+    """Detections of two models on the same data.
 
     Attributes:
         known: drives or pieces of bags with truth.
-        everything: those with and without truth.
-        unit: what they are, as ``drives`` or ``pieces of 20 s``.
-        title: what they were run on, one line.
+        everything: drives or pieces with and without truth.
+        unit: name of the resampled units, such as ``drives`` or ``pieces of 20 s``.
+        title: description of the data, one line.
         notes: caveats of the results.
         picture: gives the picture of a frame; None draws a road instead.
     """
@@ -61,10 +61,10 @@ class Outcome:
     """Results of a comparison.
 
     Attributes:
-        metrics: by name; empty where nothing has truth.
-        agreement: of the two with each other.
+        metrics: comparisons by name of the metric; empty without truth.
+        agreement: agreement of the two with each other.
         verdict: one sentence.
-        frames: where they differ most.
+        frames: frames where they differ most.
         records: the drives that `frames` index.
     """
 
@@ -76,7 +76,7 @@ class Outcome:
 
 
 def load_pair(a: Path, b: Path, rig: Rig) -> dict[str, Detector]:
-    """Load two models, under the names that the tables use.
+    """Load two models under the names that the tables use.
 
     Raises:
         AvdetError: one does not fit the rig, or their boxes hold for different instants.
@@ -123,11 +123,11 @@ def run_on_paths(
     """Run two models on folders in the MAVD layout and on bags.
 
     Args:
-        paths: of either.
+        paths: folders and bags.
         loaded: the models by name.
-        split: of the folders: train, val or test.
-        rig: for pictures.
-        progress: shows how far it is.
+        split: split of the folders: train, val or test.
+        rig: rig for the pictures.
+        progress: shows the progress.
 
     Raises:
         AvdetError: one of the paths is neither, or cannot be used.
@@ -144,7 +144,7 @@ def run_on_paths(
 
 
 def dataset_split(path: Path) -> list[Path]:
-    """The split files of a folder in the MAVD layout; none for anything else."""
+    """Return the split files of a folder in the MAVD layout; none for anything else."""
     return sorted(path.glob('*_all.txt')) if path.is_dir() else []
 
 
@@ -237,9 +237,9 @@ def compare_pair(
     """Compare two models.
 
     Args:
-        pair: of `run_on_seeds` or `run_on_paths`.
+        pair: result of `run_on_seeds` or `run_on_paths`.
         names: the two models.
-        make_tracker: makes the tracker of both.
+        make_tracker: makes the tracker for both.
         resamples: bootstrap samples.
         pictures: how many differing frames to choose.
     """

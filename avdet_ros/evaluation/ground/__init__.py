@@ -1,1 +1,1 @@
-"""How good tracks in metres are, and what is told of vehicles behind corners."""
+"""Quality of tracks in metres and of the reports of vehicles behind corners."""

@@ -1,8 +1,8 @@
-"""Moments before vehicles come out from behind a corner: detections and truth, kept on disk.
+"""Detections and truth of the seconds before a vehicle comes out from behind a corner.
 
-A case is one vehicle that the camera comes to see at a junction with buildings, see
+A case is one vehicle that comes into the camera's sight at a junction with buildings, see
 `bearings.early_vehicles`. The ego vehicle stands at the junction, or drives up to it. Only the
-seconds before are rendered.
+seconds before the appearance are rendered. Detections and truth are cached on disk.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from avdet_ros.tracking.cells import Cells, make_cells
 from avdet_ros.tracking.ego_motion import PlanarPose
 
 BEFORE_S, AFTER_S = 4.5, 0.6
-"""Windows end from so long before the camera sees the vehicle to so long after."""
+"""Range of window ends before and after the moment when the camera first sees the vehicle."""
 
 RATE_HZ = 1 / HOP_S
 
 MOST_A_DRIVE = 2
-"""Vehicles of one drive: more would be alike."""
+"""Maximum number of vehicles from one drive: more would be too similar."""
 
 CELL_M = 0.25
 
@@ -57,7 +57,7 @@ class CornerCase:
     Attributes:
         scene: the drive.
         appearance: which vehicle, and when it is first seen.
-        windows: detections and truth of the seconds before.
+        windows: detections and truth of the seconds before it is seen.
     """
 
     scene: Scene
@@ -73,15 +73,15 @@ def find_cases(
     driving: bool,
     progress: Progress = SILENT,
 ) -> list[tuple[Scene, Appearance]]:
-    """Vehicles that come out from behind corners.
+    """Find vehicles that come out from behind corners.
 
     Args:
-        condition: of a furnished world.
-        rig: what the rig file says.
+        condition: a furnished world.
+        rig: contents of the rig file.
         first: seed where the search begins.
-        count: how many are wanted; fewer if there are not as many.
+        count: number of vehicles wanted; fewer are returned if the search finds fewer.
         driving: whether the ego vehicle drives.
-        progress: shows how many are found.
+        progress: shows how many vehicles are found.
     """
     found: list[tuple[Scene, Appearance]] = []
     with progress.step('looking for blind corners', count) as advance:
@@ -108,14 +108,14 @@ def corner_cases(
     driving: bool,
     progress: Progress = SILENT,
 ) -> list[CornerCase]:
-    """Detections before vehicles come into sight, from disk; what is not there is rendered.
+    """Load the detections before vehicles come into sight; render cases missing on disk.
 
     Args:
-        found: of `find_cases`.
+        found: result of `find_cases`.
         detectors: loaded models by name.
-        folder: where they are kept.
+        folder: where the cases are stored.
         driving: as for `find_cases`.
-        progress: shows how many are there.
+        progress: shows how many cases are ready.
 
     Raises:
         AvdetError: the folder cannot be written.
@@ -140,7 +140,7 @@ def corner_cases(
 
 
 def _run(scene: Scene, appearance: Appearance, detectors: dict[str, Detector]) -> GroundDrive:
-    """Render the seconds before and run every detector over the windows."""
+    """Render the seconds before an appearance and run every detector over the windows."""
     from avdet_ros.simulation.sound import SoundRenderer
 
     front_end, renderer = common_front_end(detectors), SoundRenderer(scene)
@@ -164,11 +164,11 @@ def _run(scene: Scene, appearance: Appearance, detectors: dict[str, Detector]) -
 
 
 def map_of(buildings: tuple[Building, ...], around_m: np.ndarray) -> Cells:
-    """What a map of a junction with buildings holds, in the drive's world.
+    """Make the map of a junction with buildings, in the drive's world frame.
 
     Args:
-        buildings: of the drive.
-        around_m: (2,) its middle.
+        buildings: buildings of the drive.
+        around_m: (2,) centre of the map.
     """
     side = round(2 * _MAP_M / CELL_M)
     corner = np.asarray(around_m, np.float64) - _MAP_M

@@ -1,8 +1,8 @@
-"""Is a vehicle behind a corner told, on the right side, and how long before it is in sight?
+"""Is a vehicle behind a corner reported on the right side, and how long before it is in sight?
 
-What topic `hidden` says at each window's end is compared with the vehicle that is about to come
-out. A side is left or right of the camera's heading. The three answers of Schulz et al. (2021,
-"Hearing What You Cannot See"), left, right and none, are asked a second before the camera sees it.
+The content of topic `hidden` at each window's end is compared with the vehicle that is about to
+come out. A side is left or right of the camera's heading. The three answers of Schulz et al.
+(2021, "Hearing What You Cannot See"), left, right and none, are read a second before sight.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from avdet_ros.tracking import GroundTracker
 from avdet_ros.tracking.around_corner import Sight, hidden_ones, look
 
 LEADS_S = (2.0, 1.5, 1.0, 0.5, 0.0)
-"""Times before sight at which sides are asked."""
+"""Times before sight at which the reported sides are checked."""
 
 AHEAD_S = 0.5
-"""From the instant of the boxes to the window's end, for which the topic holds."""
+"""Time from the instant of the boxes to the window's end, for which the topic holds."""
 
 _LEAST_SIDE_RAD = math.radians(4.0)
 _NEAR_M = 70.0
@@ -36,12 +36,12 @@ class CornerResult:
     """The answers to one case.
 
     Attributes:
-        side: of the vehicle, 1 left, -1 right.
+        side: true side of the vehicle, 1 left, -1 right.
         before_s: (W,) how long before sight each window ends.
         answers: (W,) side of the likeliest hidden vehicle, 0 for none.
-        right: (W,) bool, whether any is on the vehicle's side.
-        other: (W,) bool, whether any is on the other side, where none truly is.
-        sight_s: (W,) its time to sight, -1 where it is not told.
+        right: (W,) bool, whether a hidden vehicle is reported on the true side.
+        other: (W,) bool, whether one is reported on the other side although there is none.
+        sight_s: (W,) reported time to sight, -1 where none is reported.
     """
 
     side: int
@@ -52,17 +52,17 @@ class CornerResult:
     sight_s: np.ndarray
 
     def at(self, lead_s: float) -> int:
-        """Index of the last window that ends so long before sight."""
+        """Return the index of the last window that ends at least `lead_s` before sight."""
         early = np.flatnonzero(self.before_s >= lead_s - 1e-6)
         return int(early[np.argmin(self.before_s[early])])
 
 
 def run_case(case: CornerCase, model: str, rig: Rig, with_map: bool) -> CornerResult:
-    """Track a case and take what topic `hidden` would say.
+    """Track a case and collect what topic `hidden` would report.
 
     Args:
         case: see `CornerCase`.
-        model: whose detections.
+        model: name of the model whose detections are tracked.
         rig: array and camera.
         with_map: whether the tracker has a map of the buildings.
     """
@@ -103,14 +103,14 @@ def run_case(case: CornerCase, model: str, rig: Rig, with_map: bool) -> CornerRe
 
 
 def side_of(place_m: np.ndarray, rig: Rig) -> int:
-    """1 left of the camera's heading, -1 right of it, of a place in base_link."""
+    """Return 1 if a place in base_link is left of the camera's heading, -1 if right of it."""
     ahead, left, _ = rig.camera.rotation[2]
     x, y = np.asarray(place_m) - rig.camera.position_m[:2]
     return 1 if ahead * y - left * x > 0 else -1
 
 
 def _sides(sights: list[Sight], rig: Rig) -> list[tuple[int, Sight]]:
-    """Side of each hidden vehicle that has one, the likeliest first."""
+    """Return the side of each hidden vehicle far enough from the heading, likeliest first."""
     ahead, left, _ = rig.camera.rotation[2]
     heading = math.atan2(left, ahead)
     return [
@@ -121,7 +121,7 @@ def _sides(sights: list[Sight], rig: Rig) -> list[tuple[int, Sight]]:
 
 
 def _others(drive: GroundDrive, step: int, side: int, rig: Rig) -> bool:
-    """Whether a vehicle that the camera does not see is audible on a side."""
+    """Return whether a vehicle that the camera does not see is audible on a side."""
     near = drive.audible[:, step] & (np.hypot(*drive.places_m[:, step].T) < _NEAR_M)
     rows = np.flatnonzero(near & (drive.visible[:, step] < HIDDEN))
     return any(side_of(drive.places_m[row, step], rig) == side for row in rows)
@@ -133,20 +133,20 @@ HEAD = (
     + ' side right | wrong side | time to sight off by |\n|---|'
     + '--:|' * (len(LEADS_S) + 4)
 )
-"""Head of the table that `row` makes lines of."""
+"""Head of the table whose lines `row` makes."""
 
 
 def table(
     cases: Sequence[CornerCase], kind: str, models: Sequence[str], rig: Rig, progress: Progress
 ) -> list[str]:
-    """Lines of the table: each model without and with a map.
+    """Make the lines of the table: each model without and with a map.
 
     Args:
-        cases: of one kind.
+        cases: cases of one kind.
         kind: ``standing`` or ``driving``.
-        models: whose detections.
+        models: names of the models whose detections are tracked.
         rig: array and camera.
-        progress: shows how many lines are there.
+        progress: shows how many lines are done.
     """
     lines = []
     with progress.step(f'topic hidden, {kind}', 2 * len(models)) as advance:
@@ -160,7 +160,7 @@ def table(
 
 
 def row(name: str, results: Sequence[CornerResult]) -> list[str]:
-    """One line of the table."""
+    """Make one line of the table."""
     count = len(results)
     cells = [name, str(count)]
     for lead_s in LEADS_S:

@@ -1,8 +1,8 @@
-"""Simulated drives with detections and the truth in metres, kept on disk.
+"""Simulated drives with detections and the truth in metres, cached on disk.
 
-A drive costs a minute and more, nearly all of it for its sound; what is kept is small: detections
-of each model, where all vehicles are, and where the ego vehicle is. Files appear only when they
-are complete, so an interrupted run goes on where it was.
+A drive takes a minute or more, nearly all of it to render its sound. The stored file is small: the
+detections of each model and the positions of all vehicles and of the ego vehicle. Files appear
+only when they are complete, so an interrupted run continues where it stopped.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from avdet_ros.simulation.scene import Scene
 
 AHEAD_S = 0.5
-"""The truth goes on for so long after the last window's instant: up to that window's end."""
+"""How long the truth continues after the last window's instant: up to that window's end."""
 
 MIN_SCORE, MOST = 0.05, 100
-"""Which detections node detector publishes unless told otherwise."""
+"""Minimum score and maximum number of the detections that node detector publishes by default."""
 
 _PARTS = ('boxes_px', 'scores', 'range_m', 'azimuth_rad')
 _VEHICLES = ('places_m', 'velocities_mps', 'audible', 'visible', 'distance_m')
@@ -44,20 +44,20 @@ class GroundDrive:
     """One drive: T windows, and A more instants of truth up to the last window's end.
 
     Attributes:
-        seed: of the drive.
+        seed: seed of the drive.
         setting: kind of road.
         stamps_s: (T,) instants of the windows' boxes.
-        ego: T + A poses of base_link in the drive's world, evenly in time.
+        ego: T + A poses of base_link in the drive's world, evenly spaced in time.
         ids: (V,) identities of the vehicles that come near.
-        places_m: (V, T + A, 2) middles of vehicles in base_link.
+        places_m: (V, T + A, 2) centres of the vehicles in base_link.
         velocities_mps: (V, T + A, 2) over ground, along base_link's axes.
         audible: (V, T) bool, as `Truth.audible`, and within its horizon.
         visible: (V, T) share of the vehicle that the camera sees.
         distance_m: (V, T) from the array; NaN beyond the horizon.
         truth: T frames of what a detector should report in the image.
-        detections: by model's name, one a window, beyond the image too.
-        in_image: the same as node detector publishes them unless asked for more, which trackers
-            in the image get; nothing where these were not kept.
+        detections: by model name, one entry a window, including boxes beyond the image.
+        in_image: the same as node detector publishes them by default, the input of the trackers
+            in the image; empty where they were not stored.
     """
 
     seed: int
@@ -76,11 +76,11 @@ class GroundDrive:
 
     @property
     def rate_hz(self) -> float:
-        """Windows a second."""
+        """Number of windows a second."""
         return float((len(self.stamps_s) - 1) / (self.stamps_s[-1] - self.stamps_s[0]))
 
     def ego_mps(self, step: int) -> np.ndarray:
-        """(2,) velocity of base_link along its own axes at one of the T + A instants."""
+        """Return the (2,) velocity of base_link along its axes at one of the T + A instants."""
         last = len(self.ego) - 1
         low, high = self.ego[max(step - 1, 0)], self.ego[min(step + 1, last)]
         seconds = (min(step + 1, last) - max(step - 1, 0)) / self.rate_hz
@@ -91,7 +91,7 @@ class GroundDrive:
 
 @dataclass(frozen=True)
 class GroundPlan:
-    """Which drives, and what runs on them.
+    """Length and rate of the drives, and the detectors that run on them.
 
     Attributes:
         seconds: length of a drive.
@@ -106,7 +106,7 @@ class GroundPlan:
     rig: Rig
 
     def path(self, folder: Path, seed: int) -> Path:
-        """The file of a drive: named after all that makes it."""
+        """Return the file of a drive; its name holds everything the content depends on."""
         digests = '-'.join(self.detectors[name].sha256[:8] for name in sorted(self.detectors))
         return folder / f'ground_{seed}_{self.seconds:g}s_{self.rate_hz:g}hz_{digests}.npz'
 
@@ -114,13 +114,13 @@ class GroundPlan:
 def ground_drives(
     plan: GroundPlan, seeds: Sequence[int], folder: Path, progress: Progress = SILENT
 ) -> list[GroundDrive]:
-    """Drives from disk; what is not there is made and kept.
+    """Load drives from disk; make and store those that are missing.
 
     Args:
         plan: see `GroundPlan`.
-        seeds: of the drives.
-        folder: where they are kept.
-        progress: shows how many drives are there.
+        seeds: seeds of the drives.
+        folder: where the drives are stored.
+        progress: shows how many drives are ready.
 
     Raises:
         AvdetError: the folder cannot be written.
@@ -171,7 +171,7 @@ def with_truth(
     rate_hz: float,
     detections: dict[str, list[Detections]],
 ) -> GroundDrive:
-    """The truth in metres beside detections."""
+    """Combine detections with the truth in metres."""
     later = stamps_s[-1] + np.arange(1, round(AHEAD_S * rate_hz) + 1) / rate_hz
     times = np.concatenate([stamps_s, later])
     position, rotation = scene.ego_pose(times)
@@ -211,7 +211,7 @@ def with_truth(
 
 
 def write_ground_drive(path: Path, drive: GroundDrive) -> None:
-    """Write a drive, whole or not at all.
+    """Write a drive atomically.
 
     Raises:
         AvdetError: it cannot be written.
@@ -240,7 +240,7 @@ def write_ground_drive(path: Path, drive: GroundDrive) -> None:
 
 
 def read_ground_drive(path: Path, seed: int) -> GroundDrive:
-    """Read what `write_ground_drive` wrote.
+    """Read a drive written by `write_ground_drive`.
 
     Raises:
         OSError, ValueError, KeyError, BadZipFile: there is no such file, or it is damaged.
@@ -270,7 +270,7 @@ def read_ground_drive(path: Path, seed: int) -> GroundDrive:
 
 
 def _packed(key: str, frames: list[Detections]) -> dict[str, np.ndarray]:
-    """Detections of all windows as arrays; `key` has a place for what an array holds."""
+    """Return the detections of all windows as arrays; `key` is a template for their names."""
     arrays = {key.format('count'): np.array([len(found) for found in frames])}
     for part in _PARTS:
         if all(getattr(found, part) is not None for found in frames):
@@ -279,7 +279,7 @@ def _packed(key: str, frames: list[Detections]) -> dict[str, np.ndarray]:
 
 
 def _unpacked(key: str, arrays: Mapping[str, np.ndarray]) -> list[Detections]:
-    """What `_packed` was given."""
+    """Restore the detections from the arrays of `_packed`."""
     cuts = np.cumsum(arrays[key.format('count')])[:-1]
     boxes, scores, *more = (
         np.split(arrays[key.format(part)], cuts) if key.format(part) in arrays else None

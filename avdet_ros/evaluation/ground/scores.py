@@ -1,8 +1,9 @@
-"""How good tracks in metres are: errors of bearing, range and velocity, and honest ellipses.
+"""Quality of tracks in metres: errors of bearing, range and velocity, coverage of the ellipses.
 
-A track belongs to the vehicle that it was nearest to in bearing while it was heard, one vehicle a
-track in each window. A range plays no part in that, so a wrong one counts as what it is. A track
-that is not heard is compared with the vehicle it belonged to when it last was.
+A track is heard while it has a recent detection. In each window, heard tracks are assigned one to
+one to the vehicles nearest in bearing. Range plays no part in the assignment, so a wrong range
+counts as a range error. A track that is not heard is compared with the vehicle it belonged to
+last.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ from avdet_ros.tracking.ground_filter import PlaneMeasurement, wrap
 from avdet_ros.tracking.ground_track import CHI2_90, GroundTrack
 
 SAME_BEARING_DEG = 6.0
-"""A track further from every vehicle in bearing belongs to none."""
+"""A track that differs by more than this in bearing from every vehicle belongs to none."""
 
 AGES_S = (0.0, 1.0, 2.0, 4.0)
-"""Ages of tracks at which range errors are told."""
+"""Ages of tracks for which range errors are listed."""
 
 DISTANCES_M = ((0, 10), (10, 20), (20, 40), (40, 70), (70, 100))
-"""True distances by which range errors are told."""
+"""Bins of the true distance for which range errors are listed."""
 
 HEARD_S = 0.15
-"""A track whose last detection is no older is heard."""
+"""A track counts as heard if its last detection is no older than this."""
 
 _SURE = 0.3
 _FARTHEST_M = 100.0
@@ -57,11 +58,11 @@ _Seen = TypeVar('_Seen', GroundTrack, PlaneMeasurement)
 
 @dataclass(frozen=True)
 class GroundErrors:
-    """Every track of every window that belongs to a vehicle.
+    """Errors of all tracks that belong to a vehicle, one row per track and window.
 
     Attributes:
         table: (N, 10) columns of `_COLUMNS`.
-        alone: tracks in windows that belong to no vehicle.
+        alone: number of tracks, counted in each window, that belong to no vehicle.
         drive: (N,) number of the drive.
     """
 
@@ -70,11 +71,11 @@ class GroundErrors:
     drive: np.ndarray
 
     def column(self, name: str) -> np.ndarray:
-        """(N,) one value of each track."""
+        """Return one (N,) column of the table."""
         return self.table[:, _COLUMNS.index(name)]
 
     def vehicles(self, keep: np.ndarray) -> int:
-        """How many different vehicles there are among some of the rows."""
+        """Count the different vehicles among the kept rows."""
         return len(
             {
                 (drive, vehicle)
@@ -86,7 +87,7 @@ class GroundErrors:
 
     @property
     def heard(self) -> np.ndarray:
-        """(N,) bool."""
+        """(N,) bool, whether the track is heard."""
         return self.column('unseen_s') <= HEARD_S
 
 
@@ -103,9 +104,9 @@ def ground_errors(
 
     Args:
         drives: see `GroundDrive`.
-        model: whose detections.
+        model: name of the model whose detections are tracked.
         rig: array and camera.
-        every: take every so-manieth window.
+        every: use every n-th window.
         odometry: whether the tracker knows the ego vehicle's motion.
         ahead_s: how long after the boxes' instant tracks are compared.
         **parameters: of `GroundTracker`.
@@ -155,13 +156,13 @@ def ground_errors(
 
 
 def size_errors(drives: Sequence[GroundDrive], model: str, rig: Rig, every: int = 1) -> np.ndarray:
-    """How far ranges by the size of boxes are off, of detections that are linked first.
+    """Compute errors of the ranges derived from box sizes, for confident detections only.
 
     Args:
         drives: see `GroundDrive`.
-        model: whose boxes.
+        model: name of the model whose boxes are used.
         rig: array and camera.
-        every: take every so-manieth window.
+        every: use every n-th window.
 
     Returns:
         (N,) logarithms of range over true range, of boxes in the bearing of an audible vehicle.
@@ -179,7 +180,7 @@ def size_errors(drives: Sequence[GroundDrive], model: str, rig: Rig, every: int 
 
 
 def _pairs(tracks: Sequence[_Seen], places: np.ndarray) -> list[tuple[_Seen, int]]:
-    """Tracks or measurements with the vehicles they are nearest to in bearing."""
+    """Assign tracks or measurements one to one to the vehicles nearest in bearing."""
     if not tracks or not len(places):
         return []
     bearing = np.arctan2(places[:, 1], places[:, 0])
@@ -194,12 +195,12 @@ def _pairs(tracks: Sequence[_Seen], places: np.ndarray) -> list[tuple[_Seen, int
 
 
 def coverage(distance2: np.ndarray) -> float:
-    """Share of places that lie in the 90 % ellipses; NaN of none."""
+    """Return the share of places inside their 90 % ellipses; NaN if there are none."""
     return float(np.mean(distance2 <= CHI2_90)) if len(distance2) else math.nan
 
 
 def interval(errors: GroundErrors, keep: np.ndarray, resamples: int = 500) -> tuple[float, float]:
-    """The middle 95 % of `coverage` over drives drawn anew."""
+    """Return the middle 95 % of `coverage` over resampled drives."""
     rng = np.random.default_rng(1)
     inside = errors.column('distance2') <= CHI2_90
     drives = np.unique(errors.drive[keep])
@@ -214,7 +215,7 @@ def interval(errors: GroundErrors, keep: np.ndarray, resamples: int = 500) -> tu
 
 
 def row(name: str, errors: GroundErrors) -> list[str]:
-    """One line of the table of `docs/tracks.md`."""
+    """Make one line of the table of `docs/tracks.md`."""
     heard, count = errors.heard, len(errors.table)
     bearing, log_range = np.abs(errors.column('bearing_deg')), np.abs(errors.column('log_range'))
     cells = [
@@ -231,11 +232,11 @@ def row(name: str, errors: GroundErrors) -> list[str]:
 
 
 def road_rows(errors: GroundErrors, settings: Sequence[str]) -> list[list[str]]:
-    """How honest the ellipses are by the kind of road.
+    """Make table rows with the coverage of the ellipses by kind of road.
 
     Args:
-        errors: of all drives.
-        settings: the kind of road of each drive.
+        errors: errors of all drives.
+        settings: kind of road of each drive.
     """
     kinds = np.array(settings)
     rows = []
@@ -247,7 +248,7 @@ def road_rows(errors: GroundErrors, settings: Sequence[str]) -> list[list[str]]:
 
 
 def _ellipse_cells(errors: GroundErrors, keep: np.ndarray) -> list[str]:
-    """Share of places in the ellipses with its interval, and the same of heard and others."""
+    """Format the ellipses' coverage with its interval, and that of heard and other tracks."""
     d2 = errors.column('distance2')
     low, high = interval(errors, keep)
     heard, others = (coverage(d2[keep & part]) for part in (errors.heard, ~errors.heard))
@@ -258,7 +259,7 @@ def _ellipse_cells(errors: GroundErrors, keep: np.ndarray) -> list[str]:
 
 
 def distance_rows(errors: GroundErrors) -> list[list[str]]:
-    """Median range errors by the vehicle's distance, of tracks of under one second and of more."""
+    """Make table rows with median range errors by the vehicle's distance and the track's age."""
     heard, range_m = errors.heard, errors.column('range_m')
     age_s, log_range = errors.column('age_s'), errors.column('log_range')
     rows = []

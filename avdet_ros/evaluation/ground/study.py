@@ -30,7 +30,7 @@ TRACKERS: dict[str, Callable[[float, Rig], Tracker]] = {
     ),
     'ground': lambda rate_hz, rig: GroundTracker(rig),
 }
-"""The parameters are those of docs/trackers.md, chosen on validation drives."""
+"""Trackers by name, with the parameters of docs/trackers.md, chosen on validation drives."""
 
 RATES_HZ = (5, 10, 20)
 
@@ -38,14 +38,14 @@ _METRES_HZ = 10
 
 
 def every_in_metres(rate_hz: float) -> int:
-    """Which of a drive's windows tracks in metres get: those of 10 a second, else all."""
+    """Return the step between windows that gives 10 a second, or all if the rate has none."""
     return round(rate_hz / _METRES_HZ) if rate_hz % _METRES_HZ == 0 else 1
 
 
 def metres_table(
     drives: Sequence[GroundDrive], models: Sequence[str], rig: Rig, progress: Progress = SILENT
 ) -> str:
-    """Errors in metres and how honest the ellipses are, as Markdown."""
+    """Tabulate the errors in metres and the coverage of the ellipses, as Markdown."""
     kinds: list[tuple[str, str, bool]] = []
     for model in models:
         kinds.append((f'{model}, odometry', model, True))
@@ -87,14 +87,14 @@ def metres_table(
 
 
 def _line(cells: Sequence[str]) -> str:
-    """A line of a Markdown table."""
+    """Make a line of a Markdown table."""
     return '| ' + ' | '.join(cells) + ' |'
 
 
 def image_table(
     drives: Sequence[GroundDrive], models: Sequence[str], rig: Rig, progress: Progress = SILENT
 ) -> str:
-    """All trackers in the image on the same detections, at each rate the drives allow."""
+    """Compare all trackers in the image on the same detections, at each rate the drives allow."""
     fastest = round(drives[0].rate_hz)
     rates = [rate for rate in RATES_HZ if fastest % rate == 0]
     lines = [
@@ -125,7 +125,7 @@ def image_table(
 def track_in_image(
     drive: GroundDrive, model: str, tracker: Tracker, rig: Rig, every: int
 ) -> list[list[Track]]:
-    """The tracks of each window, with boxes in the image."""
+    """Return the tracks of each window, with boxes in the image."""
     tracker.reset()
     found = []
     for step in range(0, len(drive.stamps_s), every):

@@ -1,1 +1,1 @@
-"""Scores as tables, curves, pictures and pages."""
+"""Reports of scores as tables, curves, pictures and pages."""

@@ -1,4 +1,4 @@
-"""Scores as one self-contained HTML file: tables, curves, error maps and pictures."""
+"""Report of scores as one self-contained HTML file: tables, curves, error maps and pictures."""
 
 from __future__ import annotations
 
@@ -57,10 +57,9 @@ class Results:
     """Scores against one kind of truth.
 
     Attributes:
-        truth: its name.
+        truth: name of the kind of truth.
         records: the drives.
-        scores: of `scores.score`, by detector; the first detector is the one the report is
-            about.
+        scores: results of `scores.score`, by detector; the report is about the first detector.
     """
 
     truth: str
@@ -83,14 +82,14 @@ def write_report(
 
     Args:
         path: the HTML file.
-        title: of the page.
-        subtitle: one line below it.
-        results: one entry a kind of truth, the most important first.
+        title: title of the page.
+        subtitle: one line below the title.
+        results: one entry for each kind of truth, the most important first.
         picture: gives the picture of a frame, to draw on.
         facts: further facts by name: model, data, seeds.
-        command: that makes this report again.
+        command: command that reproduces this report.
         notes: caveats of the results, one sentence each.
-        pictures: how many frames to show.
+        pictures: number of frames to show.
 
     Raises:
         AvdetError: the file cannot be written.
@@ -131,7 +130,7 @@ def write_report(
 
 
 def _cards(results: Sequence[Results], main: str) -> list[dict[str, str]]:
-    """The most important numbers, each against the first truth that defines it."""
+    """Return the most important numbers, each against the first truth that defines it."""
     wanted = ('mAP@Avg', 'mAP@0.5', 'recall', 'CDx %', 'MOTA', 'IDF1', 'HOTA')
     cards = []
     for label, family, key, form, _ in _COLUMNS:

@@ -1,4 +1,4 @@
-"""Pages by hand with tables between marks, each written by its command."""
+"""Hand-written pages with tables between marks, each table written by a command."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from avdet_ros.files import explain_os_error
 
 
 def marks(name: str) -> str:
-    """An empty section, for a page that is made anew."""
+    """Return an empty section for a new page."""
     return f'<!-- {name} -->\n\n<!-- end of {name} -->'
 
 
@@ -17,10 +17,10 @@ def write_section(page: Path, name: str, text: str, frame: str) -> None:
     """Replace a page's section between ``<!-- name -->`` and ``<!-- end of name -->``.
 
     Args:
-        page: Markdown file; one that is not there is made.
-        name: of the section.
-        text: what stands there from now on.
-        frame: a page that is not there, with its empty sections.
+        page: Markdown file; created if missing.
+        name: name of the section.
+        text: new content of the section.
+        frame: content of a new page, with its empty sections.
 
     Raises:
         AvdetError: the page cannot be read or written, or has no such marks.

@@ -1,4 +1,4 @@
-"""Pictures of frames with true boxes and those of up to two models."""
+"""Pictures of frames with true boxes and the boxes of up to two models."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def draw_frame(
     caption: str,
     seen: np.ndarray | None = None,
 ) -> np.ndarray:
-    """True boxes dashed in white, the boxes of up to two detectors in colour.
+    """Draw true boxes dashed in white, and the boxes of up to two detectors in colour.
 
     Args:
-        rig: for the camera's image and horizon.
-        truth: of the instant.
-        predicted: detections by detector's name, at most two.
+        rig: defines the image size and the horizon.
+        truth: truth at the instant.
+        predicted: detections by name of the detector, at most two.
         caption: one line at the top.
         seen: the camera's picture, BGR; None draws bearings instead.
 
@@ -59,7 +59,7 @@ def draw_frame(
 
 
 def _bearings(rig: Rig) -> np.ndarray:
-    """A dark picture with the horizon and bearings every ten degrees."""
+    """Draw a dark picture with the horizon and bearings every ten degrees."""
     camera = rig.camera
     picture = np.full((camera.height_px, camera.width_px, 3), 40, np.uint8)
     far = camera.position_m + 1e4 * np.array([1.0, 0.0, 0.0])
@@ -77,7 +77,7 @@ def _bearings(rig: Rig) -> np.ndarray:
 
 
 def seed_pictures(rig: Rig, seconds: float) -> Callable[[DriveRecord, int], np.ndarray]:
-    """Paints what the camera would have seen by day on simulated drives, ``seed N``."""
+    """Make a function that renders the camera's daytime picture on simulated drives ``seed N``."""
 
     @lru_cache(maxsize=2)
     def world(seed: int) -> tuple[Any, Any]:
@@ -99,12 +99,12 @@ def seed_pictures(rig: Rig, seconds: float) -> Callable[[DriveRecord, int], np.n
 def dataset_pictures(
     root: Path, frames: dict[str, list[FrameId]], rig: Rig
 ) -> Callable[[DriveRecord, int], np.ndarray]:
-    """Reads what the camera saw on recorded drives; a drawn road where a picture is missing.
+    """Make a function that reads the recorded pictures; a drawn road where one is missing.
 
     Args:
         root: the data set's folder.
-        frames: of each drive's record.
-        rig: for the drawn road.
+        frames: frames of each drive's record.
+        rig: defines the drawn road.
     """
 
     def read(record: DriveRecord, index: int) -> np.ndarray:
@@ -120,7 +120,7 @@ def save_picture(picture: np.ndarray, path: Path) -> None:
     """Write a picture as PNG.
 
     Raises:
-        AvdetError: it cannot be written.
+        AvdetError: the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Curves and maps of a report, drawn by matplotlib into bytes; no window, no global state."""
+"""Curves and maps of a report, rendered by matplotlib to bytes; no window, no global state."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from avdet_ros.evaluation.boxes.error_maps import ErrorMaps
 from avdet_ros.evaluation.boxes.metrics import CENTRE_SCORE, DriveHits, precision_recall
 
 COLOURS = ('#1f6feb', '#d9730d', '#6e7781', '#8250df', '#1a7f37', '#bf3989')
-"""Of the detectors, in the order of the tables."""
+"""Colours of the detectors, in the order of the tables."""
 
 CURVE_IOUS = (0.5, 0.75)
 MOST_ARROWS = 400
@@ -37,12 +37,12 @@ _STYLE: dict[Any, Any] = {
 
 
 def precision_recall_svg(hits: Mapping[str, Sequence[DriveHits]]) -> bytes:
-    """Precision over recall at IoU 0.5 and 0.75, one line a detector.
+    """Plot precision over recall at IoU 0.5 and 0.75, one line per detector.
 
-    A dot marks where the boxes above `CENTRE_SCORE` end.
+    A dot marks the threshold `CENTRE_SCORE`.
 
     Args:
-        hits: of each drive, by detector.
+        hits: matches of each drive, by detector.
     """
 
     def draw(figure: Figure) -> None:
@@ -63,11 +63,11 @@ def precision_recall_svg(hits: Mapping[str, Sequence[DriveHits]]) -> bytes:
 
 
 def error_maps_jpeg(maps: ErrorMaps, frames: int, backdrop: np.ndarray | None) -> bytes:
-    """Where vehicles are missed, where nothing was, and from where to where boxes are displaced.
+    """Plot maps of missed vehicles, false boxes and displacements of boxes.
 
     Args:
-        maps: of one detector.
-        frames: they were counted over.
+        maps: maps of one detector.
+        frames: number of frames that the maps cover.
         backdrop: (H, W, 3) uint8 BGR, any picture of the camera; None for none.
     """
     height, width = np.array(maps.vehicles.shape) * maps.cell_px
@@ -101,7 +101,7 @@ def error_maps_jpeg(maps: ErrorMaps, frames: int, backdrop: np.ndarray | None) -
 
     png = _render(draw, (10, 11), 'png', dpi=100)
     picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
-    assert picture is not None  # made a line above
+    assert picture is not None  # the PNG was made above
     return cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, 86])[1].tobytes()
 
 

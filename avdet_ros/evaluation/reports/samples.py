@@ -1,4 +1,4 @@
-"""Frames to show in a report: a random draw, and those with the most errors."""
+"""Frames to show in a report: a random draw, and the frames with the most errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RIGHT_BGR, DISPLACED_BGR, WRONG_BGR = (110, 200, 80), (40, 170, 255), (80, 80, 2
 TRUE_BGR = (240, 240, 240)
 
 APART_S = 1.0
-"""Two frames of one drive closer than that look the same."""
+"""Two frames of one drive closer in time than this look the same."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Sample:
 def choose_samples(
     records: Sequence[DriveRecord], detector: str, count: int, seed: int = 0
 ) -> list[Sample]:
-    """Draw half from the frames with a vehicle or a box; half have the most errors."""
+    """Choose half at random from the frames with a vehicle or a box, half by the most errors."""
     errors = {}
     for number, record in enumerate(records):
         for index, predicted in enumerate(record.detections[detector]):
@@ -59,16 +59,16 @@ def choose_samples(
 
 
 def draw_sample(picture: np.ndarray, truth: TruthFrame, predicted: Detections) -> np.ndarray:
-    """True and found boxes on a picture, coloured by whether they are right.
+    """Draw true and found boxes on a picture, coloured by whether they are right.
 
     Args:
         picture: (H, W, 3) uint8 BGR, not changed.
-        truth: of the frame.
+        truth: truth of the frame.
         predicted: a detector's boxes; those above `CENTRE_SCORE` are drawn.
 
     Returns:
-        A new picture: true boxes dashed, white where found and red where missed; found boxes
-        green where right, amber where displaced and red where nothing is, with their scores.
+        A new picture: true boxes dashed, white if found and red if missed; found boxes green if
+        right, amber if displaced and red if false, with their scores.
     """
     picture = np.ascontiguousarray(picture).copy()
     confident = predicted.above(CENTRE_SCORE)

@@ -39,13 +39,13 @@ _AS_RELEASED_ROWS = [
 
 
 def metrics_table(scores: Mapping[str, Mapping[str, Any]], title: str) -> Table:
-    """One column a detector, one row a metric."""
+    """Make a table with one column per detector and one row per metric."""
     return _table(scores, title, _ROWS)
 
 
 def as_released_table(scores: Mapping[str, Mapping[str, Any]]) -> Table:
-    """The metrics of MM-DistillNet's program, see `evaluation.boxes.released_metrics`."""
-    title = "As the authors' program counts (no other number here is comparable with it)"
+    """Tabulate the metrics of MM-DistillNet's program, see `evaluation.boxes.released_metrics`."""
+    title = "Counted as in the authors' program (not comparable with any other number here)"
     return _table(scores, title, _AS_RELEASED_ROWS)
 
 
@@ -60,7 +60,7 @@ def _table(scores: Mapping[str, Mapping[str, Any]], title: str, rows: Sequence[A
 
 
 def breakdown_table(scores: Mapping[str, Mapping[str, Any]]) -> Table:
-    """What each detector finds in every part of the data; see `avdet_ros.evaluation.scores`."""
+    """Tabulate each detector's scores on every part of the data; see `evaluation.scores`."""
     table = Table(title='Where', title_justify='left')
     table.add_column('')
     table.add_column('frames', justify='right')
@@ -86,12 +86,12 @@ def breakdown_table(scores: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def number(value: float, form: str) -> str:
-    """A number as text; a dash where it is not defined."""
+    """Format a number; a dash if it is undefined."""
     return '-' if isinstance(value, float) and math.isnan(value) else form.format(value)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write results.
+    """Write results as JSON.
 
     Raises:
         AvdetError: the file cannot be written.

@@ -1,1 +1,1 @@
-"""Detectors run on drives, simulated or recorded: what they found beside what is true."""
+"""Runs of detectors on simulated or recorded drives: detections together with the truth."""

@@ -1,6 +1,6 @@
 """Baselines a model must beat: boxes that ignore the sound, and classical direction finding.
 
-Both are fitted on the labels of training drives alone and are used like a model: one window in,
+Both are fitted only on the labels of training drives and are used like a model: one window in,
 `Detections` out.
 """
 
@@ -26,10 +26,10 @@ class LabelStatistics:
 
     Attributes:
         boxes_px: (K, 4) float32, the boxes that cover most labels, the most common first.
-        shares: (K,) float32, labels per frame that each of them covers and no earlier one does.
+        shares: (K,) float32, labels per frame that each box covers and no earlier one does.
         typical_px: (4,) float64, x from the centre of the box, y in the image: the box that
             covers most labels when it may be moved sideways.
-        typical_distance_m: distance of the vehicles it covers.
+        typical_distance_m: median distance of the vehicles it covers.
     """
 
     boxes_px: np.ndarray
@@ -45,8 +45,8 @@ def fit_labels(
 
     Args:
         frames: boxes (N, 4) and distances (N,) of each frame.
-        count: constant boxes to choose.
-        seed: of the choice of candidates when there are many labels.
+        count: number of constant boxes to choose.
+        seed: seed for the choice of candidates when there are many labels.
     """
     frames = list(frames)
     boxes = np.concatenate([np.zeros((0, 4)), *(boxes for boxes, _ in frames)])
@@ -67,15 +67,15 @@ def fit_labels(
 
 
 def greedy_cover(boxes: np.ndarray, count: int, seed: int) -> tuple[list[int], np.ndarray]:
-    """Choose boxes one by one, each covering the most of what is not covered yet.
+    """Choose boxes one by one, each covering the largest number of boxes not covered yet.
 
     Args:
-        boxes: (N, 4); one covers those it overlaps by at least `COVER_IOU`.
-        count: how many to choose at most.
-        seed: of the candidates' choice when there are many boxes.
+        boxes: (N, 4); a box covers those it overlaps by at least `COVER_IOU`.
+        count: maximum number of boxes to choose.
+        seed: seed for the choice of candidates when there are many boxes.
 
     Returns:
-        Indices of the chosen and how many each newly covers, (K,) descending.
+        Indices of the chosen boxes and how many each newly covers, (K,) descending.
     """
     rng = np.random.default_rng(seed)
     size = min(len(boxes), _MAX_CANDIDATES)
@@ -94,7 +94,7 @@ def greedy_cover(boxes: np.ndarray, count: int, seed: int) -> tuple[list[int], n
 
 
 class ConstantBoxes:
-    """The training labels' most common boxes, whatever the sound."""
+    """Baseline that reports the most common boxes of the training labels, whatever the sound."""
 
     def __init__(self, statistics: LabelStatistics) -> None:
         """Take the boxes from the training labels."""
@@ -102,7 +102,7 @@ class ConstantBoxes:
         self._detections = Detections(statistics.boxes_px, np.minimum(statistics.shares, 1))
 
     def detect(self, waveform: np.ndarray | None, spectrogram: np.ndarray) -> Detections:
-        """The same boxes for every window."""
+        """Return the same boxes for every window."""
         return self._detections
 
 
@@ -121,9 +121,9 @@ class SteeredResponse:
         """Prepare the directions.
 
         Args:
-            statistics: of the training labels.
+            statistics: summary of the training labels.
             rig: microphones and camera.
-            temperature_c: of the air, which sets the speed of sound.
+            temperature_c: air temperature, which sets the speed of sound.
         """
         import pyroomacoustics
 
@@ -147,14 +147,14 @@ class SteeredResponse:
         self._size = camera.width_px, camera.height_px
 
     def detect(self, waveform: np.ndarray | None, spectrogram: np.ndarray) -> Detections:
-        """Boxes at the strongest bearings.
+        """Place boxes at the strongest bearings.
 
         Args:
-            waveform: (8, samples) float32 of the window; bags of features alone have none.
+            waveform: (8, samples) float32 of the window; bags that hold only features have none.
             spectrogram: unused.
 
         Returns:
-            At most `MAX_BOXES` boxes; a score is the mean agreement of the pairs of microphones on
+            At most `MAX_BOXES` boxes; a score is the mean agreement of the microphone pairs on
             that direction, 1 if all agree at all frequencies.
         """
         import pyroomacoustics
@@ -181,15 +181,15 @@ class SteeredResponse:
 
 
 def _standing_box(azimuth_deg: float, statistics: LabelStatistics, rig: Rig) -> np.ndarray:
-    """The typical vehicle on the road at a bearing from the array, (4,) pixels."""
+    """Return the (4,) pixel box of a typical vehicle on the road at a bearing from the array."""
     camera, typical = rig.camera, statistics.typical_px
     azimuth = math.radians(azimuth_deg)
     direction = np.array([math.cos(azimuth), math.sin(azimuth), 0.0])
     ground = rig.array_position_m + statistics.typical_distance_m * direction
     ground[2] = 0.0
     (pixel_x, pixel_y), depth_m = camera.project(ground)
-    # The typical size was seen at the typical distance; the same range off the axis is less
-    # deep and looks larger.
+    # The typical size was seen at the typical distance; at the same range off the axis, the depth
+    # is smaller and the vehicle looks larger.
     scale = statistics.typical_distance_m / max(float(depth_m), 1.0)
     half = scale * (typical[2] - typical[0]) / 2
     height = scale * (typical[3] - typical[1])

@@ -1,4 +1,4 @@
-"""What is run on one window: a model or a baseline, behind one interface, and what it took."""
+"""Detectors that run on one window: models and baselines behind one interface, with timing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class WindowDetector(Protocol):
     """Finds boxes in one window."""
 
     def detect(self, waveform: np.ndarray | None, spectrogram: np.ndarray) -> Detections:
-        """Take (8, samples) float32 and (channels, n_mels, frames) float32.
+        """Find boxes from (8, samples) float32 and (channels, n_mels, frames) float32.
 
         The waveform is None where only features were recorded.
         """
@@ -27,12 +27,12 @@ class WindowDetector(Protocol):
 
 @dataclass(frozen=True)
 class Told:
-    """What a model for any array is told of a window beside the rig.
+    """Inputs that a model for any array receives with a window, besides the rig.
 
     Attributes:
-        ahead_mps: speed of the vehicle in the window's middle, negative backwards; None where it
-            is unknown, and the array taken to stand.
-        air_c: temperature of the air, None where it is unknown, and taken for `USUAL_AIR_C`.
+        ahead_mps: speed of the ego vehicle in the middle of the window, negative backwards; None
+            if unknown, the model then assumes a standing array.
+        air_c: air temperature; None if unknown, the model then assumes `USUAL_AIR_C`.
     """
 
     ahead_mps: float | None = None
@@ -46,7 +46,7 @@ class ModelDetector:
     """A model as a `WindowDetector`.
 
     Attributes:
-        steered: whether it listens to what it is told.
+        steered: whether the model uses the inputs in `Told`.
     """
 
     def __init__(self, detector: Detector) -> None:
@@ -56,18 +56,18 @@ class ModelDetector:
     def detect(
         self, waveform: np.ndarray | None, spectrogram: np.ndarray, told: Told = NOTHING
     ) -> Detections:
-        """Boxes of the model, which uses the features and what it is told."""
+        """Find boxes from the features and the inputs in `told`."""
         air_c = USUAL_AIR_C if told.air_c is None else told.air_c
         return self._detector.detect(spectrogram, False, told.ahead_mps or 0.0, air_c)
 
 
 @dataclass(frozen=True)
 class WindowResult:
-    """What every detector found in one window.
+    """Results of every detector for one window.
 
     Attributes:
-        detections: by detector.
-        milliseconds: by detector, the time of its inference.
+        detections: detections by detector.
+        milliseconds: inference time by detector.
     """
 
     detections: dict[str, Detections]
@@ -75,21 +75,21 @@ class WindowResult:
 
 
 def any_steered(detectors: Mapping[str, WindowDetector]) -> bool:
-    """Whether one of them is a model that is told of speed and air."""
+    """Return whether any detector is a model that uses speed and air temperature."""
     return any(isinstance(each, ModelDetector) and each.steered for each in detectors.values())
 
 
 class ToldCount:
-    """Of how many windows models were told what.
+    """Counts of the windows for which models received speed and air temperature.
 
     Attributes:
-        windows: how many there were.
-        speeds: of so many the vehicle's speed was known.
-        airs: of so many the air's temperature.
+        windows: number of windows.
+        speeds: number of windows with known speed.
+        airs: number of windows with known air temperature.
     """
 
     def __init__(self) -> None:
-        """Nothing yet."""
+        """Start with no windows counted."""
         self.windows = self.speeds = self.airs = 0
 
     def add(self, told: Told) -> None:
@@ -100,7 +100,7 @@ class ToldCount:
 
     @property
     def sentence(self) -> str:
-        """For people who read the scores."""
+        """A sentence for readers of the scores."""
         return (
             f'Steered for the own speed in {self.speeds} of {self.windows} windows and for the '
             f'air in {self.airs}, else for a standing array and {USUAL_AIR_C:g} degrees.'
@@ -116,10 +116,10 @@ def detect_window(
     """Run every detector on one window, one after another so that their times are comparable.
 
     Args:
-        detectors: by name.
+        detectors: detectors by name.
         waveform: (8, samples) float32; None where only features were recorded.
         spectrogram: (channels, n_mels, frames) float32.
-        told: to models.
+        told: further inputs for models.
     """
     found, taken_ms = {}, {}
     for name, detector in detectors.items():
@@ -133,5 +133,5 @@ def detect_window(
 
 
 def common_front_end(detectors: Mapping[str, Detector]) -> FrontEnd:
-    """The front end of the detector that asks for most channels, which serves all."""
+    """Return the front end of the detector that needs most channels; it serves all detectors."""
     return max((its.front_end for its in detectors.values()), key=lambda its: its.pair_count)

@@ -1,4 +1,4 @@
-"""Models run on bags, window by window, with the truth where a bag holds it."""
+"""Runs of models on bags, window by window, with the truth where a bag holds it."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class BagRecords:
         path: the bag.
         everything: all windows, without truth.
         known: the windows that have truth in the bag; None without any.
-        start_ns: what the stamps of both count from.
-        report: of the processing: gaps, restarts, damage.
-        told: what steered models were told; None where there is none.
+        start_ns: time from which the stamps of both are counted.
+        report: report of the processing: gaps, restarts, damage.
+        told: counts of the inputs of steered models; None without such a model.
     """
 
     path: Path
@@ -64,14 +64,14 @@ def run_on_bag(
 ) -> BagRecords:
     """Run models over a bag's windows, one after another so that their times are comparable.
 
-    Models for any array are told the speed and the air that the bag says, see `BagMotion`.
+    Models for any array receive the bag's speed and air temperature, see `BagMotion`.
 
     Args:
         path: the recording.
-        name: of the records.
-        models: by name; their boxes hold for one and the same instant.
+        name: name of the records.
+        models: models by name; the boxes of all hold for the same instant.
         front_end: computes the features.
-        rig: of the vehicle; the bag's odometry is of its frame.
+        rig: rig of the vehicle; the bag's odometry refers to its frame.
         progress: shows how many windows are done.
 
     Raises:
@@ -110,12 +110,12 @@ def run_on_bag(
 
 
 def bag_picture(records: BagRecords, stamp_s: float, rig: Rig) -> np.ndarray | None:
-    """The camera's picture nearest to an instant, in the rig's size; None without one near.
+    """Return the camera's picture nearest to an instant, in the rig's size; None if none is near.
 
     Args:
-        records: of `run_on_bag`.
-        stamp_s: of a window of the records.
-        rig: for the size that boxes are given in.
+        records: result of `run_on_bag`.
+        stamp_s: stamp of a window of the records.
+        rig: defines the image size that boxes refer to.
     """
     instant_ns = records.start_ns + round(stamp_s * 1e9)
     with Bag(records.path) as bag:

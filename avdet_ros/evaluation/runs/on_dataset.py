@@ -1,7 +1,7 @@
-"""Detectors run on recorded drives in the MAVD layout, frame by frame.
+"""Runs of detectors on recorded drives in the MAVD layout, frame by frame.
 
-Two kinds of truth are kept apart: the labels of all teachers fused into one, the same for every
-model whichever teachers it was distilled from (MM-DistillNet, section 4.3), and the true boxes of
+Two kinds of truth are kept separate: the fused labels of all teachers, the same for every model
+whichever teachers it was distilled from (MM-DistillNet, section 4.3), and the true boxes of
 simulated drives.
 """
 
@@ -44,7 +44,7 @@ FUSED, TRUE = 'fused labels', 'true boxes'
 """The kinds of truth."""
 
 MOST_BROKEN = 0.05
-"""Largest share of unreadable frames; more would change what the scores stand for."""
+"""Largest share of unreadable frames; more would change the meaning of the scores."""
 
 Truth = Callable[[layout.FrameId], TruthFrame | None]
 
@@ -54,10 +54,10 @@ class DatasetRecords:
     """Detections on a folder's frames, against each kind of truth.
 
     Attributes:
-        records: one a drive, by kind of truth; a kind that no drive has is missing.
-        frames: the frames of each drive's records, by kind of truth and drive.
+        records: one record a drive, by kind of truth; a kind that no drive has is missing.
+        frames: frames of each drive's records, by kind of truth and drive.
         broken: one sentence for each frame that was left out.
-        told: what steered models were told; None where there is none.
+        told: counts of the inputs of steered models; None without such a model.
     """
 
     records: dict[str, list[DriveRecord]]
@@ -69,7 +69,7 @@ class DatasetRecords:
 def frames_of(
     root: Path, split: str = 'test', subset: Subset = WHOLE
 ) -> dict[str, list[layout.FrameId]]:
-    """The frames of a split by drive, drives in the order of their time.
+    """Return the frames of a split by drive, drives in the order of their time.
 
     Raises:
         AvdetError: the folder is no data set, or it has no such frames.
@@ -89,7 +89,7 @@ def frames_of(
 
 
 def dataset_rig(root: Path, drives: Sequence[str], rig_path: Path | None = None) -> Rig:
-    """The rig of a folder's drives: the named file, else what they carry, else our own.
+    """Load the rig of a folder's drives: from the given file, else theirs, else the package's.
 
     Raises:
         AvdetError: drives were recorded with different rigs.
@@ -121,13 +121,13 @@ def run_on_dataset(
 ) -> DatasetRecords:
     """Run every detector over the sound of every frame.
 
-    Models for any array are told the speed and the air that a drive says, as on the vehicle.
+    Models for any array receive the recorded speed and air temperature, as on the vehicle.
 
     Args:
         root: the data set's folder.
-        drives: of `frames_of`.
-        detectors: by name.
-        front_end: of the windows.
+        drives: result of `frames_of`.
+        detectors: detectors by name.
+        front_end: computes the features.
         labels: folder of the teachers' labels, None for ``<root>/labels``.
         progress: shows how many frames are done.
 
@@ -176,10 +176,10 @@ def run_on_dataset(
 
 
 def told_of(root: Path, frames: Sequence[layout.FrameId]) -> list[Told]:
-    """What a drive says of its vehicle's speed and of its air at each of its frames.
+    """Read the ego vehicle's speed and the air temperature at each frame of a drive.
 
     Raises:
-        AvdetError: a file of it is damaged.
+        AvdetError: a file of the drive is damaged.
     """
     folder = root / frames[0].drive
     way, air_c = read_odometry(folder), read_air_c(folder)
@@ -190,7 +190,7 @@ def told_of(root: Path, frames: Sequence[layout.FrameId]) -> list[Told]:
 
 
 def _leave_out(broken: list[str], error: AvdetError, count: int, root: Path) -> None:
-    """Note a frame that cannot be read; too many of `count` end the run."""
+    """Note a frame that cannot be read; end the run if too many of `count` are noted."""
     broken.append(str(error))
     if len(broken) > max(1, MOST_BROKEN * count):
         raise AvdetError(
@@ -200,10 +200,10 @@ def _leave_out(broken: list[str], error: AvdetError, count: int, root: Path) -> 
 
 
 def truths_of(root: Path, drive: str, labels: Path | None = None) -> dict[str, Truth]:
-    """By kind of truth, a function from a frame to its true boxes; None for unknown frames.
+    """Return, by kind of truth, a function from a frame to its true boxes or None if unknown.
 
     Raises:
-        AvdetError: a file is there and damaged.
+        AvdetError: a file exists but is damaged.
     """
     kinds = {'teachers': FUSED, 'truth': TRUE}
     return {
@@ -213,7 +213,7 @@ def truths_of(root: Path, drive: str, labels: Path | None = None) -> dict[str, T
 
 
 def _truth(found: dict[str, FrameLabels]) -> Truth:
-    """A function from a frame to its vehicles."""
+    """Make a function from a frame to its vehicles."""
 
     def truth(frame: layout.FrameId) -> TruthFrame | None:
         its = found.get(frame.stamp)
@@ -225,13 +225,13 @@ def _truth(found: dict[str, FrameLabels]) -> Truth:
 
 
 def conditions_of(root: Path, drive: str, motions: dict[str, str]) -> dict[str, str]:
-    """Light and motion of a drive, from its name, its notes or the split files."""
+    """Return light and motion of a drive, from its name, its notes or the split files."""
     light = 'day' if layout.FrameId(0, drive, '').is_day else 'night'
     return {'light': light, 'motion': motion_of(root, drive, motions)}
 
 
 def baseline_statistics(root: Path, labels: Path | None = None) -> LabelStatistics | None:
-    """The training split's labels as the baselines need them; None where there are none."""
+    """Fit the baselines on the training split's labels; None where there are none."""
     try:
         drives = frames_of(root, 'train')
     except AvdetError:
@@ -248,7 +248,7 @@ def baseline_statistics(root: Path, labels: Path | None = None) -> LabelStatisti
 
 
 def baseline_detectors(statistics: LabelStatistics, rig: Rig) -> dict[str, WindowDetector]:
-    """The baselines that these statistics can feed: direction finding needs a distance."""
+    """Make the baselines that these statistics allow: direction finding needs a distance."""
     detectors: dict[str, WindowDetector] = {CONSTANT: ConstantBoxes(statistics)}
     if np.isfinite(statistics.typical_distance_m):
         detectors[STEERED] = SteeredResponse(statistics, rig)

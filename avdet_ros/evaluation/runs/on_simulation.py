@@ -1,4 +1,4 @@
-"""Detectors run on simulated drives, window by window."""
+"""Runs of detectors on simulated drives, window by window."""
 
 from __future__ import annotations
 
@@ -32,16 +32,17 @@ if TYPE_CHECKING:
     from avdet_ros.simulation.truth import Truth
 
 CONSTANT, STEERED = 'constant boxes', 'SRP-PHAT'
-"""The baselines' names."""
+"""Names of the baselines."""
 
 BASELINE_START = {CONSTANT: 0.02, STEERED: 0.1}
 """Scores from which the baselines' boxes start tracks: the best HOTA on validation drives. Their
-scores are no probabilities, at the 0.8 of a trained detector they would track nothing."""
+scores are not probabilities; at the 0.8 of a trained detector they would track nothing."""
 
 TRAINING_SEEDS, VALIDATION_SEEDS, TEST_SEEDS = (
     range(*SPLIT_SEEDS[split]) for split in ('train', 'val', 'test')
 )
-"""Seeds of each split. Nothing is fitted on the test's, and only choices on validation's."""
+"""Seeds of each split. Nothing is fitted on test seeds, and only choices are made on validation
+seeds."""
 
 LABEL_DRIVES = 300
 """Training drives whose labels the baselines are fitted on; their sound is not needed."""
@@ -49,17 +50,17 @@ LABEL_DRIVES = 300
 
 @dataclass(frozen=True)
 class Plan:
-    """Which drives to simulate, and what to run on them.
+    """Drives to simulate, and detectors to run on them.
 
     Attributes:
-        seeds: of the drives.
-        seconds: length of each.
+        seeds: seeds of the drives.
+        seconds: length of each drive.
         rate_hz: windows a second.
-        label_offset_s: instant of the boxes after a window's end.
+        label_offset_s: instant of the boxes relative to a window's end.
         models: ONNX files by name.
-        statistics: of the training labels; None leaves the baselines out.
-        rig_path: the rig's file, None for the package's own.
-        threads: of one inference.
+        statistics: summary of the training labels; None leaves the baselines out.
+        rig_path: the rig file, None for the package's own.
+        threads: threads of one inference.
     """
 
     seeds: tuple[int, ...]
@@ -86,7 +87,7 @@ def training_statistics(rig: Rig, drives: int = LABEL_DRIVES) -> LabelStatistics
 
 
 def make_detectors(plan: Plan, rig: Rig, front_end: FrontEnd) -> dict[str, WindowDetector]:
-    """Everything a plan compares, loaded."""
+    """Load all detectors of a plan."""
     detectors: dict[str, WindowDetector] = {}
     for name, path in plan.models.items():
         detector = Detector(path, rig, front_end, threads=plan.threads)
@@ -112,11 +113,11 @@ def run_on_drive(
     """Render one drive and run every detector over its windows.
 
     Args:
-        seed: of the drive.
+        seed: seed of the drive.
         plan: see `Plan`.
         rig: microphones and camera.
-        front_end: of the windows.
-        detectors: by name.
+        front_end: computes the features.
+        detectors: detectors by name.
     """
     from avdet_ros.simulation.drive import is_static
     from avdet_ros.simulation.sound import render_sound
@@ -138,7 +139,7 @@ def run_on_drive(
 
 
 def window_ends(seconds: float, rate_hz: float, front_end: FrontEnd) -> list[int]:
-    """Sample indices at which windows end, the first as soon as one is full."""
+    """Return the sample indices at which windows end, the first as soon as one is full."""
     ends: list[int] = []
     while True:
         end = front_end.samples + round(len(ends) * front_end.sample_rate_hz / rate_hz)
@@ -148,7 +149,7 @@ def window_ends(seconds: float, rate_hz: float, front_end: FrontEnd) -> list[int
 
 
 def truth_frame(labels: Truth) -> TruthFrame:
-    """The simulator's labels of one instant as a frame of truth."""
+    """Convert the simulator's labels of one instant to a frame of truth."""
     return TruthFrame(
         np.asarray(labels.boxes_px, np.float64),
         np.asarray(labels.ids, np.int64),
@@ -159,7 +160,7 @@ def truth_frame(labels: Truth) -> TruthFrame:
 
 
 def run_on_drives(plan: Plan, jobs: int = 1, progress: Progress = SILENT) -> list[DriveRecord]:
-    """Run a plan, its drives in the order of its seeds whatever the number of processes.
+    """Run a plan; records are in the order of its seeds whatever the number of processes.
 
     Args:
         plan: see `Plan`.
@@ -208,10 +209,10 @@ def _work(seed: int) -> DriveRecord:
 
 
 def check_request(seeds: Sequence[int], seconds: float, rate_hz: float) -> None:
-    """Refuse a request that makes no sense.
+    """Refuse an invalid request.
 
     Raises:
-        AvdetError: no drive, drives too short for windows, or an odd rate.
+        AvdetError: no drive, a seed, length or rate out of range.
     """
     if not seeds:
         raise AvdetError('drives: expected at least 1, found 0')
@@ -224,7 +225,7 @@ def check_request(seeds: Sequence[int], seconds: float, rate_hz: float) -> None:
 
 
 def split_of(seeds: Sequence[int]) -> str:
-    """The split that all of these seeds belong to, or ``mixed``."""
+    """Return the split that all seeds belong to, or ``mixed``."""
     splits = {
         'training': TRAINING_SEEDS,
         'validation': VALIDATION_SEEDS,

@@ -16,15 +16,15 @@ from avdet_ros.tracking import Track, Tracker
 
 @dataclass(frozen=True)
 class TruthFrame:
-    """The vehicles that should be reported at one instant.
+    """Vehicles that should be reported at one instant.
 
     Attributes:
         boxes_px: (N, 4) float64.
         ids: (N,) int64, a vehicle's identity within its drive; -1 where unknown.
         distance_m: (N,) float64, NaN where unknown.
         visible: (N,) float64, the share of the vehicle that the camera sees, NaN where unknown.
-        level_db: (N,) float64, A-weighted level against all the rest, NaN where unknown; None
-            stands for all unknown.
+        level_db: (N,) float64, A-weighted level relative to all other sound, NaN where unknown;
+            None if all are unknown.
     """
 
     boxes_px: np.ndarray
@@ -42,7 +42,7 @@ class TruthFrame:
         return len(self.ids)
 
     def only(self, wanted: np.ndarray) -> TruthFrame:
-        """The vehicles of an (N,) mask."""
+        """Keep the vehicles of an (N,) mask."""
         return TruthFrame(
             self.boxes_px[wanted],
             self.ids[wanted],
@@ -53,7 +53,7 @@ class TruthFrame:
 
     @staticmethod
     def of(boxes_px: ArrayLike, ids: ArrayLike) -> TruthFrame:
-        """A frame with boxes and identities only."""
+        """Make a frame that has only boxes and identities."""
         known = np.asarray(ids, np.int64).reshape(-1)
         unknown = np.full(len(known), np.nan)
         return TruthFrame(
@@ -66,14 +66,14 @@ class TruthFrame:
 
 @dataclass
 class DriveRecord:
-    """One drive's windows: truth and the detections of everything that was run on it.
+    """One drive's windows: truth and the detections of every detector.
 
     Attributes:
-        name: the drive.
-        stamps_s: the instants the boxes hold for.
+        name: name of the drive.
+        stamps_s: instants the boxes hold for.
         truth: one frame an instant.
-        detections: by detector, one an instant.
-        milliseconds: by detector, the time of each window.
+        detections: by detector, one entry an instant.
+        milliseconds: by detector, the inference time of each window.
         conditions: properties of the whole drive, as ``{'light': 'night', 'motion': 'static'}``.
     """
 
@@ -88,10 +88,10 @@ class DriveRecord:
     def empty(
         name: str, detectors: Iterable[str], conditions: dict[str, str] | None = None
     ) -> DriveRecord:
-        """A drive without windows yet.
+        """Make a drive without windows yet.
 
         Args:
-            name: of the drive.
+            name: name of the drive.
             detectors: names of the detectors to run on it.
             conditions: see the class.
         """
@@ -107,9 +107,9 @@ class DriveRecord:
         """Append one window.
 
         Args:
-            stamp_s: the instant its boxes hold for.
-            truth: what was there at that instant.
-            result: of every detector.
+            stamp_s: instant its boxes hold for.
+            truth: vehicles at that instant.
+            result: results of every detector.
         """
         self.stamps_s.append(stamp_s)
         self.truth.append(truth)
@@ -123,7 +123,7 @@ class DriveRecord:
         return all(bool(np.all(frame.ids >= 0)) for frame in self.truth)
 
     def every(self, step: int) -> DriveRecord:
-        """The same drive with every step-th window only."""
+        """Return the same drive with only every step-th window."""
         return DriveRecord(
             self.name,
             self.stamps_s[::step],
@@ -134,7 +134,7 @@ class DriveRecord:
         )
 
     def pieces(self, length_s: float) -> list[DriveRecord]:
-        """The drive cut into pieces of at least a length; the last one takes the rest."""
+        """Cut the drive into pieces of at least `length_s`; the last one takes the rest."""
         stamps = np.array(self.stamps_s)
         count = int((stamps[-1] - stamps[0]) / length_s) if len(stamps) else 0
         if count < 2:
@@ -154,7 +154,7 @@ class DriveRecord:
         ]
 
     def track(self, detector: str, tracker: Tracker) -> list[list[Track]]:
-        """Run a tracker over one detector's boxes, from a fresh start."""
+        """Reset a tracker and run it over one detector's boxes."""
         tracker.reset()
         return [
             tracker.update(stamp_s, detections)
@@ -169,14 +169,14 @@ def keep_apart(
     apart_s: float,
     others: Sequence[tuple[int, int]] = (),
 ) -> list[tuple[int, int]]:
-    """The first of some windows, no two of one drive close together: those show the same.
+    """Choose the first windows, no two of one drive close together, as those look the same.
 
     Args:
         records: the drives.
         places: (drive, window) indices, best first.
-        count: how many to choose at most.
-        apart_s: least distance in time.
-        others: windows that are chosen already.
+        count: maximum number of windows.
+        apart_s: minimum distance in time.
+        others: windows that are already chosen.
     """
     chosen: list[tuple[int, int]] = []
     for drive, window in places:

@@ -1,9 +1,9 @@
-"""Windows of simulated drives with their truth, rendered once and kept on disk.
+"""Windows of simulated drives with their truth, rendered once and cached on disk.
 
-What is kept is the sound itself, 16 bits as a sound card gives it, so that any model, front end or
-calibration can be scored on the very same windows. A set lies in a folder named after everything
-that makes its sound: condition, cut, rig and recordings. Each drive is a file that appears only
-when complete, so an interrupted run goes on where it was.
+The stored content is the waveform in 16 bits, as from a sound card, so that any model, front end
+or calibration can be scored on the same windows. The name of a set's folder is a hash of all that
+determines its sound: condition, cut, rig and recordings. Each drive is a file that appears only
+when complete, so an interrupted run continues where it stopped.
 """
 
 from __future__ import annotations
@@ -38,26 +38,26 @@ from avdet_ros.simulation.recordings import SUFFIXES, Recordings, load_recording
 from avdet_ros.simulation.sound import SoundRenderer
 
 FORMAT = 1
-"""Of the files; sets of another one are rendered anew."""
+"""Version of the file format; sets of another version are rendered again."""
 
 SPACING_S = 3.0
-"""From one window of a drive to the next, when a drive has only a few."""
+"""Time from one window of a drive to the next, if only a few windows are taken."""
 
 SAME_WITHIN = 2
-"""Steps of 16 bits that the same sound may differ by from machine to machine."""
+"""Largest difference of the same sound between machines, in 16-bit steps."""
 
 _STARTS_STREAM = 9
-"""Stream of a seed that the starts of training windows are drawn from as well."""
+"""Random stream of a seed for the starts of windows, the same as for training windows."""
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Which windows of a drive are looked at.
+    """Selection of windows from a drive.
 
     Attributes:
-        windows: so many, `SPACING_S` apart and each a little shifted; 0 takes all.
-        seconds: length of a drive of which all windows are taken.
-        rate_hz: how many windows a second that has.
+        windows: number of windows, `SPACING_S` apart and each slightly shifted; 0 takes all.
+        seconds: length of the drive if all windows are taken.
+        rate_hz: windows a second if all are taken.
     """
 
     windows: int = 3
@@ -66,11 +66,11 @@ class Cut:
 
     @property
     def duration_s(self) -> float:
-        """Length of a drive."""
+        """Length of a drive, seconds."""
         return self.windows * SPACING_S if self.windows else self.seconds
 
     def starts(self, seed: int, front_end: FrontEnd) -> np.ndarray:
-        """(W,) int64, first sample of each window of a drive."""
+        """Return the (W,) int64 first sample of each window of a drive."""
         rate = front_end.sample_rate_hz
         if self.windows:
             rng = np.random.default_rng([seed, _STARTS_STREAM])
@@ -84,12 +84,12 @@ class Cut:
 
 @dataclass(frozen=True)
 class WindowSetting:
-    """Everything that decides the sound of a set but the drives' seeds.
+    """Everything that determines the sound of a set, except the drives' seeds.
 
     Attributes:
         condition: world and array.
-        cut: which windows.
-        recordings: folder of loops as vehicles' sound, None for the synthetic one.
+        cut: selection of windows.
+        recordings: folder of loops as vehicle sound, None for synthetic sound.
         sounds: folder of recordings as other sounds, None for synthetic ones.
     """
 
@@ -99,7 +99,7 @@ class WindowSetting:
     sounds: Path | None = None
 
     def key(self, rig: Rig) -> dict[str, object]:
-        """What the set depends on, as JSON has it."""
+        """Return everything the set depends on, for JSON."""
         return {
             'format': FORMAT,
             'condition': self.condition.key(),
@@ -122,11 +122,11 @@ def render_drive(
     """Render the windows of a drive.
 
     Args:
-        setting: what drives are like.
-        seed: of the drive.
+        setting: setting of the drives.
+        seed: seed of the drive.
         rig: microphones and camera.
-        recordings: the setting's, loaded.
-        sounds: the setting's, found.
+        recordings: the setting's recordings, loaded.
+        sounds: the setting's sounds.
     """
     front_end = FrontEnd(sample_rate_hz=rig.sample_rate_hz)
     scene = setting.condition.scene(seed, rig, setting.cut.duration_s, recordings, sounds)
@@ -165,16 +165,16 @@ class WindowStore:
     """A set of windows in a folder.
 
     Attributes:
-        setting: what its drives are like.
-        folder: of the set; None keeps nothing.
+        setting: setting of its drives.
+        folder: folder of the set; None stores nothing.
     """
 
     def __init__(self, root: Path | None, setting: WindowSetting, rig: Rig) -> None:
-        """Take a set up; nothing is written yet.
+        """Open a set; nothing is written yet.
 
         Args:
-            root: folder of all sets; None keeps nothing.
-            setting: what drives are like.
+            root: folder of all sets; None stores nothing.
+            setting: setting of the drives.
             rig: microphones and camera that the drives are rendered for.
         """
         self.setting, self._rig = setting, rig
@@ -191,36 +191,36 @@ class WindowStore:
             self.folder = root / hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def drive(self, seed: int, keep: bool = True) -> DriveWindows:
-        """A drive, from disk if it is there.
+        """Load a drive from disk, or render it.
 
         Args:
-            seed: of the drive.
-            keep: write it if it is not there.
+            seed: seed of the drive.
+            keep: write the drive to disk if it is missing there.
         """
         path = self._path(seed)
         if path is not None and path.exists():
             try:
                 return read_drive(path, seed, self._its_rig(seed))
             except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-                pass  # damaged: render it anew
+                pass  # damaged: render it again
         windows = self._render(seed)
         if keep and path is not None:
             write_drive(path, windows)
         return windows
 
     def prepare(self, seeds: list[int], limit_bytes: int) -> tuple[int, list[str]]:
-        """Make room for a run, and see whether what is there still sounds as it should.
+        """Make room for a run, and check that the stored sound is still valid.
 
-        The first drive that is on disk is rendered again: if it differs, the simulator has
-        changed since, and the whole set is thrown away.
+        The first drive found on disk is rendered again. If it differs, the simulator has changed
+        since, and the whole set is deleted.
 
         Args:
-            seeds: of the drives wanted.
-            limit_bytes: what all sets together may take; whole sets that were not used for the
-                longest time go first.
+            seeds: seeds of the wanted drives.
+            limit_bytes: maximum size of all sets together; the least recently used sets are
+                deleted first, as a whole.
 
         Returns:
-            How many of the seeds may be kept on disk, and sentences for the user.
+            How many of the seeds may be stored on disk, and sentences for the user.
 
         Raises:
             AvdetError: the folder cannot be used.
@@ -256,7 +256,7 @@ class WindowStore:
         return None if self.folder is None else self._file(seed)
 
     def _file(self, seed: int) -> Path:
-        assert self.folder is not None  # who asks for a file has a folder
+        assert self.folder is not None  # callers check this
         return self.folder / f'{seed}.npz'
 
     def _its_rig(self, seed: int) -> Rig:
@@ -285,8 +285,8 @@ class WindowStore:
         return bool(apart.max() <= SAME_WITHIN and all(boxes))
 
     def _make_room(self, others_bytes: int) -> None:
-        """Throw away sets used longest ago until the other ones take so little."""
-        assert self.folder is not None  # asked only when sets are kept
+        """Delete the least recently used other sets until they take at most `others_bytes`."""
+        assert self.folder is not None  # called only when sets are stored
         sets = [entry for entry in self.folder.parent.iterdir() if (entry / 'set.json').is_file()]
         others = sorted(
             (entry for entry in sets if entry != self.folder),
@@ -302,10 +302,10 @@ class WindowStore:
 
 
 def folder_digest(folder: Path) -> str:
-    """Names and contents of a folder's recordings, as 16 hexadecimal digits.
+    """Hash the names and contents of a folder's recordings to 16 hexadecimal digits.
 
     Raises:
-        AvdetError: it cannot be read.
+        AvdetError: the folder cannot be read.
     """
     digest = hashlib.sha256()
     try:

@@ -1,4 +1,4 @@
-"""The windows of one drive with their truth, in memory and as a file."""
+"""Windows of one drive with their truth, in memory and as a file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from avdet_ros.rig import Rig
 from avdet_ros.simulation.conditions import TrueArray
 
 TRUTH_OFFSETS_S = (LABEL_OFFSET_S, 0.0)
-"""Instants after a window's end at which the truth is kept: its middle and its end."""
+"""Instants relative to a window's end at which the truth is stored: its middle and its end."""
 
 _FULL_SCALE = 32768
 
@@ -25,16 +25,16 @@ class DriveWindows:
     """One drive's windows.
 
     Attributes:
-        seed: of the drive.
-        rig: what the rig file of its vehicle says.
+        seed: seed of the drive.
+        rig: contents of the vehicle's rig file.
         setting: kind of road.
         static: whether the ego vehicle stands.
         sound: (P, 8, S) int16, pieces of the drive's sound.
-        piece: (W,) int64, which piece each window lies in.
+        piece: (W,) int64, index of the piece that each window lies in.
         first: (W,) int64, first sample of each window in its piece.
         end_s: (W,) float64, end of each window, drive time.
         truth: one frame a window, by offset from `TRUTH_OFFSETS_S`.
-        array: what the array really is.
+        array: the true array.
     """
 
     seed: int
@@ -52,7 +52,7 @@ class DriveWindows:
         return len(self.end_s)
 
     def waveforms(self, samples: int) -> Iterator[np.ndarray]:
-        """Each window, (8, samples) float32 in [-1, 1]."""
+        """Yield each window, (8, samples) float32 in [-1, 1]."""
         for piece, first in zip(self.piece, self.first, strict=True):
             window = self.sound[piece, :, first : first + samples]
             yield np.ascontiguousarray(window, np.float32) / _FULL_SCALE
@@ -63,10 +63,10 @@ _ARRAY_ARRAYS = ('microphones_m', 'gain_db', 'delay_s', 'alive')
 
 
 def write_drive(path: Path, windows: DriveWindows) -> None:
-    """Write one drive, whole or not at all.
+    """Write one drive atomically.
 
     Raises:
-        AvdetError: it cannot be written.
+        AvdetError: the file cannot be written.
     """
     arrays = {
         'setting': np.array(windows.setting),
@@ -91,9 +91,9 @@ def read_drive(path: Path, seed: int, rig: Rig) -> DriveWindows:
     """Read one drive.
 
     Args:
-        path: what `write_drive` wrote.
-        seed: of the drive.
-        rig: what the rig file of its vehicle says.
+        path: file written by `write_drive`.
+        seed: seed of the drive.
+        rig: contents of the vehicle's rig file.
 
     Raises:
         OSError, ValueError, KeyError, EOFError, BadZipFile: the file is damaged.

@@ -1,1 +1,1 @@
-"""Which visible vehicle sounds: truth, scores, parts, controls, hand-made rows."""
+"""Which visible vehicles make sound: truth, scores, parts, controls, hand-made baselines."""

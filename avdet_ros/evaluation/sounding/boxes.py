@@ -1,8 +1,8 @@
-"""Boxes of visible vehicles, true ones or teachers', and whether each one sounds.
+"""Boxes of visible vehicles, true ones or teachers', and whether each vehicle sounds.
 
-Teachers label what they see; a student learns what it hears. A visible vehicle is audible, masked
-(it makes a sound, too faint beside all the rest) or silent (it makes none: parked, or a standing
-electric one). All three look alike.
+Teachers label what they see, but a student can only learn what it hears. A visible vehicle is
+audible, masked (its sound is too faint beside all other sound) or silent (it makes none: parked,
+or a standing electric vehicle). All three look alike.
 """
 
 from __future__ import annotations
@@ -22,38 +22,39 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.simulation.truth import LABEL_DISTANCE_M, LABEL_HEIGHT_PX, LABEL_IN_IMAGE
 
 AUDIBLE, MASKED, SILENT, NOTHING = range(4)
-"""What is in a box; `NOTHING` is a teacher's box that no vehicle has."""
+"""State of the vehicle in a box; `NOTHING` marks a teacher's box without a vehicle."""
 
 STATES = ('audible', 'masked', 'silent', 'nothing')
 
 LEAST_VISIBLE = 0.3
-"""Part of a vehicle's box that is to be seen, for it to count as visible."""
+"""Minimum visible fraction of a vehicle that counts as visible."""
 
 MATCH_IOU = 0.5
-"""A teacher's box that overlaps a vehicle's so much is of that vehicle."""
+"""Minimum IoU at which a teacher's box belongs to a vehicle."""
 
 MOVING_MPS = 0.5
-"""A slower vehicle stands."""
+"""A slower vehicle counts as standing."""
 
 
 @dataclass(frozen=True)
 class SeenBoxes:
-    """Boxes of many frames, one after another in the order of frames.
+    """Boxes of many frames, concatenated in the order of the frames.
 
     Attributes:
-        frames: every frame that was looked at, those without boxes too.
-        frame: (N,) int64 of each box, index into ``frames``.
+        frames: every frame considered, including frames without boxes.
+        frame: (N,) int64, each box's index into ``frames``.
         boxes_px: (N, 4) float32 camera pixels.
         state: (N,) int8, `AUDIBLE` and so on.
         ids: (N,) int64 identity within the drive, -1 for `NOTHING`.
         speed_mps: (N,) float64, NaN where unknown.
         distance_m: (N,) float64 from the array, NaN where unknown.
-        relative_db: (N,) float64 level against all the rest, -inf for silence, NaN if unknown.
+        relative_db: (N,) float64 level relative to all other sound, -inf for silence, NaN if
+            unknown.
         electric: (N,) bool.
-        near_px: (N,) float64 to the middle of the nearest other audible vehicle in the image,
-            whether it is to be seen or hidden; inf where there is none.
-        hidden: (F,) int64, audible vehicles of each frame that are in the image and hidden.
-        stands: (F,) bool, the ego vehicle stands during the frame's drive.
+        near_px: (N,) float64 distance to the centre of the nearest other audible vehicle in the
+            image, visible or hidden; inf where there is none.
+        hidden: (F,) int64, audible vehicles of each frame that are in the image but hidden.
+        stands: (F,) bool, whether the ego vehicle stands during the frame's drive.
     """
 
     frames: tuple[layout.FrameId, ...]
@@ -74,32 +75,32 @@ class SeenBoxes:
 
     @property
     def sounds(self) -> np.ndarray:
-        """(N,) bool, what a selector should say."""
+        """(N,) bool, whether a vehicle is audible: the target of a selector."""
         return self.state == AUDIBLE
 
     @property
     def drive(self) -> np.ndarray:
-        """(N,) int64, a number a drive."""
+        """(N,) int64, number of each box's drive."""
         numbers = drive_numbers(self.frames)
         return numbers[self.frame]
 
     @property
     def night(self) -> np.ndarray:
-        """(N,) bool."""
+        """(N,) bool, whether the frame is a night frame."""
         return np.array([not frame.is_day for frame in self.frames], bool)[self.frame]
 
     @property
     def moves(self) -> np.ndarray:
-        """(N,) bool, by the truth's own speed."""
+        """(N,) bool, whether the vehicle moves, by its true speed."""
         return np.nan_to_num(self.speed_mps) > MOVING_MPS
 
     @property
     def seen(self) -> np.ndarray:
-        """(N,) int64, how many boxes each box's frame has."""
+        """(N,) int64, number of boxes in each box's frame."""
         return np.bincount(self.frame, minlength=len(self.frames))[self.frame]
 
     def only(self, keep: np.ndarray) -> SeenBoxes:
-        """The boxes where a (N,) bool mask is true; the frames stay."""
+        """Keep the boxes where a (N,) bool mask is true; the frames stay."""
         return replace(self, **{name: getattr(self, name)[keep] for name in ROWS})
 
 
@@ -118,20 +119,20 @@ ROWS = (
 
 
 def drive_numbers(frames: Sequence[layout.FrameId]) -> np.ndarray:
-    """(F,) int64, the number of each frame's drive, from 0 in the order of their names."""
+    """Return the (F,) int64 number of each frame's drive, from 0 in the order of names."""
     names = np.array([frame.drive for frame in frames])
     return np.unique(names, return_inverse=True)[1].astype(np.int64).reshape(-1)
 
 
 def true_boxes(root: Path, drives: Mapping[str, Sequence[layout.FrameId]]) -> SeenBoxes:
-    """The visible vehicles of simulated drives.
+    """Collect the true boxes of visible vehicles in simulated drives.
 
     Args:
         root: the data set's folder.
         drives: frames of each drive.
 
     Raises:
-        AvdetError: a drive has no truth, or one that knows no levels.
+        AvdetError: a drive has no truth, or its truth has no levels.
     """
     return _gathered(root, drives, lambda drive, stamp, table: table)
 
@@ -142,16 +143,16 @@ def teacher_boxes(
     folder: Path | None = None,
     teachers: Sequence[str] = (),
 ) -> SeenBoxes:
-    """The teachers' fused boxes, each with the state of the vehicle that it overlaps most.
+    """Collect the teachers' fused boxes, each with the state of the vehicle it overlaps most.
 
     Args:
         root: the data set's folder.
         drives: frames of each drive.
-        folder: of the label files, None for ``<root>/labels``.
-        teachers: whose boxes, none named for all.
+        folder: folder of the label files, None for ``<root>/labels``.
+        teachers: names of the teachers to use, empty for all.
 
     Raises:
-        AvdetError: labels are missing or damaged, a drive has no truth, or one without levels.
+        AvdetError: labels are missing or damaged, or a drive has no truth or no levels.
     """
     require_labels(root, drives, 'teachers', folder)
     labels = {drive: labels_of(root, drive, 'teachers', folder, teachers) for drive in drives}
@@ -164,13 +165,13 @@ def teacher_boxes(
 
 
 def vehicles_of(line: Mapping[str, Any], where: str = '') -> dict[str, np.ndarray]:
-    """A line of the truth as arrays, all of its vehicles; see `layout.read_truth`.
+    """Convert one line of the truth, with all its vehicles, to arrays; see `layout.read_truth`.
 
     Returns:
-        those of `ROWS` that one frame knows, ``visible`` (M,) bool and ``in_image`` (M,) bool.
+        The arrays of `ROWS` that one frame defines, ``visible`` (M,) bool, ``in_image`` (M,) bool.
 
     Raises:
-        AvdetError: the line knows no levels, speeds or kinds, as those of recordings.
+        AvdetError: the line has no levels, speeds or kinds, as in recordings.
     """
     for name in ('level_db', 'rest_db', 'audible', 'speed_mps', 'kinds', 'in_image'):
         if name not in line:
@@ -206,7 +207,7 @@ def vehicles_of(line: Mapping[str, Any], where: str = '') -> dict[str, np.ndarra
 
 
 def _nearest_audible_px(boxes: np.ndarray, audible: np.ndarray) -> np.ndarray:
-    """(M,) horizontal pixels to the middle of the nearest other audible vehicle."""
+    """Return the (M,) horizontal distances to the centre of the nearest other audible vehicle."""
     middle = (boxes[:, 0] + boxes[:, 2]) / 2
     apart = np.abs(middle[:, None] - middle[None])
     apart[:, ~audible] = np.inf
@@ -215,7 +216,7 @@ def _nearest_audible_px(boxes: np.ndarray, audible: np.ndarray) -> np.ndarray:
 
 
 def _matched(boxes_px: np.ndarray, table: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Boxes with what is known of the vehicle that each overlaps most, or of nothing."""
+    """Give each box the attributes of the vehicle it overlaps most, or those of `NOTHING`."""
     boxes = np.asarray(boxes_px, np.float32).reshape(-1, 4)
     overlap = box_iou(boxes, table['boxes_px'])
     best = overlap.argmax(axis=1) if overlap.shape[1] else np.zeros(len(boxes), int)
@@ -239,7 +240,7 @@ def _gathered(
     drives: Mapping[str, Sequence[layout.FrameId]],
     boxes: Callable[[str, str, Table], Table],
 ) -> SeenBoxes:
-    """`boxes` of every frame that the truth knows, one after another."""
+    """Concatenate the results of `boxes` for every frame that has truth."""
     require_labels(root, drives, 'truth')
     rows: dict[str, list[np.ndarray]] = {name: [] for name in ROWS}
     frames: list[layout.FrameId] = []

@@ -1,9 +1,9 @@
-"""Controls: sound that is wrong on purpose. A selector that scores the same has not listened.
+"""Controls: deliberately wrong sound. A selector that scores the same does not use the sound.
 
-Each gives sound to frames whose boxes stay as they are. With another moment's sound of the same
-drive average precision falls to what traffic alone tells, not to chance; with the channels
-exchanged left and right it falls, and comes back when the boxes are exchanged too; without
-coherences the direction is gone and the level stays.
+Each control replaces the sound of frames whose boxes stay as they are. With the sound of another
+moment of the same drive, average precision falls to what the traffic alone reveals, not to chance.
+With left and right channels exchanged it falls, and recovers when the boxes are mirrored too.
+Without coherences the direction is lost and the level stays.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from avdet_ros.evaluation.sounding.boxes import drive_numbers
 from avdet_ros.rig import MICROPHONES
 
 APART_S = 4.0
-"""Another moment is at least so far away, where the drive is long enough: the same vehicle sounds
-much the same a second later."""
+"""Minimum time to another moment, where the drive is long enough: a second later, the same vehicle
+sounds much the same."""
 
 
 def other_moment(frames: Sequence[FrameId]) -> np.ndarray:
-    """(F,) int64, for each frame another one of its drive, half the drive away.
+    """Return for each frame another frame of its drive, half the drive away, (F,) int64.
 
     A drive's only frame keeps its own sound.
     """
@@ -30,9 +30,9 @@ def other_moment(frames: Sequence[FrameId]) -> np.ndarray:
 
 
 def other_drive(frames: Sequence[FrameId]) -> np.ndarray:
-    """(F,) int64, for each frame one of the next drive, at the same part of it.
+    """Return for each frame one of the next drive, at the same relative place, (F,) int64.
 
-    Where there is one drive alone there is no other: the frames keep their sound.
+    If there is only one drive, the frames keep their sound.
     """
     numbers = drive_numbers(frames)
     members = [np.flatnonzero(numbers == number) for number in range(int(numbers.max()) + 1)]
@@ -44,7 +44,7 @@ def other_drive(frames: Sequence[FrameId]) -> np.ndarray:
 
 
 def far_apart(frames: Sequence[FrameId], swapped: np.ndarray) -> np.ndarray:
-    """(F,) bool, frames whose new sound is of another drive or at least `APART_S` away."""
+    """Mark frames, (F,) bool, whose new sound is `APART_S` or more away or of another drive."""
     stamp = np.array([frame.stamp_ns for frame in frames], np.float64) * 1e-9
     numbers = drive_numbers(frames)
     apart = np.abs(stamp - stamp[swapped]) >= APART_S
@@ -61,18 +61,18 @@ def _within(frames: Sequence[FrameId]) -> np.ndarray:
 
 
 def without_coherences(features: np.ndarray) -> np.ndarray:
-    """(..., 32, n_mels, T) features that come from nowhere: levels stay."""
+    """Remove all directions from (..., 32, n_mels, T) features; levels stay."""
     changed = np.array(features)
     changed[..., MICROPHONES:, :, :] = 0
     return changed
 
 
 def mirrored(features: np.ndarray, channels: np.ndarray, signs: np.ndarray) -> np.ndarray:
-    """Features of the sound with left and right exchanged.
+    """Exchange left and right in features.
 
     Args:
         features: (..., 32, n_mels, T).
-        channels: (32,) where each channel comes from, of `training.data.mirror.Mirror`.
+        channels: (32,) source of each channel, from `training.data.mirror.Mirror`.
         signs: (32,) 1 or -1.
     """
     turned = np.take(features, channels, axis=-3)
@@ -80,7 +80,7 @@ def mirrored(features: np.ndarray, channels: np.ndarray, signs: np.ndarray) -> n
 
 
 def mirrored_boxes(boxes_px: np.ndarray, width_px: int) -> np.ndarray:
-    """(N, 4) boxes with left and right exchanged."""
+    """Exchange left and right in (N, 4) boxes."""
     boxes = np.asarray(boxes_px)
     return np.stack(
         [width_px - boxes[:, 2], boxes[:, 1], width_px - boxes[:, 0], boxes[:, 3]], axis=1

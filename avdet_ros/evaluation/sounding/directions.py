@@ -1,9 +1,9 @@
-"""What an array receives from the direction of each box: the steered response of our features.
+"""Sound that an array receives from the direction of each box: the steered response of features.
 
-The coherences of the pairs of microphones are correlated with those of a plane wave from each
-direction (`detection.steering`), all bands together: whitened, as the phase transform has it, or
-weighted with the band's level as heard by people (A), which is how truth says what is audible.
-Ranges are read off the road that a box stands on, never off the truth.
+The coherences of the microphone pairs are correlated with those of a plane wave from each
+direction (`detection.steering`), over all bands: whitened, as in the phase transform, or weighted
+with the band's A-weighted level, by which the truth defines what is audible. Ranges are computed
+from the road that a box stands on, never taken from the truth.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from avdet_ros.detection.steering import FRONT_DEG, steering
 from avdet_ros.rig import MICROPHONES, Rig
 
 STEP_DEG = 1.0
-"""Between two directions that are steered to."""
+"""Step between two steering directions."""
 
 MARGIN_DEG = 3.0
-"""A box's directions reach so far beyond its sides: about as well as an array points."""
+"""How far a box's directions extend beyond its sides: about the array's angular precision."""
 
 BAND_HZ = (300.0, 4000.0)
-"""Bands in which the array tells directions apart; see `baselines.SteeredResponse`."""
+"""Frequencies at which the array resolves directions; see `baselines.SteeredResponse`."""
 
 AZIMUTHS_DEG = np.arange(FRONT_DEG, -FRONT_DEG - STEP_DEG / 2, -STEP_DEG)
-"""Steered to, about the camera's heading, from the left to the right."""
+"""Steering directions relative to the camera's heading, from left to right."""
 
 
 @dataclass(frozen=True)
 class Received:
-    """What comes from each of `AZIMUTHS_DEG`, in a frame a row.
+    """Sound from each of `AZIMUTHS_DEG`, one row per frame.
 
     Attributes:
         coherent: (F, A) float32, mean over the bands of the whitened response, at most 1.
-        level_db: (F, A) float32, A-weighted level from there against that of all the sound.
-        total_db: (F,) float32, A-weighted level of all the sound, of full scale.
+        level_db: (F, A) float32, A-weighted level from there relative to that of all sound.
+        total_db: (F,) float32, A-weighted level of all sound, relative to full scale.
     """
 
     coherent: np.ndarray
@@ -48,7 +48,7 @@ class Received:
 
 
 def received(features: Sequence[np.ndarray], rig: Rig) -> Received:
-    """Steer to every direction of the front.
+    """Steer to every direction in front.
 
     Args:
         features: (32, n_mels, T) of each frame, pooled or not.
@@ -78,7 +78,7 @@ def received(features: Sequence[np.ndarray], rig: Rig) -> Received:
 
 
 def box_sides_deg(boxes_px: np.ndarray, rig: Rig) -> np.ndarray:
-    """(N, 2) azimuths of the left and right side of (N, 4) boxes as the array hears them."""
+    """Return the (N, 2) azimuths of the sides of (N, 4) boxes from the array, left and right."""
     boxes = np.asarray(boxes_px, np.float64).reshape(-1, 4)
     angles = degrees_from_boxes(from_pixels(boxes, ranges_on_road(boxes, rig), rig))
     return angles[:, [0]] + angles[:, [2]] / 2 * np.array([1.0, -1.0])
@@ -87,13 +87,13 @@ def box_sides_deg(boxes_px: np.ndarray, rig: Rig) -> np.ndarray:
 def at_boxes(
     values: np.ndarray, frame: np.ndarray, sides_deg: np.ndarray, margin_deg: float = MARGIN_DEG
 ) -> np.ndarray:
-    """(N,) the largest value of a frame's row within each box's directions.
+    """Return the (N,) largest values within each box's directions.
 
     Args:
         values: (F, A) over `AZIMUTHS_DEG`.
-        frame: (N,) of each box.
-        sides_deg: (N, 2) of `box_sides_deg`.
-        margin_deg: beyond each side.
+        frame: (N,) frame index of each box.
+        sides_deg: (N, 2) from `box_sides_deg`.
+        margin_deg: margin beyond each side.
     """
     off_deg = np.abs(AZIMUTHS_DEG - sides_deg.mean(axis=1, keepdims=True))
     half_deg = (sides_deg[:, :1] - sides_deg[:, 1:]) / 2
@@ -103,7 +103,7 @@ def at_boxes(
 
 
 def best_of_others(values: np.ndarray, frame: np.ndarray) -> np.ndarray:
-    """(N,) the largest value that any other box of the same frame has; -inf without another."""
+    """Return the (N,) largest values of any other box of the same frame; -inf without another."""
     best = np.full(len(values), -np.inf)
     for number in np.unique(frame):
         own = np.flatnonzero(frame == number)
@@ -113,20 +113,20 @@ def best_of_others(values: np.ndarray, frame: np.ndarray) -> np.ndarray:
 
 
 def band_middles_hz(front_end: FrontEnd) -> np.ndarray:
-    """(n_mels,) float64, mean frequency of each band's filter."""
+    """Return the (n_mels,) float64 mean frequency of each band's filter."""
     filters = front_end.mel_filters.astype(np.float64)
     bins_hz = np.fft.rfftfreq(front_end.n_fft, 1 / front_end.sample_rate_hz)
     return filters @ bins_hz / np.maximum(filters.sum(axis=1), 1e-30)
 
 
 def band_widths(front_end: FrontEnd) -> np.ndarray:
-    """(n_mels,) float64: filters have equal area, so a band's power is its level times this."""
+    """Return (n_mels,) float64 factors from level to power, as the filters have equal area."""
     filters = front_end.mel_filters.astype(np.float64)
     return filters.sum(axis=1) / np.maximum(filters.max(axis=1), 1e-30)
 
 
 def a_weighting_db(frequency_hz: np.ndarray) -> np.ndarray:
-    """A-weighting (IEC 61672-1, annex E) of frequencies above 0, 0 dB at 1 kHz."""
+    """Compute the A-weighting (IEC 61672-1, annex E) of frequencies above 0, 0 dB at 1 kHz."""
     square = np.maximum(np.asarray(frequency_hz, np.float64), 1.0) ** 2
     low, high = 20.598997**2, 12194.217**2
     gain = high * square**2 / ((square + low) * (square + high))

@@ -1,9 +1,10 @@
-"""Filters of teachers' labels: which of their boxes a student that hears should learn.
+"""Filters of teachers' labels: which of their boxes a student should learn from sound.
 
-What surely sounds is kept; what surely does not, and where the array hears nothing either, is
-taken for road; all between teaches nothing. A frame that has a box where its sound comes from
-never loses all of them. Where something sounds and no box is, a vehicle may be hidden: that part
-of the picture is left open, or a student would unlearn to hear around corners.
+A box that surely sounds is kept. A box that surely does not, in a direction from which the array
+receives little, counts as road. All other boxes are left open: they do not affect training. A
+frame with a box in the direction of its loudest sound keeps at least one box. Where there is loud
+sound but no box, a vehicle may be hidden. That part of the picture is left open too, or the
+student would lose the ability to detect vehicles around corners.
 """
 
 from __future__ import annotations
@@ -35,22 +36,22 @@ from avdet_ros.evaluation.sounding.directions import (
 from avdet_ros.rig import Rig
 
 OPEN_DEG = 2.5
-"""Half the width of a direction that is left open."""
+"""Half the width of a sector that is left open."""
 
 SHOWN_M = 20.0
-"""Distance at which a direction of the array is shown in the picture."""
+"""Distance at which a direction of the array is projected into the picture."""
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """When a box is kept or taken for road; of validation drives where there is a truth.
+    """When a box is kept or counts as road; chosen on validation drives where there is truth.
 
     Attributes:
-        sounds: a box that is likelier to sound is kept.
-        silent: one that is less likely is road, if also less comes from there than `quiet` says.
-        quiet: part of all boxes whose directions are as quiet.
-        hidden_db: a direction from which so much of all the sound comes, and where no box is, is
-            left open; at most 0.
+        sounds: a box with a higher probability to sound is kept.
+        silent: a box with a lower probability is road, if its direction is also quiet.
+        quiet: quantile of the level over all boxes up to which a direction is quiet.
+        hidden_db: a direction without a box is left open from this share of all sound on;
+            at most 0.
     """
 
     sounds: float = 0.7
@@ -62,12 +63,12 @@ class Thresholds:
 def by_score(
     boxes: SeenBoxes, chance: np.ndarray, heard: Received, rig: Rig, how: Thresholds
 ) -> list[FilteredFrame]:
-    """What a selector makes of teachers' boxes, a frame each.
+    """Filter teachers' boxes by a selector's probabilities, frame by frame.
 
     Args:
-        boxes: the teachers'; their states are not looked at.
-        chance: (N,) how likely each sounds.
-        heard: of the frames.
+        boxes: the teachers' boxes; their states are not used.
+        chance: (N,) probability that each box sounds.
+        heard: sound received in the frames.
         rig: array and camera.
         how: the thresholds.
     """
@@ -92,13 +93,13 @@ def by_score(
 
 
 def by_truth(boxes: SeenBoxes, root: Path, keep: np.ndarray, hidden: bool) -> list[FilteredFrame]:
-    """What the truth makes of teachers' boxes: kept, or left open.
+    """Filter teachers' boxes by the truth: each is kept or left open.
 
     Args:
-        boxes: the teachers', with their states.
+        boxes: the teachers' boxes, with their states.
         root: the data set's folder.
-        keep: (N,) bool.
-        hidden: leave audible vehicles open that are in the image and have no box.
+        keep: (N,) bool, the boxes to keep.
+        hidden: leave the places of audible vehicles in the image that have no box open.
     """
     truth = {name: layout.read_truth(root, name) for name in {one.drive for one in boxes.frames}}
     frames = []
@@ -123,12 +124,13 @@ def write_filter(
 
     Args:
         labels: folder of the label files.
-        name: of the filter.
-        boxes: the teachers'.
-        filtered: of each frame of ``boxes``.
+        name: name of the filter.
+        boxes: the teachers' boxes.
+        filtered: result for each frame of ``boxes``.
 
     Returns:
-        Boxes by verdict: ``kept``, ``open``, ``road``; and parts left open as ``hidden``.
+        Number of boxes by verdict, ``kept``, ``open``, ``road``, and of other parts left open,
+        ``hidden``.
 
     Raises:
         AvdetError: files cannot be written.
@@ -146,10 +148,10 @@ def write_filter(
 
 
 def check_speeds(boxes: SeenBoxes, where: str) -> None:
-    """See that the truth knows how fast vehicles are, for the filter ``moving``.
+    """Check that the truth has vehicle speeds, for the filter ``moving``.
 
     Raises:
-        AvdetError: it knows of none.
+        AvdetError: no vehicle has a known speed.
     """
     if len(boxes) and not np.isfinite(boxes.speed_mps).any():
         raise AvdetError(
@@ -159,12 +161,12 @@ def check_speeds(boxes: SeenBoxes, where: str) -> None:
 
 
 def strip_px(azimuth_deg: float, rig: Rig, half_deg: float = OPEN_DEG) -> np.ndarray:
-    """(4,) the part of the picture, from top to bottom, in a direction of the array.
+    """Return the (4,) strip of the picture, full height, in a direction of the array.
 
     Args:
-        azimuth_deg: about the camera's heading, left positive.
+        azimuth_deg: relative to the camera's heading, left positive.
         rig: array and camera.
-        half_deg: half the width.
+        half_deg: half the width of the strip.
     """
     camera = rig.camera
     azimuth = heading_rad(camera) + np.radians(azimuth_deg + np.array([half_deg, -half_deg]))

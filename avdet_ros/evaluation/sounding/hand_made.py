@@ -1,8 +1,9 @@
-"""Hand-made ways to say which visible vehicle sounds; a learned one has to beat them.
+"""Hand-made selectors of the visible vehicles that sound; a learned selector has to beat them.
 
-Without hearing, "what moves first, then what is near" is hard to beat in our simulated world, in
-which parked vehicles and standing electric ones make no sound at all; a selector that does not
-beat it has learned traffic. With hearing, the steered response at a box's bearing is the least.
+Without sound, the order "moving vehicles first, then near ones" is hard to beat in our simulated
+world, in which parked vehicles and standing electric ones make no sound at all. A selector that
+does not beat it has learned traffic. With sound, the steered response at a box's bearing is the
+minimum to beat.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from avdet_ros.evaluation.sounding.directions import Received, at_boxes, best_of
 
 @dataclass(frozen=True)
 class Row:
-    """A way to score boxes.
+    """A hand-made selector.
 
     Attributes:
-        title: in tables.
-        hears: whether it looks at the sound.
-        knows: what it takes from the truth, '' for nothing.
-        score: (N,) float64 from boxes, what is received, and the boxes' sides in degrees.
+        title: name in tables.
+        hears: whether it uses the sound.
+        knows: values that it takes from the truth, '' for none.
+        score: computes (N,) float64 from boxes, received sound, and the boxes' sides in degrees.
     """
 
     title: str
@@ -35,35 +36,35 @@ class Row:
 
 
 def height_px(boxes: SeenBoxes) -> np.ndarray:
-    """(N,) heights of the boxes."""
+    """Return the (N,) heights of the boxes."""
     return (boxes.boxes_px[:, 3] - boxes.boxes_px[:, 1]).astype(np.float64)
 
 
 def steered(boxes: SeenBoxes, heard: Received, sides_deg: np.ndarray) -> np.ndarray:
-    """(N,) the whitened response at each box, less the median over all directions."""
+    """Return the (N,) whitened responses at the boxes, minus the median over all directions."""
     above = heard.coherent - np.median(heard.coherent, axis=1, keepdims=True)
     return at_boxes(above, boxes.frame, sides_deg)
 
 
 def steered_level(boxes: SeenBoxes, heard: Received, sides_deg: np.ndarray) -> np.ndarray:
-    """(N,) dB, the A-weighted level from each box's directions against all the sound."""
+    """Return the (N,) A-weighted levels from the boxes' directions relative to all sound, dB."""
     return at_boxes(heard.level_db, boxes.frame, sides_deg)
 
 
 def steered_alone(boxes: SeenBoxes, heard: Received, sides_deg: np.ndarray) -> np.ndarray:
-    """(N,) dB, `steered_level` less a third of what the best other box has."""
+    """Return `steered_level` minus a third of the best other box's level, (N,) dB."""
     own = steered_level(boxes, heard, sides_deg)
     others = best_of_others(own, boxes.frame)
     return own - np.where(np.isfinite(others), others, own) / 3
 
 
 def first_then(first: np.ndarray, then: np.ndarray) -> np.ndarray:
-    """(N,) those of which `first` is true before all others, each kind by `then`."""
+    """Return (N,) scores that rank boxes where `first` is true above others, then by `then`."""
     return np.asarray(first, bool) + ranks(then)
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
-    """(N,) in (0, 1), equal for equal values; NaN stays NaN."""
+    """Return (N,) ranks in (0, 1), equal for equal values; NaN stays NaN."""
     return rankdata(values, nan_policy='omit') / (len(values) + 1)
 
 
@@ -110,11 +111,11 @@ ROWS = (
         ),
     ),
 )
-"""All of them. What needs the truth's distance scores NaN where a teacher's box is of nothing."""
+"""All selectors. Those that need the true distance score NaN for teachers' boxes of no vehicle."""
 
 
 def scored(row: Row, boxes: SeenBoxes, heard: Received, sides_deg: np.ndarray) -> np.ndarray:
-    """(N,) float64 scores; a box of which the row knows nothing scores as the median does."""
+    """Return (N,) float64 scores; boxes that the row cannot score get the median score."""
     scores = np.asarray(row.score(boxes, heard, sides_deg), np.float64)
     known = np.isfinite(scores)
     return np.where(known, scores, np.median(scores[known]) if known.any() else 0.0)

@@ -1,8 +1,9 @@
-"""How well a map over the picture shows where the sound comes from.
+"""Metrics of heat maps that show where in the picture the sound comes from.
 
 Consensus intersection over union (A. Senocak et al., "Learning to localize sound source in visual
-scenes", CVPR 2018, section 5) and its area under success; the peak in a box; how much of the
-picture lights up when nothing in it sounds, without which an empty map would look good.
+scenes", CVPR 2018, section 5) and the area under its success curve; whether the peak lies in a
+box; the share of the picture that lights up when nothing in it sounds, without which an empty map
+would look good.
 """
 
 from __future__ import annotations
@@ -12,24 +13,24 @@ from collections.abc import Sequence
 import numpy as np
 
 SUCCESS = 0.5
-"""A picture with so much consensus IoU is a success."""
+"""A picture with at least this consensus IoU is a success."""
 
 STEPS = np.linspace(0, 1, 21)
-"""Thresholds on the consensus IoU under which the area is taken."""
+"""Thresholds on the consensus IoU of the success curve."""
 
 
 def consensus(masks: Sequence[np.ndarray], needed: int) -> np.ndarray:
-    """What annotators agree on: min(sum of their masks / needed, 1).
+    """Compute the consensus of annotators: min(sum of their masks / needed, 1).
 
     Args:
-        masks: (H, W) bool each; exact masks, such as those of a renderer, come alone.
-        needed: how many must agree for a whole point; 2 of 3 in the benchmark, 1 for exact ones.
+        masks: (H, W) bool each; a single one if it is exact, such as a renderer's.
+        needed: how many must agree for a full point; 2 of 3 in the benchmark, 1 for exact masks.
     """
     return np.minimum(np.sum(np.asarray(masks, np.float64), axis=0) / needed, 1.0)
 
 
 def box_mask(boxes: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """(rows, columns) bool, cells whose middle lies in one of (N, 4) boxes, parts of the image."""
+    """Mark the cells, (rows, columns) bool, whose centre lies in one of (N, 4) relative boxes."""
     x, y = (np.arange(columns) + 0.5) / columns, (np.arange(rows) + 0.5) / rows
     mask = np.zeros((rows, columns), bool)
     for x_min, y_min, x_max, y_max in np.asarray(boxes, np.float64).reshape(-1, 4):
@@ -38,20 +39,20 @@ def box_mask(boxes: np.ndarray, rows: int, columns: int) -> np.ndarray:
 
 
 def consensus_iou(heat: np.ndarray, truth: np.ndarray, threshold: float) -> float:
-    """Sum of g over A / (sum of g + cells of A outside of g), A = {heat > threshold}.
+    """Compute sum of g over A / (sum of g + cells of A outside of g), A = {heat > threshold}.
 
     Args:
         heat: (H, W), in any unit.
-        truth: (H, W) float64 in [0, 1], `consensus`; not empty.
-        threshold: on the heat, fixed beforehand; the top half of the cells, as some papers take,
-            is far too much for small boxes.
+        truth: (H, W) float64 in [0, 1], the `consensus` g; not empty.
+        threshold: threshold on the heat, fixed beforehand. The top half of the cells, as in some
+            papers, is far too much for small boxes.
     """
     lit = heat > threshold
     return float(truth[lit].sum() / (truth.sum() + (lit & (truth == 0)).sum()))
 
 
 def success(ious: Sequence[float]) -> tuple[float, float]:
-    """Share of the pictures that are a success, and the area under it over `STEPS`."""
+    """Return the share of pictures that are a success, and the area under it over `STEPS`."""
     found = np.asarray(ious, np.float64)
     if not len(found):
         return float('nan'), float('nan')
@@ -60,17 +61,17 @@ def success(ious: Sequence[float]) -> tuple[float, float]:
 
 
 def peak_inside(heat: np.ndarray, boxes: np.ndarray) -> bool:
-    """Whether the hottest cell's middle lies in one of (N, 4) boxes in parts of the image."""
+    """Return whether the centre of the hottest cell lies in one of (N, 4) relative boxes."""
     return bool(box_mask(boxes, *heat.shape).flat[int(np.argmax(heat))])
 
 
 def lit_share(heat: np.ndarray, threshold: float) -> float:
-    """Share of the picture above a threshold; for pictures in which nothing sounds."""
+    """Return the share of the picture above a threshold; for pictures in which nothing sounds."""
     return float((heat > threshold).mean())
 
 
 def best_heat(heats: Sequence[np.ndarray], truths: Sequence[np.ndarray], tried: int = 20) -> float:
-    """The threshold with the largest mean consensus IoU; of validation drives, kept for test."""
+    """Find the threshold with the largest mean consensus IoU, on validation drives for test."""
     values = np.concatenate([np.ravel(heat) for heat in heats])
     steps = np.unique(np.quantile(values, np.linspace(0.5, 0.999, tried)))
     means = [

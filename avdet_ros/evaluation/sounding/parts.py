@@ -1,6 +1,6 @@
-"""Parts of the boxes that are scored apart: what deceives a selector differs from part to part.
+"""Parts of the boxes that are scored separately, as a selector's errors differ between them.
 
-A part of one kind alone (parked vehicles are all inaudible) is scored against all boxes of the
+A part of only one kind (parked vehicles are all inaudible) is scored against all boxes of the
 other kind.
 """
 
@@ -13,17 +13,17 @@ import numpy as np
 from avdet_ros.evaluation.sounding.boxes import AUDIBLE, MASKED, NOTHING, SILENT, SeenBoxes
 
 NEAR_PX = 100.0
-"""Another audible vehicle's middle so near to a box's can be told apart by ear just about never:
-5.7 degrees in the middle of our camera's picture."""
+"""Sound can hardly ever separate a box from another audible vehicle whose centre is closer than
+this: 5.7 degrees in the middle of our camera's picture."""
 
 DISTANCES_M = (0.0, 20.0, 40.0, 70.0)
 
 
 def parts_of(boxes: SeenBoxes) -> dict[str, np.ndarray]:
-    """(N,) bool mask by name: the boxes that a part's score is taken over."""
+    """Return the (N,) bool masks, by name, of the boxes over which each part is scored."""
     state, moves, seen = boxes.state, boxes.moves, boxes.seen
     audible, other = state == AUDIBLE, state != AUDIBLE
-    # A drive's truth says that a vehicle makes no sound, not why.
+    # The truth states that a vehicle makes no sound, not why.
     silent = state == SILENT
     parts = {
         'all': np.ones(len(boxes), bool),
@@ -53,12 +53,12 @@ def parts_of(boxes: SeenBoxes) -> dict[str, np.ndarray]:
 
 
 def shares(boxes: SeenBoxes) -> dict[str, float]:
-    """How false it is to say that every visible vehicle sounds.
+    """Compute how wrong the assumption is that every visible vehicle sounds.
 
     Returns:
-        shares of the boxes: ``audible``, ``masked``, ``silent``, ``nothing``, ``standing``;
-        ``hidden``, of all audible vehicles in the image; shares of the frames: ``only audible``,
-        ``both``, ``only inaudible``, ``none``.
+        Shares of the boxes: ``audible``, ``masked``, ``silent``, ``nothing``, ``standing``;
+        share of the audible vehicles in the image: ``hidden``; shares of the frames:
+        ``only audible``, ``both``, ``only inaudible``, ``none``.
     """
     many = max(len(boxes), 1)
     state, frames = boxes.state, len(boxes.frames)

@@ -1,12 +1,12 @@
-"""How well scores rank what sounds above what does not, as active speakers are ranked.
+"""How well scores rank sounding boxes above inaudible ones, as in active speaker detection.
 
-Average precision is given for both sides: most visible vehicles sound anyway, so AP of the
-inaudible ones is the honest number. Whole drives are resampled for an interval.
+Average precision is given for both kinds. Most visible vehicles sound anyway, so the AP of the
+inaudible ones is the more meaningful number. Intervals come from resampling whole drives.
 
-Whether sound finds its picture is scored by normalised discounted cumulative gain, as Arandjelović
+Retrieval of pictures by sound is scored by normalised discounted cumulative gain, as Arandjelović
 and Zisserman score embeddings ("Objects that sound", ECCV 2018, section 3.1), with the number of
-vehicles on each side in place of their tags. What a random order gets stands beside it: where most
-pictures are alike it is far from 0.
+vehicles on each side in place of their tags. The score of a random order is given for comparison:
+where most pictures are alike it is far from 0.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from avdet_ros.evaluation.bearings.metrics import INTERVAL_PERCENT
 BINS = 10
 
 MOST = 30
-"""Places of a list of pictures that count."""
+"""Number of top places of a list of pictures that count."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Ranking:
     """Scores of one row on one part of the boxes; NaN where one of the two kinds is missing.
 
     Attributes:
-        boxes: how many.
-        sounding: of them.
-        ap_sounding: average precision of those that sound.
-        ap_inaudible: average precision of those that do not, by falling score.
-        roc_auc: share of the pairs of one of each in which the sounding one scores more.
+        boxes: number of boxes.
+        sounding: number of sounding boxes.
+        ap_sounding: average precision of the sounding boxes.
+        ap_inaudible: average precision of the inaudible boxes, lowest score first.
+        roc_auc: share of pairs, one box of each kind, in which the sounding box scores higher.
     """
 
     boxes: int
@@ -47,7 +47,7 @@ def rank(scores: np.ndarray, sounds: np.ndarray) -> Ranking:
     """Score a row.
 
     Args:
-        scores: (N,) how likely each box sounds, in any unit.
+        scores: (N,) how likely each box is to sound, in any unit.
         sounds: (N,) bool, the truth.
     """
     scores, sounds = np.asarray(scores, np.float64), np.asarray(sounds, bool)
@@ -61,9 +61,9 @@ def rank(scores: np.ndarray, sounds: np.ndarray) -> Ranking:
 
 
 def average_precision(scores: np.ndarray, wanted: np.ndarray) -> float:
-    """Mean over the wanted of the precision at each one's score; equal scores are not parted.
+    """Average the precision at the score of each wanted box; equal scores are not separated.
 
-    NaN without a wanted one; 1 where nothing else is there.
+    NaN without a wanted box; 1 if there is no other.
     """
     if not wanted.any():
         return float('nan')
@@ -75,7 +75,7 @@ def average_precision(scores: np.ndarray, wanted: np.ndarray) -> float:
 
 
 def roc_auc(scores: np.ndarray, wanted: np.ndarray) -> float:
-    """Area under the receiver's operating curve, a tie counts half; NaN for one kind alone."""
+    """Compute the area under the ROC curve, a tie counts half; NaN if one kind is missing."""
     many, few = int(wanted.sum()), int((~wanted).sum())
     if not many or not few:
         return float('nan')
@@ -86,28 +86,28 @@ def roc_auc(scores: np.ndarray, wanted: np.ndarray) -> float:
 
 
 def best_threshold(scores: np.ndarray, wanted: np.ndarray) -> float:
-    """The threshold with the most right answers; for validation drives, kept for test."""
+    """Find the threshold with the most right answers, on validation drives for test."""
     order = np.argsort(-scores, kind='stable')
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
     right = 2 * np.cumsum(wanted[order])[ends] - (ends + 1)  # and a constant
     best = ends[int(np.argmax(right))]
-    if right.max() < 0:  # none at all is better still
+    if right.max() < 0:  # calling all boxes inaudible is better still
         return float('inf')
     after = scores[order[best + 1]] if best + 1 < len(scores) else scores[order[best]]
     return float((scores[order[best]] + after) / 2)
 
 
 def accuracy(scores: np.ndarray, wanted: np.ndarray, threshold: float) -> float:
-    """Share of the boxes that lie on their side of a threshold; NaN without boxes."""
+    """Return the share of boxes on the right side of a threshold; NaN without boxes."""
     return float(np.mean((scores >= threshold) == wanted)) if len(scores) else float('nan')
 
 
 def reliability(chance: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """What becomes of boxes that sound with some predicted probability.
+    """Compare predicted probabilities with the share of boxes that sound.
 
     Args:
-        chance: (N,) in [0, 1].
-        wanted: (N,) bool.
+        chance: (N,) predicted probabilities in [0, 1].
+        wanted: (N,) bool, whether each box sounds.
 
     Returns:
         (`BINS`, 3) float64: boxes in the bin, their mean probability and the share that sounds;
@@ -124,13 +124,13 @@ def reliability(chance: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 def interval(
     measure: Callable[[np.ndarray], float], drive: np.ndarray, resamples: int = 200, seed: int = 0
 ) -> tuple[float, float]:
-    """95 % interval of a measure over drives (cluster bootstrap); NaN for fewer than two drives.
+    """Compute the 95 % interval of a measure over drives (cluster bootstrap).
 
     Args:
-        measure: of places of boxes, one of which may be there several times.
-        drive: (N,) number of each box's drive.
-        resamples: how often drives are drawn.
-        seed: of the drawing.
+        measure: function of box indices, which may repeat.
+        drive: (N,) number of each box's drive; fewer than two drives give NaN.
+        resamples: number of draws.
+        seed: seed of the draws.
     """
     members = [np.flatnonzero(drive == number) for number in np.unique(drive)]
     if len(members) < 2:
@@ -148,10 +148,10 @@ def interval(
 
 
 def relevance_of(counts: np.ndarray) -> np.ndarray:
-    """(N, N) float64 in [0, 1], how alike frames are by their vehicles on each side.
+    """Return the (N, N) similarity in [0, 1] of frames by their vehicles on each side.
 
     Args:
-        counts: (N, S) vehicles of each frame in each of S sides.
+        counts: (N, S) vehicles of each frame on each of S sides.
     """
     counts = np.asarray(counts, np.float64)
     apart = np.abs(counts[:, None] - counts[None]).sum(axis=-1)
@@ -159,12 +159,12 @@ def relevance_of(counts: np.ndarray) -> np.ndarray:
 
 
 def ndcg(similarity: np.ndarray, relevance: np.ndarray, most: int = MOST) -> float:
-    """Mean over queries of the gain of the best places, against that of the best order.
+    """Compute the mean NDCG: the gain of the top places relative to that of the ideal order.
 
     Args:
         similarity: (Q, D) of queries and documents.
         relevance: (Q, D), from 0.
-        most: places that count.
+        most: number of top places that count.
     """
     many = min(most, relevance.shape[1])
     discount = 1 / np.log2(np.arange(many) + 2)
@@ -176,7 +176,7 @@ def ndcg(similarity: np.ndarray, relevance: np.ndarray, most: int = MOST) -> flo
 
 
 def chance_ndcg(relevance: np.ndarray, most: int = MOST, draws: int = 20, seed: int = 0) -> float:
-    """`ndcg` of random orders, the mean of some."""
+    """Average `ndcg` over some random orders."""
     rng = np.random.default_rng(seed)
     drawn = [ndcg(rng.random(relevance.shape), relevance, most) for _ in range(draws)]
     return float(np.mean(drawn))

@@ -1,4 +1,4 @@
-"""Pictures of a data set on the live page: how likely each labelled box sounds, and attention."""
+"""Pictures of a data set on the live page: probability to sound of each box, and attention."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.runs.on_dataset import frames_of
 
 SHOWN_AS = {KEEP: 1.0, OPEN: 0.5}
-"""What stands at a box whose filter has no number; 0 for road."""
+"""Number shown at a box by its verdict if the filter has no probability; 0 for road."""
 
 
 def show_filtered(
@@ -25,20 +25,20 @@ def show_filtered(
     split: str = 'val',
     labels: Path | None = None,
 ) -> int:
-    """Show every frame of a split that a filter knows; see `dataset.label_filter`.
+    """Show every frame of a split that a filter covers; see `dataset.label_filter`.
 
-    Where attention was kept (`dataset.attention_maps`) it lies over the picture, one scale for all
+    Stored attention (`dataset.attention_maps`) is drawn over the picture, with one scale for all
     frames of a drive.
 
     Args:
         root: the data set's folder.
-        page: where to.
-        name: of the filter.
+        page: page to show the frames on.
+        name: name of the filter.
         split: train, val or test.
         labels: folder of the label files, None for ``<root>/labels``.
 
     Returns:
-        Frames shown.
+        Number of frames shown.
 
     Raises:
         AvdetError: there is no such split, or a drive's filter is missing.
@@ -68,6 +68,6 @@ def show_filtered(
 
 
 def chances(its: FilteredFrame) -> np.ndarray:
-    """(N,) float64 how likely each box sounds; the verdict where the filter has no number."""
+    """Return the (N,) float64 probabilities to sound; from the verdict if there is no number."""
     verdict = np.array([SHOWN_AS.get(int(value), 0.0) for value in its.verdict])
     return np.where(np.isfinite(its.score), its.score, verdict)

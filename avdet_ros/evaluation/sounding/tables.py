@@ -1,4 +1,4 @@
-"""Tables of which visible vehicle sounds, in Markdown."""
+"""Markdown tables of how well visible vehicles that sound are selected."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from avdet_ros.evaluation.sounding.ranking import (
 
 @dataclass(frozen=True)
 class RowScores:
-    """What a row says of the boxes of validation and test drives, each seed by itself.
+    """Scores of one selector (a row) for the boxes of validation and test drives, by seed.
 
     Attributes:
-        title: in tables.
-        hears: whether it looks at the sound.
-        knows: what it takes from the truth of the boxes that it scores.
+        title: name in tables.
+        hears: whether it uses the sound.
+        knows: values that it takes from the truth of the boxes that it scores.
         val: (N,) scores of validation boxes with the right sound, one array a seed.
-        test: by name of the sound, one array a seed.
+        test: scores of test boxes by name of the sound, one array a seed.
         own: name of the right sound.
     """
 
@@ -42,7 +42,7 @@ class RowScores:
 
 
 def share_table(boxes: Mapping[str, SeenBoxes]) -> str:
-    """How false it is that every visible vehicle sounds, a column for each list of boxes."""
+    """Tabulate `shares` of the boxes, a column for each list of boxes."""
     columns = {name: shares(its) for name, its in boxes.items()}
     frames = ('only audible', 'both', 'only inaudible', 'none')
     words = {
@@ -63,12 +63,12 @@ def share_table(boxes: Mapping[str, SeenBoxes]) -> str:
 def main_table(
     rows: Sequence[RowScores], boxes: Mapping[str, SeenBoxes], wrong: Sequence[str]
 ) -> str:
-    """A row each: both average precisions, the ROC's area, accuracy, and the wrong sounds.
+    """Tabulate AP of both kinds, ROC area, accuracy, and the controls with wrong sound.
 
     Args:
-        rows: as scored.
-        boxes: of ``val`` and ``test``.
-        wrong: names of wrong sounds, whose AP of the inaudible stands in the last columns.
+        rows: the selectors' scores.
+        boxes: boxes of ``val`` and ``test``.
+        wrong: names of wrong sounds; the last columns hold their AP of the inaudible boxes.
     """
     lines = [
         '| row | from the truth | AP sounding | AP inaudible | ROC area | accuracy | '
@@ -96,7 +96,7 @@ def main_table(
 
 
 def part_table(rows: Sequence[RowScores], test: SeenBoxes) -> str:
-    """The ROC's area of some rows on each part of the test boxes, mean over the seeds."""
+    """Tabulate the ROC area of some rows on each part of the test boxes, mean over seeds."""
     lines = [
         f'| part | boxes | sound | {" | ".join(row.title for row in rows)} |',
         f'|---|--:|--:|{"--:|" * len(rows)}',
@@ -112,10 +112,10 @@ def part_table(rows: Sequence[RowScores], test: SeenBoxes) -> str:
 
 
 def bar_table(rows: Sequence[RowScores], bar: RowScores, test: SeenBoxes) -> str:
-    """What rows gain on another one, in the AP of the inaudible on the same drives.
+    """Tabulate the gain of rows over another one, in AP of the inaudible on the same drives.
 
     Args:
-        rows: as scored; the first seed of each counts.
+        rows: the selectors' scores; the first seed of each counts.
         bar: the row that they should beat.
         test: the boxes.
     """
@@ -137,10 +137,10 @@ def bar_table(rows: Sequence[RowScores], bar: RowScores, test: SeenBoxes) -> str
 
 
 def reliability_table(rows: Sequence[RowScores], test: SeenBoxes) -> str:
-    """How many of the boxes sound that rows give some probability, the boxes of all seeds.
+    """Tabulate the share of boxes that sound by predicted probability, over all seeds.
 
     Args:
-        rows: whose scores are logits.
+        rows: rows whose scores are logits.
         test: the boxes.
     """
     ends = [f'{place / BINS:.1f} to {(place + 1) / BINS:.1f}' for place in range(BINS)]
@@ -159,7 +159,7 @@ def reliability_table(rows: Sequence[RowScores], test: SeenBoxes) -> str:
 
 
 def inaudible_interval(scores: np.ndarray, boxes: SeenBoxes) -> str:
-    """95 % interval of the AP of the inaudible, drives resampled."""
+    """Format the 95 % interval of the AP of the inaudible boxes over resampled drives."""
 
     def measure(places: np.ndarray) -> float:
         return rank(scores[places], boxes.sounds[places]).ap_inaudible
@@ -169,7 +169,7 @@ def inaudible_interval(scores: np.ndarray, boxes: SeenBoxes) -> str:
 
 
 def _several(values: Sequence[float]) -> str:
-    """Mean and range of some seeds, or the one number."""
+    """Format the mean and half the range over seeds, or the only number."""
     mean = _number(float(np.mean(values)))
     if len(values) < 2 or not np.isfinite(values).all():
         return mean
@@ -178,7 +178,7 @@ def _several(values: Sequence[float]) -> str:
 
 
 def _number(value: float) -> str:
-    """Two digits behind the point, without the nought before it."""
+    """Format with two decimals and without a leading zero."""
     if not np.isfinite(value):
         return '-'
     text = f'{value:.2f}'

@@ -1,1 +1,1 @@
-"""How good tracks in the image are."""
+"""Quality of tracks in the image."""

@@ -1,4 +1,4 @@
-"""How good tracks are: CLEAR MOT, IDF1 and HOTA, computed by trackeval on data in memory."""
+"""Track metrics: CLEAR MOT, IDF1 and HOTA, computed by trackeval on data in memory."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from avdet_ros.tracking import Track
 
 @dataclass(frozen=True)
 class TrackMetrics:
-    """Of all drives together, boxes matching at IoU 0.5; NaN where there is no truth.
+    """Metrics over all drives together, boxes matching at IoU 0.5; NaN where there is no truth.
 
     Attributes:
         mota: 1 - (FN + FP + switches) / true boxes (Bernardin and Stiefelhagen 2008).
         idf1: F1 of identities (Ristani et al. 2016).
         hota: higher order tracking accuracy (Luiten et al. 2021), over IoU 0.05 to 0.95.
         switches: identity switches.
-        fragmentations: interruptions of a vehicle's being tracked.
-        false_positives: boxes of tracks where no vehicle is.
-        false_negatives: vehicles where no track is.
+        fragmentations: interruptions of a vehicle's track.
+        false_positives: boxes of tracks without a vehicle.
+        false_negatives: boxes of vehicles without a track.
         boxes: true boxes.
     """
 
@@ -39,7 +39,7 @@ class TrackMetrics:
 
 
 DriveScores = dict[str, dict[str, Any]]
-"""trackeval's own counts of one drive, by family of metrics."""
+"""trackeval's counts for one drive, by family of metrics."""
 
 
 def track_metrics(
@@ -56,13 +56,13 @@ def track_metrics(
 
 
 def drive_scores(truth: Sequence[TruthFrame], tracks: Sequence[Sequence[Track]]) -> DriveScores:
-    """Count one drive; `combine` makes metrics of any selection of drives."""
+    """Count one drive; `combine` computes metrics of any selection of drives."""
     data = _sequence(truth, tracks)
     return {name: metric.eval_sequence(data) for name, metric in _metrics().items()}
 
 
 def combine(drives: Sequence[DriveScores]) -> TrackMetrics:
-    """Metrics of several drives together."""
+    """Compute the metrics of several drives together."""
     drives = drives or [drive_scores([], [])]
     total = {
         name: metric.combine_sequences({str(i): drive[name] for i, drive in enumerate(drives)})
@@ -94,7 +94,7 @@ def _metrics() -> dict[str, Any]:
 
 
 def _sequence(truth: Sequence[TruthFrame], tracks: Sequence[Sequence[Track]]) -> dict[str, Any]:
-    """One drive laid out as trackeval's data sets do, identities counted from 0."""
+    """Convert one drive to trackeval's data layout, identities counted from 0."""
     true_ids = _numbers(int(i) for frame in truth for i in frame.ids)
     track_ids = _numbers(track.track_id for frame in tracks for track in frame)
     return {

@@ -1,7 +1,7 @@
-"""A public library's tracker behind our interface, to be measured on the same detections.
+"""A public library's tracker behind our interface, for comparison on the same detections.
 
-Only the comparison uses it; no node does. The library counts in frames, so it must be told the
-rate of the windows.
+Only the comparison uses it; no node does. The library counts in frames, so it needs the rate of
+the windows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from avdet_ros.tracking import Track
 
 
 class PublicByteTrack:
-    """ByteTrack as the ``trackers`` package (Roboflow, Apache-2.0) has it."""
+    """ByteTrack of the ``trackers`` package (Roboflow, Apache-2.0)."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class PublicByteTrack:
             new_track_threshold: its ``track_activation_threshold``.
             high_threshold: its ``high_conf_det_threshold``.
             iou_threshold: its ``minimum_iou_threshold``.
-            coast_s: how long a lost track may come back; it is not reported meanwhile.
+            coast_s: time in which a lost track may resume; it is not reported meanwhile.
             confirm_windows: its ``minimum_consecutive_frames``.
 
         Raises:
@@ -52,7 +52,7 @@ class PublicByteTrack:
             ) from error
         self._boxes_of: Any = supervision.Detections
         self._make: Callable[[], Any] = lambda: trackers.ByteTrackTracker(
-            # The library's buffer is in frames of 30 a second, scaled by its own rate.
+            # The library's buffer is in frames at 30 a second, scaled by its own rate.
             lost_track_buffer=round(30 * coast_s),
             frame_rate=rate_hz,
             track_activation_threshold=new_track_threshold,
@@ -88,7 +88,7 @@ class PublicByteTrack:
         ):
             if identity < 0:  # not confirmed yet
                 continue
-            # The library's identities go on counting from one instance to the next.
+            # The library's identities continue from one instance to the next.
             number = self._numbers.setdefault(int(identity), self._first_id + len(self._numbers))
             born_s = self._born_s.setdefault(number, stamp_s)
             tracks.append(

@@ -1,7 +1,7 @@
-"""Trackers compared on the same detections, at several rates.
+"""Comparison of trackers on the same detections, at several rates.
 
-Every tracker's parameters are chosen the same way, by the best HOTA on validation drives, then
-all are scored once on the test drives. The paper's thresholds are a row of their own.
+Every tracker's parameters are chosen the same way, by the best HOTA on validation drives. Then all
+are scored once on the test drives. The paper's thresholds have a row of their own.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Contender:
     """A tracker and the parameters to choose from.
 
     Attributes:
-        name: in the table.
-        make: makes one, given the rate in windows a second and parameters.
-        choices: values to try of each parameter; none for fixed parameters.
+        name: name in the table.
+        make: makes a tracker from the rate in windows a second and parameters.
+        choices: values to try for each parameter; none for fixed parameters.
     """
 
     name: str
@@ -72,9 +72,9 @@ class Outcome:
     """One tracker's scores.
 
     Attributes:
-        name: the contender's.
-        parameters: what was chosen on validation drives.
-        metrics: on the test drives, by rate.
+        name: name of the contender.
+        parameters: parameters chosen on validation drives.
+        metrics: metrics on the test drives, by rate.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Outcome:
     metrics: dict[int, TrackMetrics]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the outcome for JSON."""
         return {
             'tracker': self.name,
             'parameters': self.parameters,
@@ -100,7 +100,7 @@ def run_tracker(records: Sequence[DriveRecord], detector: str, tracker: Tracker)
 def choose(
     records: Sequence[DriveRecord], detector: str, contender: Contender, rate_hz: int
 ) -> dict[str, float]:
-    """The parameters with the best HOTA on these drives; the first of equals."""
+    """Return the parameters with the best HOTA on these drives; of equals, the first."""
     best, best_hota = {}, -1.0
     for values in product(*contender.choices.values()):
         parameters = dict(zip(contender.choices, values, strict=True))
@@ -124,7 +124,7 @@ def study(
     Args:
         validation: drives to choose on.
         test: drives to score on.
-        detector: whose boxes to link.
+        detector: name of the detector whose boxes are linked.
         fastest_hz: windows a second in the records, a multiple of all `RATES_HZ`.
         progress: shows how many contenders are done.
     """
@@ -144,7 +144,7 @@ def study(
 
 
 def markdown(outcomes: Sequence[Outcome], command: str, what: str) -> str:
-    """The study as a page of documentation."""
+    """Format the study as a page of documentation."""
     lines = [
         '# Trackers, measured',
         '',

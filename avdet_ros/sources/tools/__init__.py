@@ -1,1 +1,1 @@
-"""What a person does with a sound device: look at its levels, record it, tap its microphones."""
+"""Tools for a sound device: show its levels, record it, identify microphones by tapping."""

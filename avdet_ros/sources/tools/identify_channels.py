@@ -1,4 +1,4 @@
-"""Which channel is each microphone on? Tap it and see which channel responds."""
+"""Find the channel of each microphone: the user taps it, and the channel that responds is it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from avdet_ros.sources.device import DeviceSource
 from avdet_ros.sources.device_list import find_device, rescan
 
 TAP_DB = 15.0
-"""A tap lifts the peak of a channel by at least this much."""
+"""Minimum increase of a channel's peak by a tap."""
 
 CLEAR_DB = 6.0
-"""The runner-up must be at least this much quieter."""
+"""Minimum difference between the loudest channel and the second loudest."""
 
 PATIENCE_S = 30.0
 """Longest wait for one tap."""
@@ -31,7 +31,7 @@ _AFTER_S = 0.6
 
 
 class TapFinder:
-    """Finds the channel that was tapped, in sound that is handed over piece by piece."""
+    """Finds the tapped channel in sound that is added piece by piece."""
 
     def __init__(self, sample_rate_hz: int, channels: int = MICROPHONES) -> None:
         self._piece = round(_PIECE_S * sample_rate_hz)
@@ -39,7 +39,7 @@ class TapFinder:
         self._quiet: list[np.ndarray] = []  # peaks of the latest pieces without a tap
 
     def push(self, samples: np.ndarray) -> int | None:
-        """Look at more sound.
+        """Add sound.
 
         Args:
             samples: (n, channels) int16 or float.
@@ -50,13 +50,13 @@ class TapFinder:
         self._rest = np.concatenate([self._rest, to_float(samples)])
         while len(self._rest) >= self._piece:
             piece, self._rest = self._rest[: self._piece], self._rest[self._piece :]
-            # Differences: a tap is a click, wind and rumble are not.
+            # Differences emphasise clicks such as taps over wind and rumble.
             peaks = np.abs(np.diff(piece, axis=0)).max(axis=0) + 1e-5
             if len(self._quiet) == _QUIET_PIECES:
                 rise_db = 20 * np.log10(peaks / np.median(self._quiet, axis=0))
                 order = np.argsort(rise_db)
                 if rise_db[order[-1]] > TAP_DB:
-                    # Handling the mount moves the neighbours too: the loudest is the tapped one.
+                    # Touching the mount moves the neighbours too; the loudest one was tapped.
                     level_db = 20 * np.log10(peaks)
                     clear = level_db[order[-1]] - np.delete(level_db, order[-1]).max() > CLEAR_DB
                     return int(order[-1]) if clear else None
@@ -66,12 +66,12 @@ class TapFinder:
 
 
 def find_taps(source: Source, names: tuple[str, ...], console: Console) -> list[int]:
-    """Ask for each microphone to be tapped and return the channels that responded.
+    """Ask the user to tap each microphone and return the channels that responded.
 
     Args:
-        source: started; gives the device's channels in the device's order.
-        names: of the microphones, in the order in which to tap them.
-        console: where to ask.
+        source: a started source that delivers the device's channels in the device's order.
+        names: names of the microphones, in the order in which to tap them.
+        console: console for the prompts.
 
     Raises:
         AvdetError: no channel responds to a tap for half a minute.
@@ -101,10 +101,10 @@ def find_taps(source: Source, names: tuple[str, ...], console: Console) -> list[
 
 
 def run_tapping(rig: Rig, device: str) -> None:
-    """Find the channel map of a device with the user's finger, and print it for the rig file.
+    """Find the channel map of a device by tapping, and compare it with the rig's.
 
     Args:
-        rig: names of the microphones and the map to compare with.
+        rig: rig with the names of the microphones and the map to compare with.
         device: index, name or part of a name.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Eight live level bars with the faults of each channel."""
+"""Show eight live level bars with the faults of each channel."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.sources.device import DeviceSource
 
 LOWEST_DB = -90.0
-"""Left end of the bars."""
+"""Level at the left end of the bars."""
 
 JUDGED_S = 4.0
-"""Length of the sound that faults are judged from."""
+"""Length of the sound from which faults are determined."""
 
 _BAR = 40
 _REFRESH_S = 0.1
@@ -32,9 +32,9 @@ def run_meter(rig: Rig, device: str, seconds: float | None = None) -> None:
     """Show levels of a device until Ctrl-C.
 
     Args:
-        rig: names, channel map, positions, sample rate.
+        rig: rig with names, channel map, positions and sample rate.
         device: index, name or part of a name.
-        seconds: end after this time; None goes on.
+        seconds: end after this time; None runs until Ctrl-C.
 
     Raises:
         AvdetError: the device cannot be opened, or dies.
@@ -81,15 +81,15 @@ def meter_view(
     name: str,
     about: str = '',
 ) -> Group:
-    """The page the meter shows.
+    """Return the page that the meter shows.
 
     Args:
-        rig: names and channels.
+        rig: rig with names and channels.
         recent: blocks of (n, 8) samples, oldest first.
-        states: judgement of each microphone.
-        swapped: two microphones that look exchanged.
-        name: of the device.
-        about: what a person should know of its channels.
+        states: state of each microphone.
+        swapped: two microphones that look swapped, or None.
+        name: name of the device.
+        about: message for the user about its channels.
     """
     newest: list[np.ndarray] = []
     for samples in reversed(recent):
@@ -120,7 +120,7 @@ def meter_view(
 
 
 def _bar(level_db: float, peak_db: float) -> Text:
-    """A bar up to the level with a mark at the peak."""
+    """Return a bar up to the level, with a mark at the peak."""
     places = np.array([level_db, peak_db])
     level, peak = (np.clip((places - LOWEST_DB) / -LOWEST_DB, 0, 1) * _BAR).round().astype(int)
     text = ['━'] * level + [' '] * (_BAR - level)

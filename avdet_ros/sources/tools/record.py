@@ -1,4 +1,4 @@
-"""A device into a sound file."""
+"""Record a device to a sound file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from avdet_ros.sources.base import SourceLost
 from avdet_ros.sources.device import DeviceSource
 
 LARGEST_BYTES = (1 << 32) - (1 << 16)
-"""Of sound in a file whose lengths have 32 bits."""
+"""Most bytes of sound in a file whose lengths have 32 bits."""
 
 _LONG = ('FLAC', 'RF64', 'W64', 'CAF', 'RAW', 'OGG')
 _logger = logging.getLogger(__name__)
@@ -25,17 +25,17 @@ _logger = logging.getLogger(__name__)
 def record_device(
     rig: Rig, device: str | None, seconds: float, output: Path, progress: Progress = SILENT
 ) -> None:
-    """Record the eight microphones, in the rig's order; lost samples become silence.
+    """Record the eight microphones, in the rig's order; lost samples become zeros.
 
-    The file appears under its name when it is whole. After Ctrl-C, and when the device dies, it
-    holds what was recorded until then.
+    The file appears under its name when it is complete. After Ctrl-C, or if the device dies, it
+    contains the recording up to that point.
 
     Args:
-        rig: channel map and sample rate.
+        rig: rig with channel map and sample rate.
         device: index, name or part of a name; None for the default.
-        seconds: how long.
-        output: file to write; its ending names the format, e.g. .flac or .wav.
-        progress: shows how many seconds are recorded.
+        seconds: length of the recording.
+        output: file to write; its suffix determines the format, e.g. .flac or .wav.
+        progress: receives the number of seconds recorded.
 
     Raises:
         AvdetError: the device or the file cannot be opened, the device has died, or the disk is

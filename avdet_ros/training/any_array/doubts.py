@@ -58,8 +58,9 @@ class Doubts:
     def __str__(self) -> str:
         """Return a one-sentence summary."""
         return (
-            f"{self.silent} of the teachers' {self.labels} labels are on nothing that is heard, "
-            f'{self.unseen} directions are heard and not labelled: nothing is learned there'
+            f"the network detects no vehicle at {self.silent} of the teachers' {self.labels} "
+            f'labels, and {self.unseen} vehicles without a label: training leaves these '
+            'directions out'
         )
 
 
@@ -84,7 +85,7 @@ def settle_doubts(
     left, right = store.part('seen_deg').unbind(dim=1)
     watched = torch.nonzero(left - right < WHOLE_DEG)[:, 0]
     batches = watched.split(batch) if len(watched) else ()
-    with progress.step('what is heard near labels', len(watched)) as advance:
+    with progress.step('checking labels', len(watched)) as advance:
         for index, its, heard in heard_in(network, store, batches):
             sure = its.valid if its.unsure is None else its.valid & ~its.unsure
             near = near_labels(its, centres)

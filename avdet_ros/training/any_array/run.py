@@ -141,7 +141,7 @@ def train_any_array(
     if not (run.out / BEST).exists():
         return None
     _logger.info(
-        'done' if finished(state, run.plan) else 'not done yet: exporting the best epoch so far'
+        'done' if finished(state, run.plan) else 'unfinished: exporting the best epoch so far'
     )
     return export_best(run, val)
 
@@ -197,7 +197,7 @@ def export_best(run: AnyArrayRun, val: ArrayStore) -> Path:
     }
     ranges = best.start.ranges
     if ranges is None:
-        raise ValueError('ranges: expected the arrays that were taught, found None')
+        raise ValueError('ranges: expected the arrays of the training windows, found None')
     contract = contract_for_any_array(
         front_end_of(run.val),
         LABEL_OFFSETS_S[best.labels_at],

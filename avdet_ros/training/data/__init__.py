@@ -1,1 +1,1 @@
-"""Windows and pictures in memory, as training takes them."""
+"""Windows and pictures in memory, in the form that training uses."""

@@ -1,9 +1,9 @@
-"""What may be changed about a window without changing what is true of it.
+"""Augmentation: changes to a window that keep its labels valid.
 
-All of it works on a whole batch of features and draws from a generator that is given, so that a
-batch is the same whenever it is made again. Batches are mirrored, mixed (the sum of two sounds
-with the union of their labels), made louder or quieter, and lose bands, a stretch of time
-(D. Park et al., "SpecAugment", arXiv 1904.08779) or a microphone.
+All functions work on a whole batch of features and draw from a given generator, so that a batch is
+reproducible. Batches are mirrored, mixed (the sum of two sounds with the union of their labels),
+made louder or quieter, and lose bands, a stretch of time (D. Park et al., "SpecAugment", arXiv
+1904.08779) or a microphone.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ def augment(
     generator: torch.Generator,
     cells: Cells,
 ) -> Batch:
-    """Change a batch.
+    """Augment a batch.
 
     Args:
-        batch: not changed.
-        how: what is done.
-        mirror: of the rig; needed if ``how.mirror``.
-        generator: where chance comes from.
-        cells: of the teachers' maps, see `mirror_batch`.
+        batch: not modified.
+        how: augmentation settings.
+        mirror: mirror of the rig; needed if ``how.mirror``.
+        generator: random generator.
+        cells: cells of the teachers' maps, see `mirror_batch`.
 
     Returns:
-        The changed copy.
+        The augmented copy.
     """
     chance = {'generator': generator, 'device': batch.spectrogram.device}
     if how.mirror:
@@ -63,7 +63,7 @@ def augment(
 
 
 def generator_at(place: tuple[int, ...], device: torch.device) -> torch.Generator:
-    """Chance that depends on a place in a run alone: seed, epoch, batch and process."""
+    """Make a generator seeded by a position in a run alone: seed, epoch, batch and process."""
     generator = torch.Generator(device)
     generator.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
     return generator
@@ -72,13 +72,13 @@ def generator_at(place: tuple[int, ...], device: torch.device) -> torch.Generato
 def change_levels(
     spectrogram: Tensor, gain_db: float, channel_gain_db: float, generator: torch.Generator
 ) -> Tensor:
-    """Make windows louder or quieter, and each microphone a little different.
+    """Change the level of windows, and slightly the level of each microphone.
 
     Args:
         spectrogram: (B, 8 or 32, n_mels, T).
-        gain_db: overall level, uniform within plus and minus this.
-        channel_gain_db: standard deviation of each microphone's level.
-        generator: where chance comes from.
+        gain_db: overall gain, uniform within plus and minus this.
+        channel_gain_db: standard deviation of each microphone's gain.
+        generator: random generator.
     """
     chance = {'generator': generator, 'device': spectrogram.device}
     count = len(spectrogram)
@@ -93,9 +93,9 @@ def mix_batch(batch: Batch, chosen: Tensor, partner: Tensor) -> Batch:
     """Add another window's sound: union of the boxes, larger of the attention maps.
 
     Args:
-        batch: not changed.
-        chosen: (K,) windows that are changed.
-        partner: (K,) windows that are added.
+        batch: not modified.
+        chosen: (K,) windows to change.
+        partner: (K,) windows to add to them.
     """
     if len(chosen) == 0:
         return batch
@@ -128,16 +128,16 @@ def mix_batch(batch: Batch, chosen: Tensor, partner: Tensor) -> Batch:
 def drawn_pairs(
     count: int, part: float, generator: torch.Generator, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Which windows of a batch are mixed with which others, never with themselves.
+    """Draw the windows of a batch to mix, and another window as partner for each.
 
     Args:
-        count: windows in the batch; one alone has no other.
-        part: of them that are chosen.
-        generator: where chance comes from.
-        device: of the generator.
+        count: windows in the batch; a single one has no partner.
+        part: share of them to choose.
+        generator: random generator.
+        device: device of the generator.
 
     Returns:
-        (N,) int64 places of those chosen, and of the other window for each.
+        (N,) int64 indices of the chosen windows, and of each one's partner.
     """
     chance = {'generator': generator, 'device': device}
     chosen = torch.nonzero(torch.rand(count, **chance) < part).flatten()
@@ -147,10 +147,10 @@ def drawn_pairs(
 
 
 def added(first: Tensor, second: Tensor) -> Tensor:
-    """The sum of two windows' sounds, which are incoherent: powers and cross-spectra add.
+    """Add two windows' sounds, which are incoherent: powers and cross-spectra add.
 
-    With S_ij = C_ij sqrt(P_i P_j) the sum has S = S1 + S2 and P = P1 + P2; averages over pooled
-    frames are taken for what is averaged.
+    With S_ij = C_ij sqrt(P_i P_j) the sum has S = S1 + S2 and P = P1 + P2. Averages over pooled
+    frames are treated as single frames.
 
     Args:
         first: (B, 8 or 32, n_mels, T) features.
@@ -169,12 +169,12 @@ def added(first: Tensor, second: Tensor) -> Tensor:
 
 
 def mask_bands(spectrogram: Tensor, most: int, generator: torch.Generator) -> Tensor:
-    """Hide neighbouring mel bands: they sound as the average band and come from nowhere.
+    """Mask neighbouring mel bands: levels become the window's average, coherences zero.
 
     Args:
         spectrogram: (B, 8 or 32, n_mels, T).
         most: largest number of bands.
-        generator: where chance comes from.
+        generator: random generator.
     """
     count, _, bands, _ = spectrogram.shape
     chance = {'generator': generator, 'device': spectrogram.device}
@@ -189,12 +189,12 @@ def mask_bands(spectrogram: Tensor, most: int, generator: torch.Generator) -> Te
 
 
 def mask_frames(spectrogram: Tensor, most: float, generator: torch.Generator) -> Tensor:
-    """Hide a stretch of time: it sounds as the window does on average and comes from nowhere.
+    """Mask a stretch of time: levels become each band's average over time, coherences zero.
 
     Args:
         spectrogram: (B, 8 or 32, n_mels, T).
-        most: largest part of the frames.
-        generator: where chance comes from.
+        most: largest share of the frames.
+        generator: random generator.
     """
     count, _, _, frames = spectrogram.shape
     chance = {'generator': generator, 'device': spectrogram.device}
@@ -209,12 +209,12 @@ def mask_frames(spectrogram: Tensor, most: float, generator: torch.Generator) ->
 
 
 def drop_channels(spectrogram: Tensor, part: float, generator: torch.Generator) -> Tensor:
-    """Let one microphone be dead in some windows, and all coherences with it.
+    """Silence one microphone and its coherences in some windows.
 
     Args:
         spectrogram: (B, 8 or 32, n_mels, T).
-        part: of the windows.
-        generator: where chance comes from.
+        part: share of the windows.
+        generator: random generator.
     """
     count = len(spectrogram)
     chance = {'generator': generator, 'device': spectrogram.device}

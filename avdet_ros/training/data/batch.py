@@ -1,4 +1,4 @@
-"""What goes into a student and what comes out of it."""
+"""A student's input and output."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import torch
 from torch import Tensor
 
 P5 = 2
-"""Place of P5 among the levels P3..P7; its features and embedding are compared."""
+"""Index of P5 in the levels P3..P7; its features and embedding are compared."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some windows of a set, with what the teachers saw.
+    """Some windows of a set, with the teachers' predictions for them.
 
     Attributes:
         spectrogram: (B, C, n_mels, T) float32 features, unscaled.
-        boxes: per window (n, 4) float32 in parts of the image.
-        attention: one (B, M, h, w) a level, of M teachers; empty if not asked for.
-        embedding: (B, M, D) of P5; (B, 0, 0) if not asked for.
-        teacher_features: (B, M, D, h, w) of P5; (B, 0, 0, 0, 0) if not asked for.
-        indices: places in the set.
-        names: of the windows.
-        open_areas: per window (m, 4) parts of the image that teach nothing, as ``boxes``; empty
-            where every window is labelled everywhere.
-        drives: which each window is of; empty where nobody knows.
-        times_s: when each window is in its drive; empty where nobody knows.
+        boxes: per window (n, 4) float32, relative to the image size.
+        attention: per level (B, M, h, w) maps of M teachers; empty if not requested.
+        embedding: (B, M, D) of P5; (B, 0, 0) if not requested.
+        teacher_features: (B, M, D, h, w) of P5; (B, 0, 0, 0, 0) if not requested.
+        indices: positions in the set.
+        names: names of the windows.
+        open_areas: per window (m, 4) areas of the image without labels, in the format of
+            ``boxes``, which add nothing to the loss; empty if all areas are labelled.
+        drives: drive of each window; empty if unknown.
+        times_s: time of each window in its drive; empty if unknown.
     """
 
     spectrogram: Tensor
@@ -45,7 +45,7 @@ class Batch:
         return len(self.boxes)
 
     def to(self, device: torch.device, **how: bool) -> Batch:
-        """The same on another device; Lightning calls this."""
+        """Copy the batch to a device; Lightning calls this."""
         return replace(
             self,
             spectrogram=self.spectrogram.to(device, **how),
@@ -57,19 +57,19 @@ class Batch:
         )
 
     def described(self) -> str:
-        """The windows for an error message: the first three and how many more."""
+        """Name the windows for an error message: the first three and the number of others."""
         more = len(self.names) - 3
         return ', '.join(self.names[:3]) + (f' and {more} more' if more > 0 else '')
 
 
 @dataclass
 class StudentOutput:
-    """What a student makes of a batch.
+    """A student's output for a batch.
 
     Attributes:
         prediction: the network's own output, for its `candidates` and `loss`.
-        maps: (B, C, h, w) for each level asked for, on the cells of the student's `cells`.
-        embedding: (B, D), the window as one vector.
+        maps: (B, C, h, w) for each requested level, on the cells of the student's `cells`.
+        embedding: (B, D), one vector per window.
     """
 
     prediction: Any

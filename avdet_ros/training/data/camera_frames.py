@@ -1,7 +1,7 @@
-"""Camera frames as the teachers' networks want them, and boxes back to the camera's pixels.
+"""Convert camera frames to the teachers' network inputs, and boxes back to camera pixels.
 
 Columns 200 to 1720 of the 1920 x 650 image are kept (the paper's crop), scaled to the network's
-width with the aspect kept, and laid at the top left of a canvas of zeros.
+width at constant aspect ratio, and placed at the top left of a canvas of zeros.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ MODALITIES = {'rgb': 3, 'depth': 3, 'thermal': 1}
 """Channels of each teacher's input."""
 
 SCALINGS = ('own', 'wide', 'released')
-"""How pixels become numbers. ``own``: ImageNet's mean and deviation, thermal counts over MAVD's
+"""Normalisations of pixels. ``own``: ImageNet's mean and deviation, thermal counts over MAVD's
 range. ``wide``: the same, thermal counts over `WIDE_COUNTS`. ``released``: as in the authors'
-program, see `released_picture`. A network keeps what it was taught with."""
+program, see `released_picture`. A network keeps the one that it was trained with."""
 
 WIDE_COUNTS = (20000, 26400)
-"""-23.15 to 56.85 degrees Celsius; MAVD's range ends at -0.65, below which a winter's road is one
-grey."""
+"""-23.15 to 56.85 degrees Celsius. MAVD's range ends at -0.65, so that a road in winter becomes a
+uniform grey."""
 
 
 def require_modality(name: str, where: str = 'modality') -> None:
-    """Refuse the name of a modality that there is not.
+    """Refuse an unknown modality.
 
     Raises:
-        AvdetError: it is not one of `MODALITIES`; says where it was given.
+        AvdetError: the name is not one of `MODALITIES`; the message says where it was given.
     """
     if name not in MODALITIES:
         raise AvdetError(f'{where}: expected one of {", ".join(MODALITIES)}, found {name:.40}')
@@ -48,16 +48,16 @@ def require_modality(name: str, where: str = 'modality') -> None:
 
 @dataclass(frozen=True)
 class Canvas:
-    """Where a camera image lies on the network's input.
+    """Placement of a camera image on the network's input.
 
     Attributes:
-        height: of the network's input, pixels.
-        width: of the network's input, pixels.
+        height: height of the network's input, pixels.
+        width: width of the network's input, pixels.
         left_px: first column of the camera image that is kept.
-        kept_width_px: how many columns are kept.
+        kept_width_px: number of columns that are kept.
         image_height_px: the camera image's height.
-        image_width_px: its width.
-        scale: network pixels a camera pixel.
+        image_width_px: the camera image's width.
+        scale: network pixels per camera pixel.
     """
 
     height: int
@@ -69,7 +69,7 @@ class Canvas:
     scale: float
 
     def to_network(self, boxes_px: np.ndarray) -> np.ndarray:
-        """Map (N, 4) boxes from camera pixels to network pixels, cut to what is kept."""
+        """Map (N, 4) boxes from camera pixels to network pixels, clipped to the kept area."""
         boxes = np.asarray(boxes_px, np.float32).reshape(-1, 4).copy()
         boxes[:, [0, 2]] = np.clip(boxes[:, [0, 2]] - self.left_px, 0, self.kept_width_px)
         boxes[:, [1, 3]] = np.clip(boxes[:, [1, 3]], 0, self.image_height_px)
@@ -85,7 +85,7 @@ class Canvas:
 def canvas_for(
     image_size: tuple[int, int], width_px: int, height_px: int, crop: bool = True
 ) -> Canvas:
-    """Lay a camera image of some size on a network input of some size.
+    """Place a camera image on a network input.
 
     Args:
         image_size: height and width of the network's input.
@@ -119,8 +119,8 @@ def network_input(
         image: (H, W, 3) uint8 BGR for ``rgb`` and ``depth`` as OpenCV reads it; (H, W) or
             (H, W, 3) uint8 or (H, W) uint16 counts for ``thermal``.
         modality: ``rgb``, ``depth`` or ``thermal``.
-        canvas: of `canvas_for`.
-        scaling: of `SCALINGS`, the network's.
+        canvas: result of `canvas_for`.
+        scaling: the network's, one of `SCALINGS`.
 
     Returns:
         (channels, canvas.height, canvas.width) float32; zeros beside the picture.
@@ -160,7 +160,7 @@ def _own_picture(
 
 
 def _thermal(pixels: np.ndarray, counts: tuple[int, int]) -> np.ndarray:
-    """Scale thermal pixels to [0, 1]; an 8-bit file has been scaled once already."""
+    """Scale thermal pixels to [0, 1]; 8-bit pixels are scaled already and only divided."""
     if pixels.ndim == 3:
         pixels = pixels[..., 0]
     if pixels.dtype == np.uint8:

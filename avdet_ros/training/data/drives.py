@@ -1,4 +1,4 @@
-"""The set of windows filled from drives in the MAVD layout, labelled by teachers or by truth."""
+"""Load a set of windows from drives in the MAVD layout, with teachers' or true labels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.training.data.windows import WindowDataset
 
 ALWAYS = ('names', 'spectrogram', 'boxes', 'drives', 'times_s')
-"""What every window of a drive has."""
+"""Fields that every window of a drive has."""
 
 
 def drive_windows(
@@ -33,23 +33,23 @@ def drive_windows(
     needs: Sequence[str] = (),
     label_filter: str = 'none',
 ) -> WindowDataset:
-    """Lay together the features of frames, their labels, and what the teachers saw.
+    """Combine the frames' features, their labels, and the teachers' maps and vectors.
 
     Args:
         root: the data set's folder, with features (`avdet_ros.dataset.features`).
-        frames: which. Those without sound were counted with the features and are left out; those
-            that the labels do not know are counted here.
-        kind: of the features.
+        frames: frames to load. Those without sound were counted with the features and are left
+            out; those without labels are counted here.
+        kind: kind of the features.
         image_size_px: width and height of the image.
-        source: whose boxes are learned, see `labels_of`.
-        folder: of the teachers' label files, None for ``<root>/labels``.
-        teachers: whose boxes and maps are learned, none named for all of them.
-        needs: which of ``attention``, ``embedding`` and ``features`` of the teachers are wanted.
-        label_filter: of the teachers' boxes, see `avdet_ros.dataset.label_filter`.
+        source: source of the boxes, see `labels_of`.
+        folder: folder of the teachers' label files, None for ``<root>/labels``.
+        teachers: teachers whose boxes and maps are used, empty for all of them.
+        needs: which of the teachers' ``attention``, ``embedding`` and ``features`` to load.
+        label_filter: filter of the teachers' boxes, see `avdet_ros.dataset.label_filter`.
 
     Raises:
         AvdetError: files are missing or damaged, lack a teacher, too many frames have no labels,
-            or nothing is left.
+            or no window is left.
     """
     made: dict[str, list[Any]] = {name: [] for name in (*ALWAYS, *needs)}
     filtering = label_filter != 'none'
@@ -110,7 +110,7 @@ def drive_windows(
 
 
 def _check_vectors(table: DriveLabels, needs: Sequence[str], path: Path) -> None:
-    """See that labels carry what is wanted of the teachers beside their boxes."""
+    """Check that the label files contain the requested maps and vectors of the teachers."""
     for name in needs:
         if len(table) and 0 in getattr(table, name).shape:
             raise AvdetError(
@@ -120,7 +120,7 @@ def _check_vectors(table: DriveLabels, needs: Sequence[str], path: Path) -> None
 
 
 class _Rows:
-    """Some teachers' part of a mapped row, read when it is asked for."""
+    """Some teachers' part of a memory-mapped row, read on demand."""
 
     def __init__(self, array: np.ndarray, row: int, columns: list[int]) -> None:
         self.array, self.row, self.columns = array, row, columns

@@ -1,7 +1,7 @@
-"""Frames with boxes for the teachers to learn from: files of pictures and where vehicles are.
+"""Labelled frames to train teachers on: picture files and the boxes of their vehicles.
 
-Teachers learn on other drives than the student's, or on public data sets in COCO's format (COCO
-itself, FLIR ADAS for thermal, Argoverse boxes projected to pictures for depth).
+Teachers are trained on other drives than the student's, or on public data sets in COCO's format
+(COCO itself, FLIR ADAS for thermal, Argoverse boxes projected to pictures for depth).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class LabelledFrame:
     """A picture on disk and the vehicles in it.
 
     Attributes:
-        path: of the picture.
+        path: file of the picture.
         boxes_px: (N, 4) float32 x_min, y_min, x_max, y_max; N may be 0.
     """
 
@@ -49,11 +49,11 @@ class LabelledFrame:
 def read_coco(annotations: Path, pictures: Path) -> list[LabelledFrame]:
     """Read annotations in COCO's format.
 
-    Which categories were taken for vehicles is logged; see `coco.read_coco_boxes`.
+    The categories used as vehicles are logged; see `coco.read_coco_boxes`.
 
     Args:
         annotations: the JSON file.
-        pictures: folder the file names in it start from.
+        pictures: folder that the file names in it are relative to.
 
     Raises:
         AvdetError: the file is not in COCO's format, names no vehicle category, or points outside
@@ -74,16 +74,16 @@ def read_coco(annotations: Path, pictures: Path) -> list[LabelledFrame]:
 class FrameSet(Dataset):
     """Labelled frames as network inputs.
 
-    The next picture takes the place of one that cannot be read; too many of these end the fitting.
+    An unreadable picture is replaced by the next one; too many of them stop the training.
 
     Args:
         frames: pictures and boxes.
         modality: rgb, depth or thermal.
         image_size: height and width of the network's input.
         crop: the paper's columns only, see `canvas_for`.
-        flip: exchange left and right in half of the frames, drawn by seed, epoch and place.
-        seed: of the flips.
-        scaling: of the pictures, see `camera_frames.SCALINGS`.
+        flip: flip half of the frames horizontally, chosen by seed, epoch and position.
+        seed: seed of the flips.
+        scaling: normalisation of the pictures, see `camera_frames.SCALINGS`.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class FrameSet(Dataset):
         return torch.from_numpy(pixels), torch.from_numpy(placed[large])
 
     def _readable(self, wanted: int) -> tuple[int, np.ndarray]:
-        """The first picture from a place on that can be decoded, and its place."""
+        """Return the first readable picture at or after an index, and its index."""
         for step in range(len(self.frames)):
             place = (wanted + step) % len(self.frames)
             try:
@@ -139,17 +139,17 @@ class FrameSet(Dataset):
 
 
 def blind_frames(frames: Sequence[LabelledFrame]) -> str:
-    """Whether a thermal teacher would see one grey in most of its frames, in one sentence."""
+    """Return a warning if most frames of a thermal teacher would be uniformly grey, else ''."""
     pictures = []
     for index in evenly_spaced(len(frames), _LOOKED_AT):
-        with suppress(AvdetError):  # which is counted when the frame's turn comes
+        with suppress(AvdetError):  # counted when the frame is loaded
             path = frames[index].path
             pictures.append((str(path), read_picture(path)))
     return blind_pictures(pictures)
 
 
 def collate(items: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, list[Tensor]]:
-    """Stack pictures; boxes stay a list, as their number differs."""
+    """Stack pictures; boxes stay a list because their number differs."""
     pictures, boxes = zip(*items, strict=True)
     return torch.stack(pictures), list(boxes)
 
@@ -157,11 +157,11 @@ def collate(items: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, list[Tensor]]:
 def true_frames(
     root: Path, frames: Sequence[layout.FrameId], modality: str
 ) -> list[LabelledFrame]:
-    """Pictures with the boxes that are to be seen in them, from the drives' own truth.
+    """Return frames with the visible boxes from the drives' own truth.
 
     Args:
         root: the data set's folder.
-        frames: which.
+        frames: frames to load.
         modality: rgb, depth or thermal.
 
     Raises:
@@ -182,7 +182,7 @@ def true_frames(
                 skipped.add(f'{root / drive}/truth: expected frame {frame}, found none')
                 continue
             line = truth[frame.stamp]
-            # What is not known is NaN, which is not less than anything.
+            # Unknown values are NaN and compare as not less, so these boxes stay.
             hidden = (np.array(line['pixels'], float) < LEAST_PIXELS) | (
                 np.array(line['visible_fraction'], float) < LEAST_VISIBLE
             )

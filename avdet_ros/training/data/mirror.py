@@ -1,4 +1,4 @@
-"""Left and right exchanged: microphones, boxes and the teachers' maps of a window together."""
+"""Mirror windows left to right: microphones, boxes and the teachers' maps together."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.training.data.batch import Batch
 
 SYMMETRY_TOLERANCE_M = 0.005
-"""How far a microphone may be from where another one's mirror image is."""
+"""Tolerated distance of a microphone from another one's mirror image."""
 
 Cells = Callable[[int, int], tuple[int, int]]
-"""Rows and columns that the picture covers on a level of some size, see `PictureArea.cells`."""
+"""Function from a level's size to the cells that the picture covers, see `PictureArea.cells`."""
 
 
 @dataclass(frozen=True)
 class Mirror:
-    """How the features of a scene become those of the scene with left and right exchanged.
+    """Mapping from the features of a scene to those of the mirrored scene.
 
     Attributes:
         channels: (32,) int64: channel c of the mirrored scene is channel ``channels[c]``.
-        signs: (32,) float32: times this; -1 where the pair is stored the other way round, which
+        signs: (32,) float32 factors; -1 where the pair is stored in reverse order, which
             conjugates its coherence.
     """
 
@@ -37,10 +37,10 @@ class Mirror:
 
 
 def find_mirror(rig: Rig) -> Mirror:
-    """The mirror of a rig that is symmetric about its x-z plane.
+    """Find the mirror of a rig that is symmetric about its x-z plane.
 
     Raises:
-        AvdetError: microphones or camera are not symmetric, so there is no such thing.
+        AvdetError: microphones or camera are not symmetric, so no mirror exists.
     """
     positions_m = microphones_in_array(rig) * [1, -1, 1]
     apart_m = np.linalg.norm(positions_m[:, None] - microphones_in_array(rig)[None], axis=-1)
@@ -59,7 +59,7 @@ def find_mirror(rig: Rig) -> Mirror:
     channels = list(image_of)
     signs = [1.0] * MICROPHONES
     for first, second in PAIRS:
-        # Where sound is mirrored, microphone i records what its mirror image recorded.
+        # In the mirrored scene, microphone i records what its mirror image recorded.
         pair = (int(image_of[first]), int(image_of[second]))
         stored = pair in PAIRS
         if not stored and pair[::-1] not in PAIRS:
@@ -77,12 +77,12 @@ def find_mirror(rig: Rig) -> Mirror:
 def mirrored(
     spectrogram: Tensor, boxes: list[Tensor], mirror: Mirror
 ) -> tuple[Tensor, list[Tensor]]:
-    """The same windows with left and right exchanged.
+    """Mirror features and boxes of windows.
 
     Args:
         spectrogram: (B, 32, n_mels, T).
-        boxes: per window (n, 4) in parts of the image.
-        mirror: of the rig.
+        boxes: per window (n, 4), relative to the image size.
+        mirror: mirror of the rig.
     """
     signs = torch.from_numpy(mirror.signs).to(spectrogram)[:, None, None]
     flipped = [mirrored_boxes(box) for box in boxes]
@@ -90,7 +90,7 @@ def mirrored(
 
 
 def mirrored_boxes(boxes: Tensor) -> Tensor:
-    """(n, 4) boxes in parts of the image with left and right exchanged."""
+    """Mirror (n, 4) boxes that are relative to the image size."""
     return torch.stack([1 - boxes[:, 2], boxes[:, 1], 1 - boxes[:, 0], boxes[:, 3]], dim=1)
 
 
@@ -100,19 +100,19 @@ def mirror_batch(
     mirror: Mirror,
     cells: Cells,
 ) -> Batch:
-    """Exchange left and right: microphones, boxes, attention maps and features together.
+    """Mirror windows of a batch: microphones, boxes, attention maps and features together.
 
     Args:
-        batch: not changed.
-        chosen: (B,) bool, which windows.
-        mirror: of the rig.
-        cells: of the teachers' maps; they are what is mirrored.
+        batch: not modified.
+        chosen: (B,) bool, windows to mirror.
+        mirror: mirror of the rig.
+        cells: cells of the teachers' maps that the picture covers; only these are mirrored.
     """
     where = torch.nonzero(chosen).flatten().tolist()
     if not where:
         return batch
     channels = batch.spectrogram.shape[1]
-    # With levels alone the first channels of the mirror are all there is to exchange.
+    # Features of levels alone use only the first channels of the mirror.
     part = Mirror(mirror.channels[:channels], mirror.signs[:channels])
     spectrogram, boxes = batch.spectrogram.clone(), list(batch.boxes)
     spectrogram[chosen], flipped = mirrored(

@@ -1,8 +1,8 @@
-"""Where the camera's image lies on a teacher's input, so that maps of both can be compared.
+"""Placement of the camera's image on a teacher's input, needed to compare their maps.
 
-A teacher sees a picture at the top left of a canvas, perhaps only some of its columns; a student
-of ours has a map over the whole image. Both are compared on the cells of the teacher's level that
-the picture covers.
+A teacher sees a picture at the top left of a canvas, possibly only some of its columns. Our
+students have a map over the whole image. Both are compared on those cells of the teacher's level
+that the picture covers.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from avdet_ros.training.data.camera_frames import Canvas, canvas_for
 
 @dataclass(frozen=True)
 class PictureArea:
-    """The picture on the canvas, and the canvas on the image.
+    """The area of the image that is seen, and the area of the canvas that it covers.
 
     Attributes:
-        canvas: how pictures are laid on the teachers' input.
-        left: first column of the image that is seen, in parts of its width.
-        seen: how many columns are seen, in parts of its width.
-        across: part of the canvas's width that the picture covers.
-        down: part of the canvas's height that it covers.
+        canvas: placement of pictures on the teachers' input.
+        left: first image column that is seen, relative to the image's width.
+        seen: width of the columns that are seen, relative to the image's width.
+        across: share of the canvas's width that the picture covers.
+        down: share of the canvas's height that the picture covers.
     """
 
     canvas: Canvas
@@ -36,21 +36,21 @@ class PictureArea:
     down: float
 
     def cells(self, height: int, width: int) -> tuple[int, int]:
-        """Rows and columns of a level of that size whose centres the picture covers."""
+        """Count rows and columns of a level of this size whose centres the picture covers."""
         rows = math.floor(height * self.down + 0.5)
         columns = math.floor(width * self.across + 0.5)
         return max(1, min(height, rows)), max(1, min(width, columns))
 
     def sample(self, features: Tensor, height: int, width: int) -> Tensor:
-        """A map over the image on the cells that the picture covers of a level of that size.
+        """Resample a map over the image on the cells of a level that the picture covers.
 
         Args:
             features: (B, C, rows, columns) over the whole image.
-            height: of the teacher's level.
-            width: of it.
+            height: height of the teacher's level.
+            width: width of the teacher's level.
 
         Returns:
-            (B, C, *`cells`), each the mean of the image under a cell.
+            (B, C, *`cells`), the mean of the map under each cell.
         """
         rows, columns = self.cells(height, width)
         fine_y = max(1, math.ceil(features.shape[-2] * 1.5 / rows))
@@ -71,12 +71,12 @@ class PictureArea:
 def picture_area(
     image_size: tuple[int, int], width_px: int, height_px: int, crop: bool
 ) -> PictureArea:
-    """The area of a camera's image on teachers of some input size.
+    """Return the area of a camera's image on the teachers' input.
 
     Args:
         image_size: height and width of the teachers' input.
-        width_px: of the image.
-        height_px: of the image.
+        width_px: width of the image.
+        height_px: height of the image.
         crop: see `canvas_for`.
     """
     canvas = canvas_for(image_size, width_px, height_px, crop)

@@ -1,4 +1,4 @@
-"""The set of windows filled from simulated ones on disk; those that are missing are simulated."""
+"""Load a set of simulated windows from disk; missing windows are simulated."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _logger = logging.getLogger(__name__)
 def complete_windows(
     folder: Path, rig: Rig, split: str, count: int, progress: Progress = SILENT
 ) -> None:
-    """Simulate what is missing of a split; a killed simulation goes on where it was."""
+    """Simulate the missing windows of a split; an interrupted simulation resumes."""
     if _windows_there(folder) >= count:
         return
     _logger.info('%s: simulating %d windows for %s', folder, count, split)
@@ -37,12 +37,12 @@ def complete_windows(
 
 
 def map_windows(folder: Path, rig: Rig, count: int = 0) -> WindowDataset:
-    """A set of windows, its features left on disk until they are needed.
+    """Load a set of windows with memory-mapped features.
 
     Args:
-        folder: what `avdet_ros.simulation.windows.make_windows` wrote.
-        rig: microphones and camera that the windows should be of.
-        count: the first so many in the order of their seeds; 0 takes all.
+        folder: folder that `avdet_ros.simulation.windows.make_windows` wrote.
+        rig: microphones and camera that the windows must have been made for.
+        count: number of windows to take, in the order of their seeds; 0 takes all.
 
     Raises:
         AvdetError: no such set, an unreadable shard, or another rig.
@@ -84,7 +84,7 @@ def map_windows(folder: Path, rig: Rig, count: int = 0) -> WindowDataset:
 
 
 def about_windows(sizes: dict[str, int]) -> str:
-    """A sentence on where simulated windows come from."""
+    """Summarise the origin of simulated windows in a sentence."""
     return ', '.join(
         f'{count} {split} windows of simulated drives from seed {SPLIT_SEEDS[split][0]}'
         for split, count in sizes.items()

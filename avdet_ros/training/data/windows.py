@@ -1,6 +1,6 @@
-"""Labelled windows in memory: one set, whoever labelled them, and its batches.
+"""A set of labelled windows, whatever the source of the labels, and its batches.
 
-`avdet_ros.training.data.simulated` and `avdet_ros.training.data.drives` fill it.
+`avdet_ros.training.data.simulated` and `avdet_ros.training.data.drives` load such sets.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ class WindowDataset:
     """Windows of many drives; large arrays may be memory maps.
 
     Attributes:
-        names: of the windows, for messages.
+        names: names of the windows, for messages.
         spectrogram: per window (C, n_mels, T) float16 features.
-        boxes: per window (n, 4) float32 in parts of the image.
+        boxes: per window (n, 4) float32, relative to the image size.
         image_size_px: width and height of the image.
         attention: per window (M, V) float16 of M teachers; may be empty.
         embedding: per window (M, 5, D); may be empty.
         teacher_features: per window (M, D, h, w); may be empty.
         level_sizes: (L, 2) height and width of the attention maps.
-        open_areas: per window (m, 4) parts of the image that teach nothing; may be empty.
-        drives: which each window is of; may be empty.
-        times_s: when each window is in its drive; may be empty.
+        open_areas: per window (m, 4) areas of the image without labels; may be empty.
+        drives: drive of each window; may be empty.
+        times_s: time of each window in its drive; may be empty.
     """
 
     names: Sequence[str]
@@ -54,13 +54,13 @@ class WindowDataset:
         return len(self.names)
 
     def at_most(self, most: int) -> WindowDataset:
-        """At most so many windows, evenly over the set; 0 takes all."""
+        """Select at most ``most`` windows, spread evenly over the set; 0 takes all."""
         if not most or most >= len(self):
             return self
         return self.select(evenly_spaced(len(self), most))
 
     def select(self, places: Sequence[int] | np.ndarray) -> WindowDataset:
-        """The windows at some places."""
+        """Select the windows at some positions."""
         parts = {
             item.name: getattr(self, item.name)
             for item in fields(self)
@@ -73,17 +73,17 @@ class WindowDataset:
         return replace(self, **chosen)
 
     def share_of_drives(self, share: float, seed: int) -> WindowDataset:
-        """The windows of a part of the drives, repeated until there are as many as in all.
+        """Select the windows of a share of the drives, repeated up to the size of the whole set.
 
-        Neighbouring windows are nearly copies, so that a part of the windows of every drive would
-        tell nearly as much as all. With the repetitions an epoch has as many steps as ever.
+        Neighbouring windows are nearly identical, so a share of the windows of every drive would
+        be nearly as informative as all of them. The repetitions keep the steps per epoch constant.
 
         Args:
-            share: of the drives, rounded, at least one.
-            seed: which drives.
+            share: share of the drives, rounded, at least one drive.
+            seed: seed of the choice of drives.
 
         Raises:
-            AvdetError: it is not known which drive a window is of.
+            AvdetError: the windows do not name their drives.
         """
         if share >= 1:
             return self
@@ -98,7 +98,7 @@ class WindowDataset:
         return self.select([places[number % len(places)] for number in range(len(self))])
 
     def batch(self, places: Sequence[int], levels: int = 0) -> Batch:
-        """The windows at some places with the first so many levels of attention maps."""
+        """Make a batch of the windows at some positions, with ``levels`` levels of attention."""
         attention = []
         if len(self.attention):
             flat = _stacked([self.attention[place] for place in places])
@@ -130,15 +130,15 @@ class WindowDataset:
 
 
 class DriveGroups(DistributedSampler):
-    """Shuffled windows of which so many neighbours are of one drive, in a new order each epoch.
+    """Shuffle windows in groups from the same drive, in a new order each epoch.
 
-    Where the windows of a batch are compared with each other, some must be of one drive: its own
-    noise, its array's errors and its light would else tell them apart.
+    Where a task compares the windows of a batch with each other, some must be from the same drive.
+    Otherwise the drive's noise, array errors and light would suffice to tell them apart.
 
     Args:
-        windows: what to order; those that do not name their drives are of one.
-        group: neighbours of one drive.
-        how: of `DistributedSampler`.
+        windows: windows to order; if they do not name their drives, they count as one drive.
+        group: number of neighbouring windows from the same drive.
+        how: arguments of `DistributedSampler`.
     """
 
     def __init__(self, windows: WindowDataset, group: int, **how: int) -> None:
@@ -165,15 +165,16 @@ def loader(
     levels: int = 0,
     group: int = 0,
 ) -> DataLoader:
-    """A loader of `Batch`.
+    """Make a loader of `Batch`.
 
     Args:
-        windows: what to load.
-        batch: windows a step over all processes.
-        shuffle_seed: order, new in each epoch (the sampler's ``set_epoch``); None keeps it, keeps
-            the incomplete last batch too, and gives every process all of it.
-        levels: how many levels of attention maps.
-        group: so many neighbours are of one drive where the order is drawn, see `DriveGroups`.
+        windows: windows to load.
+        batch: windows per step over all processes.
+        shuffle_seed: seed of the order, which is new in each epoch (the sampler's ``set_epoch``).
+            None keeps the original order and the incomplete last batch, and gives every process
+            all windows.
+        levels: number of levels of attention maps.
+        group: neighbours from the same drive in a shuffled order, see `DriveGroups`.
     """
     shuffle = shuffle_seed is not None
     processes, own_rank = (count(), rank()) if shuffle else (1, 0)
@@ -186,14 +187,14 @@ def loader(
         _Batches(windows, levels),
         batch_size=max(1, batch // count()) if shuffle else batch,
         sampler=sampler,
-        # A last batch of one window has no statistics for batch norms.
+        # A last batch of one window would give batch norms no statistics.
         drop_last=shuffle and len(windows) >= batch,
         collate_fn=lambda made: made,
     )
 
 
 class _Batches(Dataset):
-    """Gives whole batches at once: 32 rows of a memory map are one copy."""
+    """Return whole batches at once: 32 rows of a memory map need one copy."""
 
     def __init__(self, windows: WindowDataset, levels: int) -> None:
         self.windows, self.levels = windows, levels

@@ -1,1 +1,1 @@
-"""Easier tasks that a student learns first, whose weights it begins with."""
+"""Pretexts: easier tasks that a student is trained on first, to start from their weights."""

@@ -1,8 +1,8 @@
-"""Pretexts: easier tasks that a student learns first. What one has to do.
+"""The interface of a pretext: an easier task that a student is trained on first.
 
-A pretext of one's own is one file here, or in another package: a subclass of `Pretext` (or of
-`MeasuredPretext`, which averages what it measures) with a ``name``, decorated with
-``@PRETEXTS.register``. A recipe names it as ``pretext.task``.
+To add a pretext, write one file here or in another package: a subclass of `Pretext` (or of
+`MeasuredPretext`, which averages its measurements) with a ``name``, decorated with
+``@PRETEXTS.register``. A recipe selects it as ``pretext.task``.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ from avdet_ros.training.recipes.parts import Augmentation
 from avdet_ros.training.recipes.student import StudentRecipe
 
 APART_S = 4.0
-"""Windows of one drive that are nearer in time have the same vehicles: they are no negatives."""
+"""Windows of one drive closer in time than this contain the same vehicles: no negatives."""
 
 _logger = logging.getLogger(__name__)
 
 
 class Pretext(LightningModule, ABC):
-    """A task on the student's encoder, its weights shared.
+    """A task that trains the student's own encoder.
 
     Attributes:
-        name: in recipes.
+        name: its name in recipes.
         needs: which of ``attention``, ``embedding`` and ``features`` of the teachers' label files
             it compares the sound with; () works without pictures.
-        needs_mirror: whether sound is mirrored in the task itself.
-        compares: whether windows of a batch are each other's negatives: half of a batch is then
-            of one drive.
-        student: whose encoder learns.
-        recipe: how.
-        mirror: of the rig, None where the recipe does not mirror.
+        needs_mirror: whether the task itself mirrors sound.
+        compares: whether windows of a batch are each other's negatives; half of a batch then
+            comes from one drive.
+        student: student whose encoder is trained.
+        recipe: settings.
+        mirror: mirror of the rig, None if the recipe does not mirror.
 
     Args:
-        student: whose encoder learns.
-        recipe: how.
-        mirror: of the rig.
-        channels: of what `StudentAdapter.encode` gives.
+        student: student whose encoder is trained.
+        recipe: settings.
+        mirror: mirror of the rig.
+        channels: channels of the output of `StudentAdapter.encode`.
     """
 
     name: ClassVar[str]
@@ -67,19 +67,19 @@ class Pretext(LightningModule, ABC):
 
     @classmethod
     def needs_of(cls, recipe: StudentRecipe) -> tuple[str, ...]:
-        """`needs` with a recipe, for a pretext that takes more where there is more."""
+        """Return `needs` for a recipe; some pretexts use more data where available."""
         return cls.needs
 
     @property
     def augmentation(self) -> Augmentation:
-        """What is changed about the windows: the recipe's, less what spoils the task."""
+        """The recipe's augmentation without the parts that would spoil the task."""
         return self.recipe.augmentation
 
     def prepare(self, train: WindowDataset, val: WindowDataset) -> None:
-        """Look at the windows before the first step, and make what depends on them.
+        """Build what depends on the windows, before the first step.
 
         Raises:
-            AvdetError: the windows lack what the task needs.
+            AvdetError: the windows lack data that the task needs.
         """
         if self.compares and len(set(train.drives)) < 2:
             _logger.warning(
@@ -90,11 +90,11 @@ class Pretext(LightningModule, ABC):
 
     @abstractmethod
     def loss(self, batch: Batch) -> Tensor:
-        """The loss of a batch, a scalar; `chance` depends on seed, epoch and place."""
+        """Return the loss of a batch, a scalar; `chance` is seeded by seed, epoch and position."""
 
     @abstractmethod
     def on_validation_epoch_start(self) -> None:
-        """Begin to measure."""
+        """Reset the validation measurements."""
 
     @abstractmethod
     def validation_step(self, batch: Batch, index: int) -> None:
@@ -102,18 +102,18 @@ class Pretext(LightningModule, ABC):
 
     @abstractmethod
     def validation_values(self) -> dict[str, float]:
-        """What was measured; the epoch of the least ``loss`` is kept."""
+        """Return the measurements; the epoch with the lowest ``loss`` is kept."""
 
     @abstractmethod
     def result(self, val: WindowDataset) -> dict[str, Any]:
-        """What is noted of the best epoch, after its validation."""
+        """Return the results to record for the best epoch, after its validation."""
 
     @abstractmethod
     def describe(self, result: dict[str, Any]) -> str:
-        """A sentence on a `result`, for the log and the model card."""
+        """Summarise a `result` in a sentence, for the log and the model card."""
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        """One batch; its augmentation depends on seed, epoch and place only, so runs resume."""
+        """Compute one batch's loss; augmentation depends on seed and position, so runs resume."""
         place = (self.recipe.fit.seed, self.current_epoch, index, self.global_rank)
         batch = augment(
             batch,
@@ -130,17 +130,17 @@ class Pretext(LightningModule, ABC):
         return loss
 
     def on_validation_epoch_end(self) -> None:
-        """Log what was measured."""
+        """Log the measurements."""
         for name, value in self.validation_values().items():
             self.log(f'val/{name}', value, prog_bar=True)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW."""
+        """Use AdamW at a constant learning rate."""
         return torch.optim.AdamW(self.parameters(), lr=self.recipe.pretext.learning_rate)
 
 
 class MeasuredPretext(Pretext):
-    """A pretext whose validation is the mean of what it measures in each batch."""
+    """A pretext whose validation averages the measurements of all batches."""
 
     def __init__(
         self, student: StudentAdapter, recipe: StudentRecipe, mirror: Mirror | None, channels: int
@@ -151,43 +151,43 @@ class MeasuredPretext(Pretext):
 
     @abstractmethod
     def measure(self, batch: Batch) -> dict[str, Tensor]:
-        """Means over a batch: ``loss``, and what else is worth reporting."""
+        """Return means over a batch: ``loss`` and further values to report."""
 
     def loss(self, batch: Batch) -> Tensor:
-        """See `measure`."""
+        """Return the ``loss`` of `measure`."""
         return self.measure(batch)['loss']
 
     def on_validation_epoch_start(self) -> None:
-        """Begin to add up."""
+        """Reset the sums."""
         self._sums, self._weight = {}, 0.0
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        """Add one batch; chance is the same in each epoch."""
+        """Add one batch; the random draws are the same in each epoch."""
         self.chance = generator_at((self.recipe.fit.seed, index), batch.spectrogram.device)
         for name, value in self.measure(batch).items():
             self._sums[name] = self._sums.get(name, 0.0) + float(value) * len(batch)
         self._weight += len(batch)
 
     def validation_values(self) -> dict[str, float]:
-        """The means."""
+        """Return the means over all batches."""
         return {name: value / self._weight for name, value in self._sums.items()}
 
     def result(self, val: WindowDataset) -> dict[str, Any]:
-        """The means of the best epoch."""
+        """Return the means of the best epoch."""
         return self.validation_values()
 
 
 def without(augmentation: Augmentation, *names: str) -> Augmentation:
-    """An augmentation that leaves out some of what it changes."""
+    """Return an augmentation with some of its settings switched off."""
     off = {name: type(getattr(augmentation, name))(0) for name in names}
     return replace(augmentation, **off)
 
 
 def negatives(batch: Batch, device: torch.device) -> Tensor:
-    """(B, B) bool, which windows of a batch surely have other vehicles than which others.
+    """Mark the pairs of windows that can serve as negatives, (B, B) bool.
 
-    Windows of one drive less than `APART_S` apart have the same vehicles; without drives or times
-    only a window and itself are surely the same.
+    Windows of one drive less than `APART_S` apart have the same vehicles and are excluded. If the
+    drives are unknown, only a window and itself are excluded.
     """
     other = ~torch.eye(len(batch), dtype=torch.bool, device=device)
     if not batch.drives:

@@ -1,21 +1,21 @@
-"""Kinds of picture, found by clustering, as labels of the sound.
+"""Pretexts that cluster the pictures and use the clusters as labels of the sound.
 
 ``clusters``, XDC (H. Alwassel et al., "Self-supervised learning by cross-modal audio-video
-clustering", arXiv 1911.12667): k-means with K = 32 of what the teachers see, cross-entropy of the
-sound's head against the cluster. Their way back, clusters of the sound as labels of the picture,
-would change nothing here: no picture network learns. From each picture's vector the mean of its
-drive is taken, as clusters would else be drives and light; ``nmi_drive`` and ``nmi_count`` say
-what they are. Empty clusters are dropped.
+clustering", arXiv 1911.12667): k-means with K = 32 on the teachers' vectors, cross-entropy of the
+sound's head against the cluster. XDC also uses clusters of the sound as labels of the picture;
+that would change nothing here, because no picture network is trained. The mean of its drive is
+subtracted from each picture's vector, since the clusters would otherwise reflect drives and light;
+``nmi_drive`` and ``nmi_count`` measure what they reflect. Empty clusters are dropped.
 
 ``clusters_joint``, SeLaVi (Y. Asano et al., "Labelling unlabelled videos from scratch with
-multi-modal self-supervision", arXiv 2006.13662): both modalities have a head over K clusters, and
-labels Q are the product of their posteriors p_a p_v made to use all clusters alike (Sinkhorn and
-Knopp), over a batch at a time as in SwAV (arXiv 2006.09882) instead of all windows:
+multi-modal self-supervision", arXiv 2006.13662): both modalities have a head over K clusters. The
+labels Q are the product of their posteriors p_a p_v, balanced to use all clusters equally
+(Sinkhorn and Knopp), per batch as in SwAV (arXiv 2006.09882) instead of over all windows:
 
     L = CE(Q, p_a) + CE(Q, p_v)
 
-Where there are teachers a picture's vector is their P5 ``embedding``; elsewhere it is how many
-boxes are in each twelfth of the image.
+With teachers, a picture's vector is their P5 ``embedding``; otherwise it is the number of boxes in
+each twelfth of the image.
 """
 
 from __future__ import annotations
@@ -43,40 +43,40 @@ from avdet_ros.training.registries import PRETEXTS
 CLUSTERS = 32
 BINS = 12
 SHARPNESS = 20.0
-"""Sinkhorn's: posteriors are taken to this power; large ones give hard labels."""
+"""Exponent of the posteriors in Sinkhorn's iteration; large values give hard labels."""
 
 ROUNDS = 10
 
 
 class _Clustered(MeasuredPretext):
-    """What both kinds share: vectors of the pictures, standardised, by window."""
+    """Common part of both pretexts: a standardised vector of each window's picture."""
 
     @classmethod
     def needs_of(cls, recipe: StudentRecipe) -> tuple[str, ...]:
-        """The teachers' embedding where there are teachers; the boxes alone elsewhere."""
+        """Require the teachers' embedding with labels by teachers, otherwise boxes alone."""
         return ('embedding',) if recipe.labels == 'teachers' else ()
 
     @property
     def augmentation(self) -> Augmentation:
-        """A mixed window has no picture, and a mirrored one another."""
+        """No mixing or mirroring: the window would no longer match its picture."""
         return without(self.recipe.augmentation, 'mix', 'mirror')
 
     def prepare(self, train: WindowDataset, val: WindowDataset) -> None:
-        """Take the pictures' vectors."""
+        """Compute the pictures' vectors."""
         super().prepare(train, val)
         vectors = [seen_vectors(windows) for windows in (train, val)]
         deviation = vectors[0].std(axis=0)
         self.pictures = [each / np.where(deviation > 1e-6, deviation, 1.0) for each in vectors]
 
     def of_batch(self, batch: Batch, values: list[np.ndarray]) -> Tensor:
-        """The rows of the training or validation set's values that a batch has."""
+        """Select the rows of a batch from the training or validation set's values."""
         rows = values[0 if self.training else 1][batch.indices]
         return torch.from_numpy(rows).to(batch.spectrogram.device)
 
 
 @PRETEXTS.register
 class Clusters(_Clustered):
-    """Which kind of picture goes with this sound?"""
+    """Predict the cluster of the picture from the sound."""
 
     name = 'clusters'
 
@@ -112,11 +112,11 @@ class Clusters(_Clustered):
         }
 
     def result(self, val: WindowDataset) -> dict[str, Any]:
-        """Also how many clusters, and what they share with drives and counts."""
+        """Add the number of clusters and their mutual information with drives and counts."""
         return {**super().result(val), **self.about}
 
     def describe(self, result: dict[str, Any]) -> str:
-        """How often the cluster is heard, and what clusters are."""
+        """Report the accuracy and what the clusters reflect."""
         return (
             f'clusters: {result["accuracy"]:.0%} of the validation windows put into the right one '
             f'of {result["clusters"]}; clusters share {result["nmi_count"]:.2f} with the number '
@@ -127,7 +127,7 @@ class Clusters(_Clustered):
 
 @PRETEXTS.register
 class JointClusters(_Clustered):
-    """Clusters that sound and picture agree on."""
+    """Learn clusters that sound and picture agree on."""
 
     name = 'clusters_joint'
 
@@ -145,7 +145,7 @@ class JointClusters(_Clustered):
         return sound.log_softmax(dim=1), picture.log_softmax(dim=1)
 
     def measure(self, batch: Batch) -> dict[str, Tensor]:
-        """``loss``; ``agree``: same best cluster; ``used``: share of clusters that are in use."""
+        """``loss``; ``agree``: same best cluster; ``used``: share of the clusters in use."""
         sound, picture = self.posteriors(batch)
         labels = balanced((sound + picture).detach())
         mean = sound.detach().exp().mean(dim=0)
@@ -157,7 +157,7 @@ class JointClusters(_Clustered):
         }
 
     def describe(self, result: dict[str, Any]) -> str:
-        """How often both agree."""
+        """Report how often sound and picture agree."""
         return (
             f'clusters_joint: sound and picture agree on the cluster in {result["agree"]:.0%} of '
             f'the validation windows; {result["used"]:.0%} of {CLUSTERS} clusters in use'
@@ -165,7 +165,7 @@ class JointClusters(_Clustered):
 
 
 def seen_vectors(windows: WindowDataset) -> np.ndarray:
-    """(N, D) float32 of each picture, less the mean of its drive."""
+    """Return (N, D) float32 vectors of the pictures, less the mean of each one's drive."""
     if len(windows.embedding):
         rows = [np.asarray(row, np.float32)[:, P5].ravel() for row in windows.embedding]
     else:
@@ -181,10 +181,10 @@ def seen_vectors(windows: WindowDataset) -> np.ndarray:
 
 
 def cluster_centres(vectors: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """(K, D) centres of k-means, K at most so many; empty clusters are dropped.
+    """Return (K, D) centres of k-means with K at most ``most``; empty clusters are dropped.
 
     Raises:
-        AvdetError: fewer than two are left: all pictures look alike.
+        AvdetError: fewer than two are left, because all pictures look alike.
     """
     different = len(np.unique(vectors, axis=0))
     with warnings.catch_warnings():
@@ -202,10 +202,10 @@ def cluster_centres(vectors: np.ndarray, most: int, seed: int) -> np.ndarray:
 
 
 def balanced(log_posteriors: Tensor) -> Tensor:
-    """Labels (B, K) that sum to 1 and use all clusters alike (Sinkhorn and Knopp).
+    """Return labels (B, K) that sum to 1 and use all clusters equally (Sinkhorn and Knopp).
 
     Args:
-        log_posteriors: (B, K), of any offset.
+        log_posteriors: (B, K), up to a constant offset.
     """
     scaled = SHARPNESS * (log_posteriors - log_posteriors.amax(dim=1, keepdim=True))
     for _ in range(ROUNDS):
@@ -215,7 +215,7 @@ def balanced(log_posteriors: Tensor) -> Tensor:
 
 
 def shared(first: np.ndarray, second: np.ndarray) -> float:
-    """Normalised mutual information of two labellings: 0 nothing shared, 1 the same."""
+    """Normalised mutual information of two labellings: 0 independent, 1 identical."""
     _, a = np.unique(first, return_inverse=True)
     _, b = np.unique(second, return_inverse=True)
     joint = np.zeros((a.max() + 1, b.max() + 1))

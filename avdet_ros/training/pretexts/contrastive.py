@@ -1,15 +1,16 @@
-"""Two views of one window agree, others do not: sound alone.
+"""Contrastive pretext on sound alone: two views of one window agree, other windows differ.
 
-SimCLR (T. Chen et al., arXiv 2002.05709) with views that leave every direction as it is, which
-those of BYOL-A (D. Niizumi et al., arXiv 2103.06695) do not. Unit vectors a_i and b_i of the two
-views, temperature T, negatives N(i):
+SimCLR (T. Chen et al., arXiv 2002.05709) with views that preserve every direction, unlike those of
+BYOL-A (D. Niizumi et al., arXiv 2103.06695). With unit vectors a_i and b_i of the two views,
+temperature T and negatives N(i):
 
     L = mean over i of -log( exp(a_i b_i / T) / (exp(a_i b_i / T) + sum_N(i) exp(a_i b_j / T)) )
 
 averaged with the same from b to a (`info_nce`; xID, synchronisation and alignment use it too). A
-window of the same drive within 4 s has the same vehicles and is no negative; half of a batch is
-of one drive. Needs no pictures, no labels, no teachers. What cannot be an augmentation: gain or
-phase of single microphones, a microphone without its pairs, stretching frequency.
+window of the same drive within 4 s has the same vehicles and is no negative; half of a batch comes
+from one drive. The task needs no pictures, labels or teachers. Augmentations that would change
+directions are ruled out: gain or phase of single microphones, dropping a microphone but not its
+pairs, stretching frequency.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ MIXED_DB = -10.0
 
 
 class Projection(nn.Module):
-    """From encodings of any size to unit vectors; thrown away after the pretext."""
+    """Projection head from encodings of any size to unit vectors; discarded after the pretext."""
 
     def __init__(self, channels: int, dimensions: int = DIMENSIONS) -> None:
         super().__init__()
@@ -56,13 +57,13 @@ class Projection(nn.Module):
 
     @torch.no_grad()
     def find_size(self, student: StudentAdapter, windows: WindowDataset) -> None:
-        """Make the first layer as large as the student's encoding of a window."""
+        """Initialise the first layer with the size of the student's encoding of a window."""
         self(student.encode(windows.batch([0]).spectrogram))
 
 
 @PRETEXTS.register
 class Contrastive(MeasuredPretext):
-    """Which of the batch's windows is this one, louder, shifted and with another behind it?"""
+    """Recognise a window in its batch after gain, shift and another window mixed in."""
 
     name = 'contrastive'
     compares = True
@@ -75,12 +76,12 @@ class Contrastive(MeasuredPretext):
 
     @property
     def augmentation(self) -> Augmentation:
-        """Mirroring alone, for both views the same; the rest is done here, for each view anew."""
+        """Mirroring alone, the same for both views; `view` draws the rest for each view."""
         names = ('mix', 'gain_db', 'channel_gain_db', 'mask_bands', 'mask_frames', 'drop_channel')
         return without(self.recipe.augmentation, *names)
 
     def prepare(self, train: WindowDataset, val: WindowDataset) -> None:
-        """Let the projection find its size."""
+        """Initialise the projection."""
         super().prepare(train, val)
         self.project.find_size(self.student, train)
 
@@ -91,12 +92,12 @@ class Contrastive(MeasuredPretext):
         return agreement(first, second, negatives(batch, first.device), TEMPERATURE)
 
     def describe(self, result: dict[str, Any]) -> str:
-        """How often a view is found among the batch's."""
+        """Report how often a view is found in its batch."""
         return described(self.name, result)
 
 
 def described(name: str, result: dict[str, Any]) -> str:
-    """A sentence on `agreement`."""
+    """Summarise the result of `agreement` in a sentence."""
     return (
         f'{name}: {result["found"]:.0%} of the validation windows found again in their batch, '
         f'vectors spread over {result["spread"]:.0%} of what they could'
@@ -104,11 +105,11 @@ def described(name: str, result: dict[str, Any]) -> str:
 
 
 def view(features: Tensor, chance: torch.Generator) -> Tensor:
-    """Another recording of the same scene: all directions stay.
+    """Make another view of the same scene, with all directions unchanged.
 
     Args:
-        features: (B, 8 or 32, n_mels, T), a window of a second.
-        chance: where it comes from.
+        features: (B, 8 or 32, n_mels, T), windows of a second.
+        chance: random generator.
     """
     how = {'generator': chance, 'device': features.device}
     count, _, bands, frames = features.shape
@@ -130,12 +131,12 @@ def view(features: Tensor, chance: torch.Generator) -> Tensor:
 
 
 def info_nce(similarity: Tensor, allowed: Tensor, weight: Tensor | None = None) -> Tensor:
-    """The mean of -log softmax of the diagonal, over it and what is allowed beside it.
+    """Return the mean of -log softmax of the diagonal over itself and the allowed negatives.
 
     Args:
         similarity: (B, B), divided by the temperature; pairs are on the diagonal.
         allowed: (B, B) bool, negatives.
-        weight: (B,) of the pairs, None for equal ones.
+        weight: (B,) weights of the pairs, None for equal ones.
     """
     kept = allowed | torch.eye(len(similarity), dtype=torch.bool, device=similarity.device)
     masked = similarity.masked_fill(~kept, -torch.inf)
@@ -148,17 +149,17 @@ def info_nce(similarity: Tensor, allowed: Tensor, weight: Tensor | None = None) 
 def agreement(
     first: Tensor, second: Tensor, allowed: Tensor, temperature: float
 ) -> dict[str, Tensor]:
-    """The loss in both directions and how it goes.
+    """Compute the loss in both directions, with measures of its progress.
 
     Args:
         first: (B, D) unit vectors.
-        second: the same of what belongs to them.
+        second: (B, D) unit vectors of their partners.
         allowed: (B, B) bool, negatives.
-        temperature: of the softmax.
+        temperature: temperature of the softmax.
 
     Returns:
-        ``loss``; ``found``: the share of windows that are nearest to their own; ``spread``: the
-        deviation of the vectors, 1 where they fill the sphere, 0 where all have collapsed.
+        ``loss``; ``found``: the share of windows that are nearest to their own partner;
+        ``spread``: the deviation of the vectors, 1 if they fill the sphere, 0 if all collapsed.
     """
     similarity = first @ second.T / temperature
     loss = (info_nce(similarity, allowed) + info_nce(similarity.T, allowed.T)) / 2

@@ -1,7 +1,7 @@
 """Counting: a student learns how many vehicles there are before it learns where they are.
 
-MM-DistillNet, section 3.2: cross-entropy on the number of labelled boxes, then the encoder's
-weights begin the distillation.
+MM-DistillNet, section 3.2: cross-entropy on the number of labelled boxes; the distillation then
+starts from the encoder's weights.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ from avdet_ros.training.registries import PRETEXTS
 
 
 class Encoder(nn.Module):
-    """A student's encoder by itself, its weights shared."""
+    """A student's encoder as a module that shares the student's weights."""
 
     def __init__(self, student: StudentAdapter) -> None:
         super().__init__()
-        # Not a sub-module: the weights stay the student's and are saved once.
+        # Not a sub-module: the weights stay the student's and are saved only once.
         object.__setattr__(self, 'student', student)
 
     def forward(self, spectrogram: Tensor) -> Tensor:
-        """(B, ...) features to (B, channels, ...)."""
+        """Encode (B, ...) features to (B, channels, ...)."""
         return self.student.encode(spectrogram)
 
 
 class VehicleCounter(nn.Module):
-    """How many vehicles are there? (MM-DistillNet, section 3.2).
+    """Classifier of the number of vehicles (MM-DistillNet, section 3.2).
 
     An encoder's deepest features are averaged over positions and classified by an MLP with
-    cross-entropy. The encoder is the student's own, so that its weights carry over as they are.
+    cross-entropy. The encoder is the student's own, so its weights carry over unchanged.
 
     Args:
         encoder: maps the input to (B, channels, ...) features.
-        channels: of these features.
-        most: highest count, a class of its own together with all above; 13 in the paper's data.
+        channels: channels of these features.
+        most: highest class, which includes all larger counts; 13 in the paper's data.
     """
 
     def __init__(self, encoder: nn.Module, channels: int, most: int = 13) -> None:
@@ -59,7 +59,7 @@ class VehicleCounter(nn.Module):
         )
 
     def forward(self, window: Tensor) -> Tensor:
-        """(B, most + 1) logits of the counts 0 to ``most``."""
+        """Return (B, most + 1) logits of the counts 0 to ``most``."""
         return self.classify(self.encoder(window).flatten(2).mean(dim=2))
 
     def loss(self, window: Tensor, counts: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ class VehicleCounter(nn.Module):
 
 @PRETEXTS.register
 class Counting(Pretext):
-    """Counting the labelled vehicles of a window; mixed windows have those of both."""
+    """Count the labelled vehicles of a window; mixed windows have those of both."""
 
     name = 'counting'
 
@@ -85,11 +85,11 @@ class Counting(Pretext):
         return self.counter.loss(batch.spectrogram, box_counts(batch))
 
     def on_validation_epoch_start(self) -> None:
-        """Begin to add up loss and hits."""
+        """Reset the sums of loss and hits."""
         self._sums = np.zeros(3)
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        """Loss and hits of one batch."""
+        """Add loss and hits of one batch."""
         true, many = box_counts(batch).clamp(max=self.counter.most), len(batch)
         logits = self.counter(batch.spectrogram)
         loss = functional.cross_entropy(logits, true)
@@ -97,18 +97,18 @@ class Counting(Pretext):
         self._sums += [float(loss) * many, float(hits), many]
 
     def validation_values(self) -> dict[str, float]:
-        """``loss``, and ``accuracy``: the share of windows that were counted right."""
+        """``loss``, and ``accuracy``: the share of windows that were counted correctly."""
         loss, hits, many = self._sums
         return {'loss': loss / many, 'accuracy': hits / many}
 
     def result(self, val: WindowDataset) -> dict[str, Any]:
-        """Also ``majority``, the accuracy of always predicting the most common count."""
+        """Add ``majority``, the accuracy of always predicting the most common count."""
         numbers = [min(len(box), self.counter.most) for box in val.boxes]
         most_common = max(numbers.count(number) for number in set(numbers))
         return {**self.validation_values(), 'majority': most_common / len(numbers)}
 
     def describe(self, result: dict[str, Any]) -> str:
-        """How often it counts right."""
+        """Report the accuracy beside that of the most common count."""
         return (
             f'counting: {result["accuracy"]:.0%} of the validation windows right, '
             f'{result["majority"]:.0%} by always predicting the most common number'

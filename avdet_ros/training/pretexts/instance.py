@@ -1,22 +1,23 @@
-"""Which picture of the batch belongs to this sound, and which sound to this picture?
+"""Pretext that matches sounds and pictures within a batch, in both directions.
 
 Cross-modal instance discrimination, xID (P. Morgado et al., "Audio-visual instance discrimination
-with cross-modal agreement", arXiv 2004.12943, the cross-modal terms alone), with the batch for
-their memory: `contrastive.info_nce` between the pooled sound and the teachers' embedding, T 0.07.
-Half of a batch is of one drive, as negatives from elsewhere alone teach to tell drives apart.
+with cross-modal agreement", arXiv 2004.12943, the cross-modal terms alone), with the batch in
+place of their memory: `contrastive.info_nce` between the pooled sound and the teachers' embedding,
+T = 0.07. Half of a batch comes from one drive, because with negatives from other drives alone the
+network would only learn to tell drives apart.
 
 ``instance_robust`` (P. Morgado et al., "Robust audio-visual instance discrimination", arXiv
-2103.15916) weighs pairs and softens targets. With z_i the agreement of pair i, standardised over
-the batch, Phi the normal distribution, S the softmax of the mean of both modalities' own
-similarities, and l = 1/2,
+2103.15916) weights the pairs and softens the targets. With z_i the agreement of pair i,
+standardised over the batch, Phi the normal distribution, S the softmax of the mean of both
+modalities' own similarities, and l = 1/2,
 
     L = sum w_i L_i / sum w_i,   w_i = max(1/4, Phi(z_i + 1)),   targets (1 - l) one-hot + l S_i
 
 The form of w is ours; the paper's needs a memory of all pairs. Pairs without any box, whose
-picture cannot sound, have at most weight 1/4.
+picture shows no sound source, have at most weight 1/4.
 
-Retrieval is scored as in "Objects that sound" (ECCV 2018, section 3.1), with boxes on either side
-in place of tags. Needs the ``embedding`` of the teachers' label files.
+Retrieval is scored as in "Objects that sound" (ECCV 2018, section 3.1), with the boxes on either
+side of the image in place of tags. The task needs the ``embedding`` of the teachers' label files.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ SOFT = 0.5
 
 @PRETEXTS.register
 class Instance(MeasuredPretext):
-    """Sound and picture as one vector each."""
+    """Match sound and picture, each represented by one vector."""
 
     name = 'instance'
     needs = ('embedding',)
@@ -70,17 +71,17 @@ class Instance(MeasuredPretext):
 
     @property
     def augmentation(self) -> Augmentation:
-        """A mixed window has no picture."""
+        """No mixing: a mixed window has no picture."""
         return without(self.recipe.augmentation, 'mix')
 
     def prepare(self, train: WindowDataset, val: WindowDataset) -> None:
-        """Let the projections find their sizes."""
+        """Initialise the projections."""
         super().prepare(train, val)
         with torch.no_grad():
             self.vectors(train.batch([0]))
 
     def vectors(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """(B, D) unit vectors of sounds and of pictures."""
+        """Return (B, D) unit vectors of sounds and of pictures."""
         sound = self.project(self.student.encode(batch.spectrogram))
         return sound, functional.normalize(self.seen(batch.embedding.flatten(1)), dim=1)
 
@@ -91,7 +92,7 @@ class Instance(MeasuredPretext):
 
     @torch.inference_mode()
     def result(self, val: WindowDataset) -> dict[str, Any]:
-        """Also whether sounds find pictures with as many boxes on either side, and back."""
+        """Add how well sounds retrieve pictures with equal boxes per side, and vice versa."""
         parts = [
             self.vectors(val.batch(part.tolist())) for part in torch.arange(len(val)).split(64)
         ]
@@ -105,7 +106,7 @@ class Instance(MeasuredPretext):
         }
 
     def describe(self, result: dict[str, Any]) -> str:
-        """How often a picture is found among the batch's, and among all."""
+        """Report how often a picture is found in its batch, and the retrieval among all."""
         return described(self.name, result) + (
             f'; nDCG of pictures by sound {result["retrieval"]:.2f}, of sounds by picture '
             f'{result["retrieval_back"]:.2f}, in any order {result["retrieval_chance"]:.2f}'
@@ -114,7 +115,7 @@ class Instance(MeasuredPretext):
 
 @PRETEXTS.register
 class RobustInstance(Instance):
-    """xID whose wrong pairs and wrong negatives count less."""
+    """xID that gives wrong pairs and wrong negatives less weight."""
 
     name = 'instance_robust'
 
@@ -134,13 +135,13 @@ class RobustInstance(Instance):
 
 
 def side_counts(boxes: Sequence[np.ndarray]) -> np.ndarray:
-    """(N, 2) boxes left and right of the middle of each window's picture."""
+    """Count the boxes left and right of the middle of each window's picture, (N, 2)."""
     middles = [(box[:, 0] + box[:, 2]) / 2 for box in boxes]
     return np.array([[(x < 0.5).sum(), (x >= 0.5).sum()] for x in middles])
 
 
 def pair_weights(agreeing: Tensor, batch: Batch) -> Tensor:
-    """(B,) w of the module's equation from (B,) cosines of pairs."""
+    """Compute (B,) w of the module's equation from (B,) cosines of pairs."""
     z = (agreeing - agreeing.mean()) / agreeing.std(correction=0).clamp(min=1e-6)
     weight = torch.special.ndtr(z + 1).clamp(min=LEAST_WEIGHT)
     empty = torch.tensor([len(box) == 0 for box in batch.boxes], device=agreeing.device)
@@ -148,7 +149,7 @@ def pair_weights(agreeing: Tensor, batch: Batch) -> Tensor:
 
 
 def soft_targets(sound: Tensor, picture: Tensor, allowed: Tensor) -> Tensor:
-    """(B, B) rows that sum to 1: half on the pair, half where both modalities look alike."""
+    """Return (B, B) rows that sum to 1: half on the pair, half on windows that are similar."""
     kept = allowed | torch.eye(len(sound), dtype=torch.bool, device=sound.device)
     alike = (sound @ sound.T + picture @ picture.T) / 2 / TEMPERATURE
     spread = alike.masked_fill(~kept, -torch.inf).softmax(dim=1)

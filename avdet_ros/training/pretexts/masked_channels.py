@@ -1,15 +1,16 @@
-"""Rebuilding what is hidden: a microphone with all its pairs, or blocks of time and frequency.
+"""Pretext that rebuilds masked parts: a microphone with its pairs, or time-frequency blocks.
 
-After masked autoencoders of sound (P.-Y. Huang et al., "Masked autoencoders that listen", arXiv
-2207.06405) and the rebuilding of one channel from the others, in which direction is the only way
-(CCSR). With x the features averaged over blocks of 8 bands and 4 frames, M the hidden blocks,
-and y what a head of two layers makes of the encoding of what is left,
+It follows masked autoencoders of sound (P.-Y. Huang et al., "Masked autoencoders that listen",
+arXiv 2207.06405) and the rebuilding of one channel from the others, which requires the direction
+of the sound (CCSR). With x the features averaged over blocks of 8 bands and 4
+frames, M the masked blocks, and y the output of a two-layer head on the encoding of the visible
+rest,
 
     L = mean over M of |y - x| for the levels, in units of 10 dB
       + sum over M of |C| |y - x| / sum over M of |C| for the coherences C
 
-so that coherences count where there is sound from one direction. Needs no pictures, no labels and
-no teachers. The neighbours of a hidden band are hidden with it, else rebuilding is interpolating.
+so that coherences count where sound comes from one direction. The task needs no pictures, labels
+or teachers. Neighbouring bands are masked together, otherwise rebuilding would be interpolation.
 """
 
 from __future__ import annotations
@@ -29,15 +30,15 @@ from avdet_ros.training.recipes.parts import Augmentation
 from avdet_ros.training.registries import PRETEXTS
 
 BLOCK = (8, 4)
-"""Bands and frames that are hidden together."""
+"""Bands and frames that are masked together."""
 
 HIDDEN = 0.75
-"""Part of the blocks that is hidden, where blocks are."""
+"""Share of the blocks that is masked in windows with masked blocks."""
 
 HIDDEN_LAYER = 256
 
 UNIT_DB = 10.0
-"""Levels are compared in this unit, about the deviation between blocks."""
+"""Unit in which levels are compared, roughly the deviation between blocks."""
 
 
 @PRETEXTS.register
@@ -48,12 +49,12 @@ class MaskedChannels(MeasuredPretext):
 
     @property
     def augmentation(self) -> Augmentation:
-        """Nothing else is hidden, and levels of single channels stay true."""
+        """No other masking, and no gain of single channels."""
         names = ('mask_bands', 'mask_frames', 'drop_channel', 'channel_gain_db')
         return without(self.recipe.augmentation, *names)
 
     def prepare(self, train: WindowDataset, val: WindowDataset) -> None:
-        """Make the head for the shape of the windows."""
+        """Build the head for the shape of the windows."""
         super().prepare(train, val)
         example = train.batch([0]).spectrogram
         with torch.no_grad():
@@ -66,7 +67,7 @@ class MaskedChannels(MeasuredPretext):
         )
 
     def measure(self, batch: Batch) -> dict[str, Tensor]:
-        """``loss``, ``levels``, ``coherence``, and ``silence``: the coherence of predicting 0."""
+        """``loss``, ``levels``, ``coherence``, and ``silence``: ``coherence`` of predicting 0."""
         whole = batch.spectrogram
         hidden = draw_hidden(whole, self.chance)
         encoded = pooled(self.student.encode(hide(whole, hidden))).flatten(1)
@@ -74,7 +75,7 @@ class MaskedChannels(MeasuredPretext):
         return rebuilding_terms(rebuilt, whole, hidden)
 
     def describe(self, result: dict[str, Any]) -> str:
-        """How well directions are rebuilt."""
+        """Report how well levels and coherences are rebuilt."""
         text = f'masked_channels: hidden levels off by {UNIT_DB * result["levels"]:.1f} dB'
         if result['silence']:
             better = 1 - result['coherence'] / result['silence']
@@ -83,7 +84,7 @@ class MaskedChannels(MeasuredPretext):
 
 
 def pooled(encoded: Tensor) -> Tensor:
-    """An encoding of any size as (B, C, 4, 12), or (B, C, 12) without rows."""
+    """Pool an encoding of any size to (B, C, 4, 12), or to (B, C, 12) if it has no rows."""
     if encoded.ndim == 4:
         return functional.adaptive_avg_pool2d(encoded, (4, 12))
     if encoded.ndim == 3:
@@ -92,16 +93,16 @@ def pooled(encoded: Tensor) -> Tensor:
 
 
 def block_means(features: Tensor) -> Tensor:
-    """(B, C, n_mels, T) features as means of blocks (B, C, bands, frames)."""
+    """Average (B, C, n_mels, T) features over blocks to (B, C, bands, frames)."""
     return functional.avg_pool2d(features, BLOCK, ceil_mode=True, count_include_pad=False)
 
 
 def draw_hidden(features: Tensor, chance: torch.Generator) -> Tensor:
-    """(B, C, bands, frames) bool: which blocks of which channels are hidden.
+    """Draw the blocks of each channel to mask, (B, C, bands, frames) bool.
 
     Args:
         features: (B, 8 or 32, n_mels, T).
-        chance: where it comes from.
+        chance: random generator.
     """
     how = {'generator': chance, 'device': features.device}
     count, channels = features.shape[:2]
@@ -114,7 +115,7 @@ def draw_hidden(features: Tensor, chance: torch.Generator) -> Tensor:
 
 
 def channels_of(microphone: Tensor, channels: int) -> Tensor:
-    """(B, C) bool: the level of a microphone and both parts of all its pairs.
+    """Mark a microphone's level and both parts of all its pairs, (B, C) bool.
 
     Args:
         microphone: (B,) int64.
@@ -128,7 +129,7 @@ def channels_of(microphone: Tensor, channels: int) -> Tensor:
 
 
 def hide(features: Tensor, hidden: Tensor) -> Tensor:
-    """Features whose hidden blocks sound like the window's visible ones and come from nowhere."""
+    """Mask features: hidden levels become the visible ones' mean, hidden coherences zero."""
     where = hidden.repeat_interleave(BLOCK[0], 2).repeat_interleave(BLOCK[1], 3)
     where = where[:, :, : features.shape[2], : features.shape[3]]
     levels, seen = features[:, :MICROPHONES], ~where[:, :MICROPHONES]
@@ -144,7 +145,7 @@ def hide(features: Tensor, hidden: Tensor) -> Tensor:
 
 
 def rebuilding_terms(rebuilt: Tensor, whole: Tensor, hidden: Tensor) -> dict[str, Tensor]:
-    """The loss and its parts, see the module.
+    """Compute the loss and its parts, see the module.
 
     Args:
         rebuilt: (B, C, bands, frames): levels in `UNIT_DB` above the window's mean, coherences.

@@ -1,14 +1,14 @@
-"""What teachers see, as probabilities: is a vehicle in this column, and how many are there?
+"""Pretext that predicts from sound which image columns hold vehicles, and how many there are.
 
-SoundNet (Y. Aytar et al., arXiv 1610.09001) lets sound predict the class posteriors of picture
-networks. Here the posterior q_c of column c of 48 is how surely a labelled box is there
-(`boxes.columns`, softened), and r the posterior of the number of boxes, four fifths on
-the number and a tenth on each neighbour:
+In SoundNet (Y. Aytar et al., arXiv 1610.09001) sound predicts the class posteriors of picture
+networks. Here the posterior q_c of column c of 48 is the probability that a labelled box is there
+(`boxes.columns`, softened). The posterior r of the number of boxes is four fifths on the labelled
+number and a tenth on each neighbour:
 
     L = mean over c of KL(q_c || p_c) + KL(r || s)
 
-It is distillation with cheaper labels: the control for the other pretexts. Needs the boxes of
-labels, no features of teachers.
+This is distillation with cheaper labels, and serves as the control for the other pretexts. The
+task needs the labelled boxes, but no features of teachers.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from avdet_ros.training.recipes.student import StudentRecipe
 from avdet_ros.training.registries import PRETEXTS
 
 SURE = 0.8
-"""Probability of the labelled number; the rest is on its neighbours."""
+"""Probability of the labelled number; the rest is split between its neighbours."""
 
 
 @PRETEXTS.register
 class SoundNetKL(MeasuredPretext):
-    """Columns and number of vehicles, as soft labels."""
+    """Predict columns and number of vehicles from soft labels."""
 
     name = 'soundnet_kl'
 
@@ -59,7 +59,7 @@ class SoundNetKL(MeasuredPretext):
         return {'loss': terms['columns'] + terms['number'], **terms}
 
     def describe(self, result: dict[str, Any]) -> str:
-        """Both divergences."""
+        """Report both divergences."""
         return (
             f'soundnet_kl: columns off by {result["columns"]:.3f} nats, the number by '
             f'{result["number"]:.2f}'
@@ -67,13 +67,13 @@ class SoundNetKL(MeasuredPretext):
 
 
 def bernoulli_kl(wanted: Tensor, logits: Tensor) -> Tensor:
-    """The mean of KL(wanted || sigmoid(logits)), nats, at least 0."""
+    """Return the mean of KL(wanted || sigmoid(logits)), nats, at least 0."""
     cross = functional.binary_cross_entropy_with_logits(logits, wanted)
     return cross - functional.binary_cross_entropy(wanted, wanted)
 
 
 def number_posterior(counts: Tensor, most: int) -> Tensor:
-    """(B, most + 1) probabilities of the numbers 0 to ``most`` for (B,) counts."""
+    """Return (B, most + 1) probabilities of the numbers 0 to ``most`` for (B,) counts."""
     counts = counts.clamp(max=most)
     made = SURE * functional.one_hot(counts, most + 1).float()
     for step in (-1, 1):

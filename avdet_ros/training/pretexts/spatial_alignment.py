@@ -1,18 +1,19 @@
-"""Which direction of the sound belongs to which vehicle of the picture?
+"""Pretext that matches directions of the sound with vehicles in the picture.
 
 Audio-visual spatial alignment (P. Morgado et al., "Learning representations from audio-visual
 spatial alignment", arXiv 2011.01819) on the columns of the image. With unit vectors a_jc of column
-c of window j's encoding and v_k of box k of window i (its size, its height in the picture and,
-where there are teachers, their features in it; never its column), T = 0.07,
+c of window j's encoding and v_k of box k of window i (its size, its height in the picture and, if
+there are teachers, their features in it; never its column), T = 0.07,
 
     s_k = max over the box's columns of a_ic v_k / T
     L = mean over k of -log( exp(s_k) / (exp(s_k) + hard + easy) )
 
-where *hard* are window i's own columns at least 6 degrees off and in no other box, among them the
-mirrored place, and *easy* the same columns of other windows that surely have other vehicles
-(`base.negatives`). Empty road is never a positive. The mean over the batch is taken from a_jc and
-from the teachers' features, so that a constant of the column (a student may learn one) cannot
-stand for hearing: with the sound of another window the column must not be found (``deaf``).
+where *hard* sums over window i's own columns at least 6 degrees off and in no other box, among
+them the mirrored position, and *easy* over the same columns of other windows that certainly have
+other vehicles (`base.negatives`). Empty road is never a positive. The batch mean is subtracted
+from a_jc and from the teachers' features, so that a constant per column, which a student may
+learn, cannot replace hearing: with the sound of another window the column must not be found
+(``deaf``).
 """
 
 from __future__ import annotations
@@ -38,18 +39,18 @@ from avdet_ros.training.registries import PRETEXTS
 TEMPERATURE = 0.07
 DIMENSIONS = 64
 FAR = 0.055
-"""Least distance of a hard negative from a box in parts of the width: 6 degrees."""
+"""Minimum distance of a hard negative from a box, relative to the width: 6 degrees."""
 
 NEAR = 1 / COLUMNS
-"""A box's columns reach so far beyond it."""
+"""Margin by which a box's columns extend beyond it, relative to the width."""
 
 POINTS = 3
-"""Rows and columns of points in a box at which the teachers' features are taken."""
+"""Rows and columns of the points in a box at which the teachers' features are sampled."""
 
 
 @PRETEXTS.register
 class SpatialAlignment(MeasuredPretext):
-    """Boxes against columns of the sound's encoding."""
+    """Align boxes with columns of the sound's encoding."""
 
     name = 'spatial_alignment'
     compares = True
@@ -67,16 +68,16 @@ class SpatialAlignment(MeasuredPretext):
 
     @classmethod
     def needs_of(cls, recipe: StudentRecipe) -> tuple[str, ...]:
-        """Features of the teachers where there are teachers; the boxes alone elsewhere."""
+        """Require the teachers' features with labels by teachers, otherwise boxes alone."""
         return ('features',) if recipe.labels == 'teachers' else ()
 
     @property
     def augmentation(self) -> Augmentation:
-        """Mixed windows have no picture; a microphone's own gain is no scene."""
+        """No mixing (no matching picture), and no gain or loss of single microphones."""
         return without(self.recipe.augmentation, 'mix', 'channel_gain_db', 'drop_channel')
 
     def prepare(self, train: WindowDataset, val: WindowDataset) -> None:
-        """Make the projection of what is seen."""
+        """Build the projection of the boxes' evidence."""
         super().prepare(train, val)
         if not any(map(len, train.boxes)):
             raise AvdetError(f'pretext.task: {self.name}: expected labelled boxes, found none')
@@ -86,9 +87,9 @@ class SpatialAlignment(MeasuredPretext):
         self.seen = nn.Sequential(nn.Linear(inputs, 64), nn.ReLU(), nn.Linear(64, DIMENSIONS))
 
     def measure(self, batch: Batch) -> dict[str, Tensor]:
-        """``loss``; ``found``: boxes whose columns beat all hard ones, with their own sound.
+        """``loss``; ``found``: share of boxes whose columns beat all hard negatives.
 
-        ``deaf``: the same with another window's sound, which should be a chance hit.
+        ``deaf``: the same with another window's sound, which should be at chance level.
         """
         sound = self.heard(audio_columns(self.student.encode(batch.spectrogram)))
         sound = functional.normalize(sound - sound.mean(dim=0, keepdim=True), dim=1)
@@ -106,7 +107,7 @@ class SpatialAlignment(MeasuredPretext):
         return {**terms, 'deaf': deaf['found']}
 
     def _evidence(self, batch: Batch, boxes: Tensor, owner: Tensor) -> Tensor:
-        """(K, 3 or 3 + D) of each box: log width and height, lower edge, features."""
+        """Return (K, 3 or 3 + D) per box: log width and height, lower edge, features."""
         size = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1e-3)
         seen = torch.cat([torch.log(size) + 3, boxes[:, 3:] * 4 - 2], dim=1)
         if batch.teacher_features.numel() == 0:
@@ -116,7 +117,7 @@ class SpatialAlignment(MeasuredPretext):
         return torch.cat([seen, in_boxes(maps, boxes, owner, self.student.area)], dim=1)
 
     def describe(self, result: dict[str, Any]) -> str:
-        """How often the place is found, and without hearing."""
+        """Report how often the columns are found, with the own and with other sound."""
         return (
             f'{self.name}: the columns of {result["found"]:.0%} of the boxes found, '
             f"{result['deaf']:.0%} with another window's sound"
@@ -124,7 +125,7 @@ class SpatialAlignment(MeasuredPretext):
 
 
 def box_columns(boxes: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """The columns of each box, and those that are surely not its: (K, COLUMNS) bool twice."""
+    """Return each box's columns and its hard negatives, both (K, COLUMNS) bool."""
     flat = torch.cat(boxes)
     centres = (torch.arange(COLUMNS, device=flat.device) + 0.5) / COLUMNS
     outside = torch.maximum(flat[:, :1] - centres, centres - flat[:, 2:3])
@@ -137,12 +138,12 @@ def box_columns(boxes: list[Tensor]) -> tuple[Tensor, Tensor]:
 def alignment(
     scores: Tensor, owner: Tensor, own: Tensor, far: Tensor, allowed: Tensor | None
 ) -> dict[str, Tensor]:
-    """The loss of the module's equation, and how many boxes are found.
+    """Compute the loss of the module's equation, and the share of boxes found.
 
     Args:
-        scores: (K, B, COLUMNS) of each box and each window's columns, divided by T.
-        owner: (K,) the window of each box.
-        own: (K, COLUMNS) bool, its columns.
+        scores: (K, B, COLUMNS) similarities of boxes and windows' columns, divided by T.
+        owner: (K,) window of each box.
+        own: (K, COLUMNS) bool, the box's columns.
         far: (K, COLUMNS) bool, hard negatives.
         allowed: (B, B) bool, easy negatives; None for none.
     """
@@ -159,7 +160,7 @@ def alignment(
 
 
 def in_boxes(maps: Tensor, boxes: Tensor, owner: Tensor, area: PictureArea) -> Tensor:
-    """(K, D) means of (B, D, h, w) maps of the teachers in (K, 4) boxes in parts of the image."""
+    """Average the teachers' (B, D, h, w) maps in (K, 4) boxes, relative to the image: (K, D)."""
     steps = (torch.arange(POINTS, device=boxes.device) + 0.5) / POINTS
     x = boxes[:, :1] + (boxes[:, 2:3] - boxes[:, :1]) * steps
     y = boxes[:, 1:2] + (boxes[:, 3:] - boxes[:, 1:2]) * steps

@@ -1,28 +1,28 @@
-"""Are left and right exchanged between sound and boxes? By how much are boxes turned?
+"""Pretexts that detect whether sound and boxes are mirrored, or by how much boxes are shifted.
 
 K. Yang et al., "Telling left from right: learning spatial correspondence of sight and sound",
-arXiv 2006.06175, with boxes in place of the video and eight microphones in place of two. Sound is
-mirrored with probability 1/2 and so, independently, are the boxes; the label is whether exactly
-one of them was. With v_c the occupancy of column c of the image and p_c what one linear layer
-makes of the encoding there,
+arXiv 2006.06175, with boxes in place of the video and eight microphones in place of two. Sound and
+boxes are mirrored independently with probability 1/2; the label is whether exactly one of them
+was. With v_c the occupancy of column c of the image and p_c the output of a linear layer on the
+encoding there,
 
     logit = s * sum over c of p_c (v_c - v_mirror(c)),   L = cross-entropy
 
-The logit is odd in v: neither sound alone nor boxes alone carry the label, so that an array whose
-errors are not symmetric gives nothing away, and windows whose boxes are symmetric teach nothing
-(they are left out).
+The logit is odd in v: neither sound alone nor boxes alone carry the label, so an array with
+asymmetric errors does not reveal it. Windows with symmetric boxes carry no information and are
+left out.
 
-`Turned` asks the same more finely. Boxes are moved round by one of `TURNS` columns of the image,
-what leaves it on one side coming in on the other, so that no border tells; with v_c the occupancy
-after that, and p_c less its mean over the batch,
+`Turned` is a finer version. Boxes are shifted cyclically by one of `TURNS` columns of the image,
+so that no border reveals the shift. With v_c the shifted occupancy, and p_c less its mean over the
+batch,
 
     logit_k = s * sum over c of p_c v_(c + k),   L = cross-entropy over the turns k
 
-It is the boxes that turn, not the steered response: only some students have one. Boxes alone would
-know the turn, as most stand ahead; but a p that is the same for every sound is its own mean.
-Windows without a box, or with vehicles everywhere, are left out.
+The boxes are shifted and not the steered response, because only some students have one. The boxes
+alone would reveal the shift, since most vehicles are ahead, but a p that is the same for every
+sound is removed with the mean. Windows without a box, or with vehicles everywhere, are left out.
 
-Both need the boxes of labels, no features of teachers; mirroring as augmentation is off.
+Both need the labelled boxes, but no features of teachers; mirroring as augmentation is off.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ from avdet_ros.training.recipes.student import StudentRecipe
 from avdet_ros.training.registries import PRETEXTS
 
 LEAST_ASYMMETRY = 2.0
-"""Columns by which the boxes and their mirror image, or the next turn, must differ."""
+"""Columns by which the boxes must differ from their mirror image, or from the next turn."""
 
 TURNS = (-20, -14, -8, -2, 4, 10, 16, 22)
-"""Columns, evenly round the image's 48: about 2 degrees each."""
+"""Cyclic shifts in columns, spread evenly over the image's 48 of about 2 degrees each."""
 
 
 class HeardColumns(MeasuredPretext):
-    """What both compare with the boxes: a number a column of the image, from its encoding."""
+    """Common part of both pretexts: one number per image column from the encoding."""
 
     def __init__(
         self, student: StudentAdapter, recipe: StudentRecipe, mirror: Mirror | None, channels: int
@@ -61,19 +61,19 @@ class HeardColumns(MeasuredPretext):
 
     @property
     def augmentation(self) -> Augmentation:
-        """Left and right stay, and so do the levels of single channels."""
+        """No mirroring, and no gain or loss of single microphones."""
         return without(self.recipe.augmentation, 'mirror', 'channel_gain_db', 'drop_channel')
 
 
 @PRETEXTS.register
 class Swapped(HeardColumns):
-    """Sound and boxes of a scene, one of them perhaps mirrored."""
+    """Detect whether exactly one of sound and boxes is mirrored."""
 
     name = 'swapped'
     needs_mirror = True
 
     def measure(self, batch: Batch) -> dict[str, Tensor]:
-        """``loss``; ``usable``: the share of windows that are not symmetric, ``right`` of them."""
+        """``loss``; ``usable``: share of asymmetric windows; ``right``: of correct ones."""
         how = {'generator': self.chance, 'device': batch.spectrogram.device}
         turned, exchanged = (torch.rand(len(batch), **how) < 0.5 for _ in range(2))
         if self.mirror is None:
@@ -85,12 +85,12 @@ class Swapped(HeardColumns):
         return judged(logit, (turned ^ exchanged).float(), asymmetry(seen) >= LEAST_ASYMMETRY)
 
     def logits(self, encoded: Tensor, seen: Tensor) -> Tensor:
-        """(B,) of encodings and (B, COLUMNS) occupancies."""
+        """Return (B,) logits of encodings and (B, COLUMNS) occupancies."""
         heard = self.heard(audio_columns(encoded))[:, 0]
         return self.scale * (heard * (seen - seen.flip(1))).sum(dim=1)
 
     def describe(self, result: dict[str, Any]) -> str:
-        """How often it is right, of those that can be told."""
+        """Report the accuracy on the usable windows."""
         right = result['right'] / max(result['usable'], 1e-9)
         return (
             f'swapped: {right:.0%} right of the {result["usable"]:.0%} of the validation windows '
@@ -100,12 +100,12 @@ class Swapped(HeardColumns):
 
 @PRETEXTS.register
 class Turned(HeardColumns):
-    """Boxes moved round by one of eight turns: by which one? See the module."""
+    """Predict by which of eight turns the boxes were shifted; see the module."""
 
     name = 'turned'
 
     def measure(self, batch: Batch) -> dict[str, Tensor]:
-        """``loss``; ``usable``: the share of windows whose boxes turn, ``right`` of them."""
+        """``loss``; ``usable``: share of windows that turns change; ``right``: of correct ones."""
         how = {'generator': self.chance, 'device': batch.spectrogram.device}
         seen = column_occupancy(batch.boxes)
         which = torch.randint(len(TURNS), (len(batch),), **how)
@@ -116,14 +116,14 @@ class Turned(HeardColumns):
         return shares(each, logits.argmax(dim=1) == which, usable)
 
     def logits(self, encoded: Tensor, shown: Tensor) -> Tensor:
-        """(B, turns) of encodings and (B, COLUMNS) occupancies that were turned."""
+        """Return (B, turns) logits of encodings and (B, COLUMNS) shifted occupancies."""
         heard = self.heard(audio_columns(encoded))[:, 0]
         own = heard - heard.mean(dim=0)
         back = torch.stack([shown.roll(-turn, dims=1) for turn in TURNS], dim=1)
         return self.scale * (own[:, None] * back).sum(dim=2)
 
     def describe(self, result: dict[str, Any]) -> str:
-        """How often it is right, of those that can be told."""
+        """Report the accuracy on the usable windows."""
         right = result['right'] / max(result['usable'], 1e-9)
         return (
             f'turned: {right:.0%} right of the {result["usable"]:.0%} of the validation windows '
@@ -132,12 +132,12 @@ class Turned(HeardColumns):
 
 
 def asymmetry(seen: Tensor) -> Tensor:
-    """(B,) columns by which (B, COLUMNS) occupancies and their mirror images differ."""
+    """Return (B,) columns by which (B, COLUMNS) occupancies differ from their mirror images."""
     return (seen - seen.flip(1)).abs().sum(dim=1) / 2
 
 
 def judged(logit: Tensor, label: Tensor, usable: Tensor) -> dict[str, Tensor]:
-    """Cross-entropy over the usable windows, and the shares of a batch.
+    """Compute the cross-entropy over the usable windows, and the shares of a batch.
 
     Args:
         logit: (B,).
@@ -149,11 +149,11 @@ def judged(logit: Tensor, label: Tensor, usable: Tensor) -> dict[str, Tensor]:
 
 
 def shares(each: Tensor, right: Tensor, usable: Tensor) -> dict[str, Tensor]:
-    """Mean loss of the usable windows, and the shares of a batch that are right and usable.
+    """Compute the mean loss of the usable windows, and the shares that are right and usable.
 
     Args:
         each: (B,) losses.
-        right: (B,) bool.
+        right: (B,) bool, correct predictions.
         usable: (B,) bool.
     """
     return {
@@ -164,11 +164,11 @@ def shares(each: Tensor, right: Tensor, usable: Tensor) -> dict[str, Tensor]:
 
 
 def turned(seen: Tensor) -> Tensor:
-    """(B, turns, COLUMNS) occupancies (B, COLUMNS) moved round by each of `TURNS`."""
+    """Shift (B, COLUMNS) occupancies cyclically by each of `TURNS`: (B, turns, COLUMNS)."""
     return torch.stack([seen.roll(turn, dims=1) for turn in TURNS], dim=1)
 
 
 def changes(seen: Tensor) -> Tensor:
-    """(B,) columns by which the nearest two of `TURNS` of (B, COLUMNS) occupancies differ."""
+    """Return (B,) columns by which (B, COLUMNS) occupancies differ between adjacent `TURNS`."""
     step = TURNS[1] - TURNS[0]
     return (seen - seen.roll(step, dims=1)).abs().sum(dim=1) / 2

@@ -1,17 +1,17 @@
-"""Do the sound and the movement in the pictures belong to the same moment?
+"""Pretext that decides whether sound and movement in the pictures belong to the same moment.
 
 AVTS (B. Korbar et al., "Cooperative learning of audio and video models from self-supervised
-synchronization", arXiv 1807.00230). What moves is the labelled boxes of three pictures around the
-window, as occupancy of the image's columns. With d the distance of the unit vectors of sound and
-movement, y = 1 for the same moment, m = 0.99,
+synchronization", arXiv 1807.00230). The movement is given by the labelled boxes of three pictures
+around the window, as occupancy of the image's columns. With d the distance between the unit
+vectors of sound and movement, y = 1 for the same moment, m = 0.99,
 
     L = mean of y d^2 + (1 - y) max(m - d, 0)^2
 
-Negatives are movements of another drive (easy) or of the same drive at least 2 s away (hard);
-the first half of the epochs has easy ones alone, then a quarter is hard. Steady tyre noise says
-little about the moment: accuracy is given apart for windows in which something passes.
-Needs the boxes of labels at most 1.25 s apart, so that pictures of two a second or one do, and
-single simulated windows do not.
+Negatives are movements of another drive (easy) or of the same drive at least 2 s away (hard). The
+first half of the epochs has easy ones alone, then a quarter is hard. Steady tyre noise reveals
+little about the moment, so the accuracy is also given for windows in which something passes. The
+task needs labelled boxes at most 1.25 s apart: one or two pictures per second suffice, single
+simulated windows do not.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ from avdet_ros.training.registries import PRETEXTS
 
 MARGIN = 0.99
 SHIFT_S = 2.0
-"""Least distance in time of a hard negative: nearer ones overlap."""
+"""Minimum distance in time of a hard negative; closer ones overlap."""
 
 GAP_S = 1.25
-"""Pictures farther apart are no movement."""
+"""Largest gap between pictures of a movement."""
 
 HARD = 0.25
 PASSING = 1.0
-"""Columns by which the boxes of the first and the last picture differ where something passes."""
+"""Minimum difference of the first and last picture's boxes if something passes, columns."""
 
 
 @PRETEXTS.register
 class Synchronisation(MeasuredPretext):
-    """Sound against movements of this and of other moments."""
+    """Compare sound with movements of the same and of other moments."""
 
     name = 'synchronisation'
     compares = True
@@ -65,11 +65,11 @@ class Synchronisation(MeasuredPretext):
 
     @property
     def augmentation(self) -> Augmentation:
-        """Movements are looked up and cannot be mirrored or mixed."""
+        """No mirroring or mixing, because movements are looked up per window."""
         return without(self.recipe.augmentation, 'mix', 'mirror')
 
     def prepare(self, train: WindowDataset, val: WindowDataset) -> None:
-        """Look the movements up.
+        """Compute the movements of all windows.
 
         Raises:
             AvdetError: too few windows have neighbours in time.
@@ -85,9 +85,9 @@ class Synchronisation(MeasuredPretext):
         self.project.find_size(self.student, train)
 
     def measure(self, batch: Batch) -> dict[str, Tensor]:
-        """``loss``; ``known``: windows with a movement and a negative, ``right`` of them.
+        """``loss``; ``known``: windows with a movement and a negative; ``right``: correct ones.
 
-        ``passing`` and ``right_passing``: the same of those in which something passes.
+        ``passing`` and ``right_passing``: the same for windows in which something passes.
         """
         device = batch.spectrogram.device
         known, moves = self.moves[0 if self.training else 1]
@@ -115,7 +115,7 @@ class Synchronisation(MeasuredPretext):
         return HARD if 2 * self.current_epoch >= self.recipe.pretext.epochs else 0.0
 
     def describe(self, result: dict[str, Any]) -> str:
-        """How often the right moment is nearer."""
+        """Report how often the right moment is nearer."""
         every = result['right'] / max(result['known'], 1e-9)
         passing = result['right_passing'] / max(result['passing'], 1e-9)
         return (
@@ -125,17 +125,17 @@ class Synchronisation(MeasuredPretext):
 
 
 def contrast(near: Tensor, far: Tensor, known: Tensor) -> Tensor:
-    """The loss of the module's equation over known windows: (B,) distances, (B,) bool."""
+    """Compute the module's loss over known windows, from (B,) distances and (B,) bool."""
     each = (near.square() + (MARGIN - far).clamp(min=0).square()) / 2
     return (each * known).sum() / known.sum().clamp(min=1)
 
 
 def movements(windows: WindowDataset) -> tuple[np.ndarray, np.ndarray]:
-    """Which windows have neighbours in time, and what moves there.
+    """Find the windows that have neighbours in time, and their movements.
 
     Returns:
         (N,) bool, and (N, 3, COLUMNS) float32 occupancies of the window before, of this one and
-        of the one after; 0 where there is none.
+        of the one after; 0 without neighbours.
     """
     known = np.zeros(len(windows), bool)
     moved = np.zeros((len(windows), 3, COLUMNS), np.float32)
@@ -155,14 +155,14 @@ def movements(windows: WindowDataset) -> tuple[np.ndarray, np.ndarray]:
 def draw_negatives(
     batch: Batch, known: Tensor, hard_share: float, chance: torch.Generator
 ) -> Tensor:
-    """(B,) int64 places of another moment's movement; -1 where the batch has none.
+    """Draw the index of another moment's movement for each window, (B,) int64; -1 for none.
 
     Args:
-        batch: with drives and times.
+        batch: a batch with drives and times.
         known: (B,) bool, windows with a movement.
-        hard_share: of windows whose negative is of the same drive; whoever has none of the kind
-            that was drawn takes the other.
-        chance: where it comes from.
+        hard_share: share of windows whose negative is from the same drive; windows without a
+            negative of the drawn kind take one of the other kind.
+        chance: random generator.
     """
     device = known.device
     how = {'generator': chance, 'device': device}

@@ -37,7 +37,7 @@ def metrics_table(rows: dict[str, dict[str, float]]) -> str:
 
 def reliability_table(rows: list[dict[str, float]]) -> str:
     """Format score ranges: their number of boxes, mean score, and share of right boxes."""
-    lines = ['| score | boxes | mean score | right |', '|---|---|---|---|']
+    lines = ['| score | boxes | mean score | share that is right |', '|---|---|---|---|']
     lines += [
         f'| {row["from"]:g} to {row["to"]:g} | {row["boxes"]} '
         f'| {row["score"]:.3f} | {row["right"]:.3f} |'

@@ -19,73 +19,73 @@ __all__ = ['comparison_table', 'text']
 _INTRODUCTION = """\
 # Model card: student.onnx
 
-Detects vehicles by their sound: one second of eight microphones in, boxes in the camera's image
-out. {labels}. Made again by
+The model detects vehicles by their sound: one second of eight microphones in, boxes in the
+camera's image out. {labels}. This command trains it again:
 
     avdet train student RECIPE --data DATA --out RUN
 
 with the recipe at the end of this page."""
 
 _LABELS = {
-    'simulated': "Learned from simulated drives with the simulator's boxes as labels",
-    'truth': 'Learned from drives with the true boxes that they carry',
-    'teachers': 'Learned from detectors that see, without hand-made labels',
+    'simulated': "It was trained on simulated drives, with the simulator's boxes as labels",
+    'truth': 'It was trained on drives, with their true boxes as labels',
+    'teachers': 'It was trained on boxes of camera-based teachers, without hand-made labels',
 }
 
 _WHAT = """\
 ## What it is
 
-Student `{model}` (avdet_ros/training/networks), {parameters:.2f} M parameters, {megabytes:.1f} MB.
-Scores are calibrated on the validation windows to be probabilities that a box overlaps a label by
-IoU 0.5. torch and ONNX Runtime differ by at most {apart:.1e} on {windows} windows.
-`student_fp16.onnx` ({half_megabytes:.1f} MB, float32 in and out) has {half_share:.1%} of its
-boxes."""
+The network is `{model}` (avdet_ros/training/networks), with {parameters:.2f} M parameters and
+{megabytes:.1f} MB. Scores are calibrated on the validation windows: a score is the probability
+that a box overlaps a label by IoU 0.5. torch and ONNX Runtime differ by at most {apart:.1e} on
+{windows} windows. `student_fp16.onnx` ({half_megabytes:.1f} MB, with float32 inputs and outputs)
+finds {half_share:.1%} of its boxes."""
 
 _DATA = """\
 ## Data
 
-{about}. Learned from {windows} windows in {minutes:g} minutes (seed {seed}, torch {torch});
-{train_labels} labels in {train} training windows, {val_labels} in {val} validation windows.
-{more}Test windows were used for the numbers below only; epoch and calibration were chosen on
-validation windows, by labels of the same kind."""
+{about}. Training on {windows} windows took {minutes:g} minutes (seed {seed}, torch {torch}). There
+are {train_labels} labels in {train} training windows and {val_labels} in {val} validation windows.
+{more}Epoch and calibration were chosen on validation windows, with labels of the same kind; test
+windows were used only for the numbers below."""
 
 _TEACHERS = (
-    'Teachers: {teachers} (`{config}` at {height} x {width}), {whence}; their boxes above a score '
-    'of {score:g}, fused at IoU 0.5. '
+    'The teachers are {teachers} (`{config}` at {height} x {width}), {whence}. Their boxes with '
+    'scores above {score:g} were fused at IoU 0.5. '
 )
 
 _READING = """\
-CDx and CDy: distance of matched centres in per cent of the image, of boxes scored above 0.3, as
-recall. Against SRP-PHAT and with tracks: `avdet eval model`. Scores as probabilities, on the test
-windows:"""
+CDx and CDy are the distances between matched centres in per cent of the image. They and the recall
+count boxes with scores above 0.3. `avdet eval model` scores the model beside SRP-PHAT and with
+tracks. The next table checks scores as probabilities, on the test windows:"""
 
 _COMPARED = """\
 ## Which student
 
-The same windows and epochs for each, on the test windows; again by
-`avdet train student config/recipes/comparison.yaml`. Short runs that have not converged: read the
-order, not the figures:"""
+The networks were trained on the same windows for the same epochs, and scored on the test windows.
+`avdet train student config/recipes/comparison.yaml` repeats this. The runs are short and have not
+converged: read the order, not the figures."""
 
 _LIMITS = {
     'simulated': (
-        '- Learned and measured on simulated drives only. On a real vehicle expect less until it '
-        'has learned from\n  recordings of that vehicle.'
+        '- The model was trained and measured on simulated drives only. On a real vehicle expect '
+        'less until it\n  has been trained on recordings of that vehicle.'
     ),
-    'truth': '- It knows the vehicles that the truth of its drives names, and no others.',
+    'truth': '- The model only knows the vehicles that the true boxes of its drives include.',
     'teachers': (
-        '- It detects what its teachers saw: a vehicle that no camera sees is no label, and what '
-        'the teachers\n  see wrongly it learns wrongly.'
+        '- The model detects what its teachers detect: a vehicle that no camera sees is not '
+        "labelled,\n  and the teachers' errors are learned too."
     ),
 }
 _ALL_LIMITS = """\
-- It fits one geometry of microphones and camera; the file says which, and the detector node
-  refuses another one.
-- Direction is detected well, distance badly: boxes of far or masked vehicles have the wrong size
-  more often than the wrong place, which is what the gap between mAP@0.5 and mAP@0.75 shows.
+- It fits one geometry of microphones and camera. The file states which, and the detector node
+  refuses any other.
+- Directions are good, distances poor: boxes of far or masked vehicles have the wrong size more
+  often than the wrong place. The gap between mAP@0.5 and mAP@0.75 shows this.
 - Standing electric vehicles make no sound and are not detected. Several vehicles in one direction
   are detected as one.
-- A box holds for the middle of its window, 0.5 s before the window's end, and is stamped so.
-- Not for safety functions."""
+- A box is valid for the middle of its window, 0.5 s before the window's end, and is stamped so.
+- The model is not for safety functions."""
 
 
 def text(
@@ -145,9 +145,9 @@ def _more_on_data(recipe: StudentRecipe, scores: dict[str, Any]) -> str:
     """Return sentences on seeds, teachers, transfer and pretext, where there were any."""
     if recipe.labels == 'simulated':
         seeds = ', '.join(
-            f'{low} to {high - 1} are {use}' for use, (low, high) in SPLIT_SEEDS.items()
+            f'{low} to {high - 1} ({use})' for use, (low, high) in SPLIT_SEEDS.items()
         )
-        return f'Drives {seeds}: no drive is in two splits. '
+        return f'Drives are split by seed: {seeds}, so no drive is in two splits. '
     how, sentences = recipe.teachers, ''
     if recipe.labels == 'teachers' or recipe.transfer.loss != 'none':
         sentences = _TEACHERS.format(
@@ -155,15 +155,20 @@ def _more_on_data(recipe: StudentRecipe, scores: dict[str, Any]) -> str:
             config=how.config_name,
             height=how.height,
             width=how.width,
-            whence=f'taken from {how.folder}' if how.folder else 'taught on other drives',
+            whence=f'taken from {how.folder}' if how.folder else 'trained on other drives',
             score=how.score,
         )
         if how.labels:
-            sentences = f'Labels of teachers that are ready in {how.labels}. '
+            sentences = f'The labels in {how.labels} come from ready teachers. '
     if recipe.transfer.loss != 'none':
-        sentences += f'Beside the boxes it learned their features by {_transfer(recipe)}. '
+        sentences += (
+            "In addition to the boxes, the student learned the teachers' features with "
+            f'{_transfer(recipe)}. '
+        )
     if 'pretext' in scores:
-        sentences += f'It first learned another task, {scores["pretext"]["about"]}. '
+        sentences += (
+            f'The student was first trained on another task, {scores["pretext"]["about"]}. '
+        )
     return sentences
 
 

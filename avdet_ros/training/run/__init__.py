@@ -1,1 +1,1 @@
-"""One training from drives to a calibrated student and its model file."""
+"""One training run, from drives to a calibrated student and its model file."""

@@ -1,4 +1,4 @@
-"""What every stage of a run knows: recipe, data, rig, folders."""
+"""The context that all stages of a run share: recipe, data, rig and folders."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RunContext:
-    """What every stage of a run knows.
+    """The settings that all stages of a run share.
 
     Attributes:
-        recipe: how.
+        recipe: settings.
         data: folder of the simulated windows, or of the drives.
         rig: microphones and camera.
         out: the run's folder.
-        split: which drives are for what, None for simulated windows.
+        split: drives for each use, None for simulated windows.
         teachers: folder of the teachers.
-        labels: folder of the teachers' labels, None where there are none.
-        progress: shows how far it is.
-        rig_path: the rig's file, None where the drives' own is taken.
-        given: teachers that need not be made or loaded, by modality.
+        labels: folder of the teachers' labels, None if there are none.
+        progress: displays the progress.
+        rig_path: the rig's file, None to use the drives' own.
+        given: ready teachers by modality, which need not be trained or loaded.
     """
 
     recipe: StudentRecipe
@@ -54,7 +54,7 @@ class RunContext:
 
     @property
     def input_kind(self) -> str:
-        """Of the features that the student takes."""
+        """Kind of the features that the student receives."""
         return STUDENTS.find(self.recipe.student.model).input_kind
 
 
@@ -68,20 +68,20 @@ def open_run(
     labels: Path | None = None,
     given: Mapping[str, Teacher] | None = None,
 ) -> RunContext:
-    """Begin a run, or go on with it.
+    """Begin or resume a run.
 
     Args:
-        recipe: how.
+        recipe: settings.
         data: see `avdet_ros.training.run.train.train`.
         out: the run's folder.
-        resume: go on with what is there; False begins anew.
+        resume: continue from existing results; False starts over.
         rig_path: the rig to train for.
-        progress: shows how far it is.
+        progress: displays the progress.
         labels: folder of labels to share between runs; None keeps them in the run's folder.
-        given: teachers by modality, ready to be asked, in place of those that the recipe names.
+        given: ready teachers by modality, in place of those that the recipe names.
 
     Raises:
-        AvdetError: recipe, data or folders are not as they should be.
+        AvdetError: recipe, data or folders are invalid.
     """
     if data is not None and layout.is_dataset(data) and recipe.labels == 'simulated':
         recipe = labelled_as_found(recipe, data)
@@ -114,9 +114,9 @@ def open_run(
 
 
 def labelled_as_found(recipe: StudentRecipe, data: Path) -> StudentRecipe:
-    """The recipe of simulated windows for drives: labels of teachers where there are any.
+    """Adapt a recipe for simulated windows to drives: teachers' labels if there are any.
 
-    That a recipe without ``labels`` takes what it finds in the data set is older than the key.
+    Recipes from before the key ``labels`` existed used the labels that the data set contained.
     """
     labelled = any((data / LABELS).glob('*.npz'))
     found = 'teachers' if labelled else 'truth'
@@ -137,7 +137,7 @@ def _open_drives(
     rig_path: Path | None,
     given: Mapping[str, Teacher] | None,
 ) -> tuple[DriveSplit, Rig]:
-    """Which drives are for what, and the rig they were recorded with."""
+    """Return the split of the drives, and the rig they were recorded with."""
     if data is None:
         raise AvdetError(
             f'labels: {recipe.labels}: expected --data, a folder of drives in the MAVD layout, '
@@ -152,7 +152,7 @@ def _open_drives(
     if not recipe.makes_labels:
         require_labels(data, by_drive(split.student), recipe.labels, _labels_folder(recipe, data))
     drives = list(by_drive(split.student))
-    # A student of any rig looks at each drive's own.
+    # A student for any rig uses each drive's own.
     return split, dataset_rig(data, drives[:1] if _any_rig(recipe) else drives, rig_path)
 
 
@@ -161,7 +161,7 @@ def _any_rig(recipe: StudentRecipe) -> bool:
 
 
 def _is_simulated(recipe: StudentRecipe, data: Path | None) -> bool:
-    """Whether teachers look at simulated windows of drawn arrays, which have no drives on disk."""
+    """Whether the data are simulated windows of drawn arrays, which have no drives on disk."""
     return _any_rig(recipe) and data is not None and (data / 'train' / 'windows.json').is_file()
 
 

@@ -1,8 +1,8 @@
-"""From a checkpoint of the authors' program to a teacher or a model file of this package.
+"""Convert a checkpoint of the authors' program to a teacher or a model file of this package.
 
-Names are mapped, "car" is taken out of twenty classes, and what the network was fed with becomes a
-setting of its own: decibels for sound, colours of depth without mean and deviation, thermal counts
-spread frame by frame, zeros round the pyramid's pools.
+Layer names are mapped, and "car" is extracted from the twenty classes. The network keeps its
+original input format as a setting: decibels for sound, depth colours without mean and deviation,
+thermal counts stretched frame by frame, zero padding in the pyramid's pools.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SOUND = 'sound'
 CHANNELS = {**MODALITIES, SOUND: MICROPHONES}
 
 WIDTHS = {64: 'd0', 88: 'd1', 112: 'd2', 160: 'd3', 224: 'd4', 288: 'd5'}
-"""Which EfficientDet has a pyramid of that width; wider ones share theirs."""
+"""EfficientDet size by pyramid width; larger sizes are left out because they share a width."""
 
 STUDENT, WEIGHTS = 'student.onnx', 'student.pt'
 
@@ -45,19 +45,20 @@ STUDENT, WEIGHTS = 'student.onnx', 'student.pt'
 def convert_checkpoint(
     path: Path, modality: str, out: Path, rig: Rig, side_px: int = 768, crop: bool = True
 ) -> Path:
-    """Write a released network as this package reads it.
+    """Write a released network in this package's format.
 
     Args:
         path: checkpoint of the authors' program.
         modality: rgb, depth, thermal for a teacher; sound for a student.
-        out: folder; gets ``teacher.pt`` and ``teacher.json``, or ``student.onnx`` and
+        out: folder; receives ``teacher.pt`` and ``teacher.json``, or ``student.onnx`` and
             ``student.pt``.
-        rig: of the student's recordings: its camera's size and its microphones go into the file.
-        side_px: of its square input.
-        crop: it saw the paper's columns only.
+        rig: rig of the student's recordings: its camera's size and its microphones go into the
+            file.
+        side_px: side of the square input.
+        crop: the network was trained on the paper's columns only.
 
     Returns:
-        the file to use.
+        The file to use.
 
     Raises:
         AvdetError: the modality is unknown, or the checkpoint is not a released network of it.

@@ -1,9 +1,9 @@
-"""Recorded drives as windows of format 3: sound of any rig, labels of teachers or of the truth.
+"""Convert recorded drives to windows of format 3: any rig, labels by teachers or from truth.
 
-Each drive is a shard of its own with the array of its own rig file, so drives of several
-vehicles teach one model. What a drive says of its speed and its air stands with each window, as a
-detector is told it. Labels are boxes in the camera's image (`box_labels`): what is beside the
-image, and what its edge cuts, stays open.
+Each drive becomes a shard with the array of its own rig file, so drives of several vehicles can
+train one model. Each window carries the drive's own speed and air temperature, as a detector
+receives them. Labels are boxes in the camera's image (`box_labels`): directions outside the image,
+and boxes that its edge cuts, stay open.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from avdet_ros.training.run.watched_windows import seen_columns
 from avdet_ros.training.teachers.label_folder import ABOUT, read_about
 
 KIND = 'all_pairs'
-"""Of the features: a network for any array hears more from them, and takes them as they come."""
+"""Kind of the features: with the coherences of all pairs, as a network for any array uses them."""
 
 _logger = logging.getLogger(__name__)
 
 
 def drive_rigs(root: Path, drives: Sequence[str], rig_path: Path | None = None) -> dict[str, Rig]:
-    """The rig of each drive: the named file's, else the one that it carries, else our own.
+    """Load the rig of each drive: the given file, else the drive's own, else the package's.
 
-    Equal files give one object.
+    Drives with equal files share one object.
     """
     known: dict[bytes | None, Rig] = {}
     rigs = {}
@@ -61,7 +61,7 @@ def cache_drive_sound(
     rigs: dict[str, Rig],
     progress: Progress = SILENT,
 ) -> None:
-    """Features of all drives, each by the front end of its own rig; see `cache_sound`."""
+    """Compute all drives' features, each with its own rig's front end; see `cache_sound`."""
     for rig in {id(rig): rig for rig in rigs.values()}.values():
         its = {name: frames for name, frames in drives.items() if rigs[name] is rig}
         cache_sound(root, its, KIND, rig, progress)
@@ -76,22 +76,22 @@ def write_drive_windows(
     labels: Path | None = None,
     teachers: Sequence[str] = (),
 ) -> int:
-    """A shard for each drive, with the features that `cache_drive_sound` has left.
+    """Write a shard for each drive, with the features that `cache_drive_sound` computed.
 
     Args:
         root: the data set's folder.
-        frames: which; those without sound or labels are left out.
-        rigs: of `drive_rigs`.
-        out: gets the shards; those that are there are made anew, which takes moments.
-        source: whose boxes are learned, see `labels_of`.
+        frames: frames to write; those without sound or labels are left out.
+        rigs: result of `drive_rigs`.
+        out: receives the shards; existing ones are quickly rewritten.
+        source: source of the boxes, see `labels_of`.
         labels: folder of the teachers' labels, None for the data set's own.
-        teachers: whose boxes are fused, none named for all of them.
+        teachers: teachers whose boxes are fused, empty for all of them.
 
     Returns:
-        How many windows there are.
+        Number of windows.
 
     Raises:
-        AvdetError: files are missing or damaged, or nothing is left.
+        AvdetError: files are missing or damaged, or no window is left.
     """
     out.mkdir(parents=True, exist_ok=True)
     names = FrontEnd(pair_count=PAIRS_OF_KIND[KIND]).feature_names
@@ -125,7 +125,7 @@ def write_drive_windows(
 
 
 def _array_fields(rig: Rig, count: int) -> dict[str, np.ndarray]:
-    """The rig's array, once a window, as a set of drawn arrays has it."""
+    """Return the rig's array repeated per window, in the fields of a set of drawn arrays."""
     heading_deg = np.degrees(heading_rad(rig.camera))
     yaw_deg = rig.array_yaw_deg - heading_deg
     places_m = microphones_in_array(rig).astype(np.float32)
@@ -138,7 +138,7 @@ def _array_fields(rig: Rig, count: int) -> dict[str, np.ndarray]:
 
 
 def _motion_fields(folder: Path, frames: Sequence[layout.FrameId]) -> dict[str, np.ndarray]:
-    """Speed in the middle of each window, and the air's temperature; NaN where unknown."""
+    """Return own speed mid-window and the air's temperature; NaN where unknown."""
     way, air_c = read_odometry(folder), read_air_c(folder)
     stamps_ns = np.array([frame.stamp_ns for frame in frames], np.int64)
     ahead_mps = np.full(len(frames), np.nan) if way is None else way.ahead_at(stamps_ns)
@@ -149,7 +149,7 @@ def _motion_fields(folder: Path, frames: Sequence[layout.FrameId]) -> dict[str, 
 
 
 def _columns(rig: Rig, source: str, labels: Path | None) -> tuple[float, float] | None:
-    """The image's columns that whoever made the labels has looked at; None for all."""
+    """Return the first and last image column that the teachers saw; None for all columns."""
     if source != 'teachers' or labels is None or not (labels / ABOUT).exists():
         return None
     about = read_about(labels)
@@ -161,7 +161,7 @@ def _columns(rig: Rig, source: str, labels: Path | None) -> tuple[float, float] 
 
 
 def _whole(labels: FrameLabels) -> FrameLabels:
-    """The same without boxes that have no area."""
+    """Remove boxes without area."""
     boxes = labels.boxes_px
     kept = np.all(boxes[:, 2:] > boxes[:, :2], axis=1) if len(boxes) else np.zeros(0, bool)
     disparity = None if labels.disparity_px is None else labels.disparity_px[kept]

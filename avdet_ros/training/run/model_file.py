@@ -1,4 +1,4 @@
-"""From a fitted student to its model file, checked and scored, with report and model card."""
+"""Export a fitted student to its model file, check and score it, and write report and card."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ from avdet_ros.training.run.stages import load_windows, make_detector
 _logger = logging.getLogger(__name__)
 
 PICTURES = 12
-"""Pictures in the report."""
+"""Number of pictures in the report."""
 
 MODEL, HALF, CARD, REPORT = 'student.onnx', 'student_fp16.onnx', 'MODEL_CARD.md', 'report.html'
 SCORE_EDGES = (0.02, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
-"""Ranges of scores in the table of reliability."""
+"""Edges of the score ranges in the reliability table."""
 
 
 def make_model_file(run: RunContext) -> Path:
-    """Student, export, scores and card; passed over where all of that is there.
+    """Fit and export the student, score it and write the card; skip if all of that exists.
 
     Returns:
-        ``student.onnx`` in the run's folder. The card has the table of the run called
+        ``student.onnx`` in the run's folder. The card includes the table of the run called
         ``comparison`` beside this one, if that is done.
     """
     detector, windows = make_detector(run)
@@ -82,11 +82,12 @@ def make_model_file(run: RunContext) -> Path:
 def export_student(
     run: RunContext, detector: StudentDetector, windows: dict[str, WindowDataset], model: Path
 ) -> tuple[ModelContract, dict[str, Any]]:
-    """Export the student and see that torch, float32 and float16 agree.
+    """Export the student and check that torch, float32 and float16 agree.
 
     Returns:
         The metadata of the file, and for the card ``bytes``, ``half_bytes``, ``half_share``
-        of the boxes, ``apart`` and on how many ``windows``.
+        (share of the boxes that float16 also finds), ``apart`` (largest difference between torch
+        and ONNX Runtime) and ``windows`` (the number compared).
     """
     front_end = FrontEnd.of(run.rig)
     contract = contract_for(
@@ -122,7 +123,7 @@ def export_student(
 
 
 def about_data(run: RunContext, windows: dict[str, WindowDataset]) -> str:
-    """A sentence on what the model is made from, for file and card."""
+    """Summarise the training data in a sentence, for file and card."""
     if run.split is None:
         return about_windows({use: len(windows[use]) for use in ('train', 'val', 'test')})
     by = 'labelled by teachers' if run.recipe.labels == 'teachers' else 'with true boxes'
@@ -134,7 +135,7 @@ def score_run(
 ) -> dict[str, Any]:
     """Score the student on its windows, and the model file on the test drives if there are any.
 
-    Leaves scores.json; of drives also evaluation.npz and report.html.
+    Writes scores.json; for drives also evaluation.npz and report.html.
     """
     scores = score_windows(detector, windows, run.recipe.fit.windows)
     scores['fit'] = json.loads((run.out / 'fit.json').read_text(encoding='utf-8'))
@@ -152,12 +153,12 @@ def score_run(
 def score_windows(
     detector: StudentDetector, windows: dict[str, WindowDataset], most: int = 0
 ) -> dict[str, Any]:
-    """Scores on windows against their labels, and of constant boxes beside them.
+    """Score a detector on windows against their labels, with constant boxes as a baseline.
 
     Args:
-        detector: calibrated.
-        windows: by use.
-        most: how many training windows were learned from, 0 for all.
+        detector: a calibrated detector.
+        windows: windows by use.
+        most: number of training windows used for fitting, 0 for all.
     """
     learned, test = windows['train'].at_most(most), windows['test']
     detector.to('cuda' if torch.cuda.is_available() else 'cpu')
@@ -177,7 +178,7 @@ def score_windows(
 def calibrated_boxes(
     detector: StudentDetector, windows: WindowDataset
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Boxes and final scores of every window."""
+    """Predict boxes and calibrated scores of every window."""
     calibration = detector.calibration
     device = calibration.logits.device
     with torch.inference_mode():
@@ -190,7 +191,7 @@ def calibrated_boxes(
 def reliability(
     found: list[tuple[np.ndarray, np.ndarray]], windows: WindowDataset
 ) -> list[dict[str, float]]:
-    """Whether scores are probabilities: per range of scores, the share of boxes that is right."""
+    """Compare mean score and share of correct boxes per score range; equal if calibrated."""
     right = np.concatenate(matches([boxes for boxes, _ in found], windows.boxes))
     scores = np.concatenate([values for _, values in found])
     rows = []
@@ -203,7 +204,7 @@ def reliability(
 
 
 def evaluate_drives(run: RunContext, model: Path) -> dict[str, Any]:
-    """Score the model file on the test drives; leaves evaluation.npz and report.html."""
+    """Score the model file on the test drives; write evaluation.npz and report.html."""
     evaluated = evaluation_run.evaluate_dataset(
         model,
         run.data,
@@ -229,7 +230,7 @@ def evaluate_drives(run: RunContext, model: Path) -> dict[str, Any]:
 
 
 def headline(scores: dict[str, Any]) -> dict[str, Any]:
-    """The metrics a model file carries: of detection, against each kind of truth."""
+    """Return the metrics stored in a model file: detection, against each kind of truth."""
     rounded = {}
     for kind, results in scores['results'].items():
         detection = results[scores['detector']]['detection']
@@ -238,7 +239,7 @@ def headline(scores: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_model_metrics(model: Path, contract: ModelContract) -> None:
-    """Put the metrics into the file that they were measured with."""
+    """Write the metrics into the file that they were measured with."""
     loaded = onnx.load(model)
     write_metadata(loaded, contract)
     with write_atomically(model) as file:
@@ -246,7 +247,7 @@ def write_model_metrics(model: Path, contract: ModelContract) -> None:
 
 
 def _is_complete(run: RunContext, compared: Path) -> bool:
-    """Whether the last stages have left everything, and the card knows the comparison."""
+    """Whether all results exist, and the card is not older than the comparison."""
     left = [MODEL, HALF, SCORES, CARD, *([] if run.split is None else [ARRAYS, REPORT])]
     if not all((run.out / name).exists() for name in left):
         return False
@@ -259,5 +260,5 @@ def _as_dict(result: DetectionMetrics) -> dict[str, float | None]:
 
 
 def _rounded(number: float) -> float | None:
-    # What nothing defines, as a centre distance without matches, is null: JSON has no NaN.
+    # Undefined values, such as a centre distance without matches, become null: JSON has no NaN.
     return round(float(number), 4) if math.isfinite(number) else None

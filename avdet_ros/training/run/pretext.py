@@ -1,4 +1,4 @@
-"""The pretext of a run: an easier task is learned first; the student begins with its weights."""
+"""The pretext stage of a run: train on an easier task first and start the student from it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from avdet_ros.training.run.task import scale_levels
 from avdet_ros.training.tensor_files import load_tensors
 
 WEIGHTS = 'pretext.pt'
-"""Weights of the student after the pretext, in the pretext's folder."""
+"""File in the pretext's folder with the student's weights after the pretext."""
 
 
 def fit_pretext(
@@ -35,19 +35,19 @@ def fit_pretext(
     mirror: Mirror | None,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
-    """Learn the pretext, or go on where a killed run stopped, and keep the student's weights.
+    """Train the pretext, or resume an interrupted run, and save the student's weights.
 
     Args:
-        student: fresh; has its best weights then.
-        recipe: how.
-        train: windows to learn from.
-        val: windows that choose the epoch.
-        folder: gets ``checkpoints/``, ``log/`` and `WEIGHTS`.
-        mirror: of the rig, or None where the recipe does not mirror.
-        progress: shows how far it is.
+        student: fresh student; holds the best weights afterwards.
+        recipe: settings.
+        train: training windows.
+        val: windows that select the best epoch.
+        folder: receives ``checkpoints/``, ``log/`` and `WEIGHTS`.
+        mirror: mirror of the rig, or None if the recipe does not mirror.
+        progress: displays the progress.
 
     Returns:
-        The result of the best epoch and, as ``about``, a sentence on it.
+        The result of the best epoch and, as ``about``, a sentence that describes it.
     """
     how = recipe.pretext
     seed_everything(recipe.fit.seed, workers=True, verbose=False)
@@ -84,10 +84,10 @@ def fit_pretext(
 
 
 def load_pretext(student: StudentAdapter, folder: Path) -> None:
-    """Begin with the weights of `fit_pretext`, all of them; the head was not trained by it.
+    """Load all weights that `fit_pretext` saved; the pretext did not train the head.
 
     Raises:
-        AvdetError: they are missing, or of another student.
+        AvdetError: the weights are missing, or of another student.
     """
     path = folder / WEIGHTS
     state = load_tensors(path, 'the weights of this student')

@@ -1,8 +1,7 @@
 """The stages up to a student: teachers, labels, windows, pretext, fitting, calibration.
 
-Each stage leaves its result in a folder that it is given and is passed over when that is there,
-so a run that was killed is started again with the same command, and several runs can share
-teachers and labels.
+Each stage writes its result to a given folder and is skipped if the result exists. An interrupted
+run therefore resumes with the same command, and several runs can share teachers and labels.
 """
 
 from __future__ import annotations
@@ -43,20 +42,20 @@ from avdet_ros.training.teachers.labelling import label_drives, open_teachers
 _logger = logging.getLogger(__name__)
 
 USES = tuple(SPLIT_SEEDS)
-"""What windows are for: train, val, test."""
+"""Uses of windows: train, val, test."""
 
 
 def make_teachers(
     recipe: TeachersRecipe, root: Path, split: DriveSplit, folder: Path, progress: Progress
 ) -> None:
-    """Teach the teachers that are not there yet, with the true boxes of their drives.
+    """Train missing teachers on the true boxes of their drives.
 
     Args:
-        recipe: how.
+        recipe: settings.
         root: the data set's folder.
-        split: which drives.
-        folder: gets one folder a modality.
-        progress: shows how far it is.
+        split: drives for each use.
+        folder: receives one subfolder per modality.
+        progress: displays the progress.
     """
     for modality in recipe.modalities:
         path = folder / modality / TEACHER_FILE
@@ -92,7 +91,7 @@ def make_teachers(
 
 
 def make_windows(run: RunContext) -> None:
-    """Make what the student's windows are read from: simulate, or label and compute features."""
+    """Prepare the student's windows: simulate them, or label drives and compute features."""
     if run.split is None:
         for use in USES:
             count = getattr(run.recipe.windows, use)
@@ -105,7 +104,7 @@ def make_windows(run: RunContext) -> None:
 
 
 def label_frames(run: RunContext) -> None:
-    """Let teachers label the drives, where the recipe wants it; teach missing ones."""
+    """Label the drives with teachers if the recipe asks for it; train missing teachers."""
     how, split, labels = run.recipe.teachers, run.split, run.labels
     if not run.recipe.makes_labels:
         return
@@ -123,7 +122,7 @@ def label_frames(run: RunContext) -> None:
 
 
 def load_windows(run: RunContext, use: str) -> WindowDataset:
-    """The windows of ``train``, ``val`` or ``test`` with their labels."""
+    """Load the windows of ``train``, ``val`` or ``test`` with their labels."""
     if run.split is None:
         return map_windows(run.data / use, run.rig, getattr(run.recipe.windows, use))
     transfer, camera = run.recipe.transfer, run.rig.camera
@@ -146,9 +145,9 @@ def load_windows(run: RunContext, use: str) -> WindowDataset:
 
 
 def fresh_student(run: RunContext) -> tuple[StudentAdapter, Mirror | None]:
-    """The student as the recipe wants it, and the mirror of its rig."""
+    """Build the recipe's student, and the mirror of its rig if the recipe mirrors."""
     camera, how = run.rig.camera, run.recipe.teachers
-    image_size, crop = (how.height, how.width), False  # without teachers the whole image
+    image_size, crop = (how.height, how.width), False  # without teachers: the whole image
     if run.labels is not None and (run.labels / ABOUT).exists():
         about = read_about(run.labels)
         image_size, crop = about['image_size'], about['crop']
@@ -158,10 +157,10 @@ def fresh_student(run: RunContext) -> tuple[StudentAdapter, Mirror | None]:
 
 
 def make_detector(run: RunContext) -> tuple[StudentDetector, dict[str, WindowDataset]]:
-    """Pretext, fitting and calibration, on windows that are there.
+    """Run pretext, fitting and calibration on existing windows.
 
     Returns:
-        The student on the CPU, with scores that are probabilities, and its training and
+        The student on the CPU, with scores calibrated to probabilities, and its training and
         validation windows.
     """
     student, mirror = fresh_student(run)
@@ -178,7 +177,7 @@ def _learn_pretext(
     mirror: Mirror | None,
     windows: dict[str, WindowDataset],
 ) -> None:
-    """Learn the pretext, unless that is done, and begin with its weights."""
+    """Train the pretext unless it is done, and load its weights."""
     folder = run.out / 'pretext'
 
     def learn() -> dict[str, Any]:
@@ -202,7 +201,7 @@ def _fit(
     mirror: Mirror | None,
     windows: dict[str, WindowDataset],
 ) -> None:
-    """Fit the student, unless that is done; it has its best weights then."""
+    """Fit the student unless it is done, and load its best weights."""
     recipe = run.recipe
 
     def learn() -> dict[str, Any]:
@@ -237,7 +236,7 @@ def _fit(
 
 
 def _calibrated(run: RunContext, student: StudentAdapter, val: WindowDataset) -> StudentDetector:
-    """A detector whose scores are probabilities, learned from the labels of validation windows."""
+    """Calibrate the student's scores to probabilities on the labels of the validation windows."""
     detector = StudentDetector(student)
     student.to('cuda' if torch.cuda.is_available() else 'cpu')
     curve = cached_stage_rank_zero(

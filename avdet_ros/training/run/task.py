@@ -1,10 +1,10 @@
-"""The task of a student: what one step, one validation and one fitting are.
+"""The Lightning module that trains a student, and the function that fits it.
 
     L = box terms + omega * transfer
 
-Box terms are the student's own on the labelled boxes, whoever labelled them; transfer is a loss of
-`avdet_ros.training.losses` between the teachers' features and the student's, such as Multi-Teacher
-Alignment (MM-DistillNet, section 3.3), where a recipe asks for one.
+The student defines the box terms on the labelled boxes, whatever the source of the labels. The
+transfer term is optional: a loss of `avdet_ros.training.losses` between the teachers' features and
+the student's, such as Multi-Teacher Alignment (MM-DistillNet, section 3.3).
 """
 
 from __future__ import annotations
@@ -42,21 +42,21 @@ from avdet_ros.training.registries import LOSSES
 from avdet_ros.training.results.scores import average_precisions
 
 GRADIENTS_EVERY = 50
-"""Steps between two measurements of each term's gradient norm; their mean is logged per epoch."""
+"""Steps between two measurements of each term's gradient norm; the epoch's mean is logged."""
 
 SCALED_WITH = 512
-"""Training windows that mean and deviation of the levels are taken from."""
+"""Number of training windows from which mean and deviation of the levels are estimated."""
 
 
 class StudentTask(LightningModule):
-    """A student learning boxes, and from teachers where there is a transfer.
+    """Train a student on boxes and, with a transfer loss, on teachers' features.
 
     Args:
         student: the network.
         transfer: the loss between features, None for boxes alone.
-        recipe: how.
+        recipe: settings.
         val: validation windows; every process scores all of them.
-        mirror: of the rig, None where the recipe does not mirror.
+        mirror: mirror of the rig, None if the recipe does not mirror.
         levels: sizes of the teachers' levels that are compared.
     """
 
@@ -76,7 +76,7 @@ class StudentTask(LightningModule):
         self._losses: list[float] = []
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        """One batch; its augmentation depends on seed, epoch and place only, so runs resume."""
+        """Compute one batch's loss; augmentation depends on seed and position, so runs resume."""
         place = (self.recipe.fit.seed, self.current_epoch, index, self.global_rank)
         chance = generator_at(place, self.device)
         how = self.recipe.augmentation
@@ -99,7 +99,7 @@ class StudentTask(LightningModule):
         return loss
 
     def _log_gradients(self, terms: dict[str, Tensor]) -> None:
-        """The norm of each term's gradient on the student's weights."""
+        """Log the norm of each term's gradient with respect to the student's weights."""
         weights = [item for item in self.student.parameters() if item.requires_grad]
         for name, term in terms.items():
             if not term.requires_grad:
@@ -110,11 +110,11 @@ class StudentTask(LightningModule):
             self.log(f'gradient/{name}', norm, on_step=False, on_epoch=True, batch_size=1)
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the last epoch's boxes."""
+        """Discard the last epoch's boxes."""
         self._found, self._losses = [], []
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        """Loss and boxes of one batch."""
+        """Collect loss and boxes of one batch."""
         output = self.student(batch.spectrogram, [])
         terms, _ = self.student.loss(
             output.prediction, batch.boxes, self.recipe.loss, **_open_areas(batch)
@@ -129,7 +129,7 @@ class StudentTask(LightningModule):
             self.log(f'val/{name}', value, prog_bar=name in ('map', 'loss'), sync_dist=False)
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """AdamW with a short rise and a cosine to 0, or the paper's Adam with plateaus."""
+        """Use AdamW with a warm-up and a cosine to 0, or the paper's Adam with plateaus."""
         fit = self.recipe.fit
         parameters = [item for item in self.parameters() if item.requires_grad]
         if fit.schedule == 'plateau':
@@ -152,21 +152,21 @@ def fit_student(
     progress: Progress = SILENT,
     callbacks: Sequence[Callback] = (),
 ) -> float:
-    """Fit a student, or go on where a killed run stopped; it has its best weights then.
+    """Fit a student, or resume an interrupted run, and load its best weights.
 
     Args:
         student: fresh, or with the weights of the pretext.
-        recipe: how.
-        train: windows to learn from.
-        val: windows that choose the epoch, by mAP against their labels.
-        folder: gets ``checkpoints/`` (last.ckpt, best.ckpt) and ``log/`` (TensorBoard events, and
-            one version_N/metrics.csv each time the run was started).
-        mirror: of the rig, or None where the recipe does not mirror.
-        progress: shows how far it is.
-        callbacks: more of Lightning's.
+        recipe: settings.
+        train: training windows.
+        val: windows that select the best epoch, by mAP against their labels.
+        folder: receives ``checkpoints/`` (last.ckpt, best.ckpt) and ``log/`` (TensorBoard events,
+            and one version_N/metrics.csv each time the run was started).
+        mirror: mirror of the rig, or None if the recipe does not mirror.
+        progress: displays the progress.
+        callbacks: additional Lightning callbacks.
 
     Returns:
-        Minutes of fitting, over all interruptions.
+        Minutes of fitting, summed over all interruptions.
 
     Raises:
         AvdetError: see `run_fit`.
@@ -182,7 +182,7 @@ def fit_student(
         levels = transfer.levels(train.level_sizes)
     if recipe.pretext.freeze:
         student.freeze_encoder()
-    timer = Timer()  # its clock is in the checkpoints: interruptions do not count
+    timer = Timer()  # its time is stored in the checkpoints: interruptions do not count
     best = run_fit(
         StudentTask(student, transfer, recipe, val, mirror, levels),
         loader(train, fit.batch, fit.seed, len(levels)),
@@ -203,19 +203,19 @@ def fit_student(
 
 
 def _open_areas(batch: Batch) -> dict[str, list[Tensor]]:
-    """The argument for `StudentAdapter.loss` that only a filter of labels makes."""
+    """Return the argument of `StudentAdapter.loss` that only label filters produce."""
     return {'open_areas': batch.open_areas} if batch.open_areas else {}
 
 
 def scale_levels(student: StudentAdapter, train: WindowDataset) -> None:
-    """Take mean and deviation of the levels from some training windows, evenly over the set."""
+    """Estimate mean and deviation of the levels from training windows spread over the set."""
     places = evenly_spaced(len(train), SCALED_WITH)
     levels = np.stack([train.spectrogram[place][:MICROPHONES] for place in places])
     student.fit_scaling(torch.from_numpy(levels).float())
 
 
 def teacher_channels(train: WindowDataset) -> int:
-    """Channels of the teachers' features, 0 where none are looked at."""
+    """Return the number of channels of the teachers' features, 0 if none are loaded."""
     for rows, axis in ((train.teacher_features, 1), (train.embedding, 2)):
         if len(rows):
             return np.asarray(rows[0]).shape[axis]

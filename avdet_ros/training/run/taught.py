@@ -1,8 +1,8 @@
-"""A recipe's way to a model file for any array: windows, labels, fitting, export, scores.
+"""Make a model file for any array from a recipe: windows, labels, fitting, export, scores.
 
-The windows are those of drives, with the array that each drive's rig file says, or simulated ones
-with an array drawn for each drive. Labels are the truth or what teachers see. Fitting may start
-from the weights of another run: taught on simulated truth first, then by teachers.
+The windows come from drives, with the array of each drive's rig file, or are simulated with an
+array drawn for each drive. Labels are the truth or teachers' boxes. Fitting may start from the
+weights of another run: first trained on simulated truth, then fine-tuned on teachers' labels.
 """
 
 from __future__ import annotations
@@ -44,19 +44,19 @@ from avdet_ros.training.teachers.labelling import open_teachers
 WINDOWS, CARD = 'windows', 'MODEL_CARD.md'
 
 ARRAYS_A_WINDOW = 3
-"""Of simulated training windows: sound is computed once for several arrays about one place."""
+"""Arrays per simulated training window; sound is computed once for arrays around one place."""
 
 _logger = logging.getLogger(__name__)
 
 
 def make_model_file(run: RunContext) -> Path:
-    """Make the windows, fit, export, score; what is there is passed over.
+    """Make the windows, fit, export and score; existing results are skipped.
 
     Returns:
         ``student.onnx`` in the run's folder; beside it ``scores.json`` and MODEL_CARD.md.
 
     Raises:
-        AvdetError: windows, drives or teachers are not as they should be.
+        AvdetError: windows, drives or teachers are invalid.
     """
     made: list[Path] = []
     rank_zero_first(lambda: made.append(_make(run)))
@@ -90,12 +90,12 @@ def _make(run: RunContext) -> Path:
 
 
 def fit_plan(recipe: StudentRecipe, windows: int) -> FitPlan:
-    """How a recipe's words are read for this fitting.
+    """Translate a recipe's settings for this fitting.
 
     Args:
-        recipe: ``fit`` and ``augmentation``; what a network of the image's grid needs (patience,
-            schedule, gains of single channels) has no meaning here.
-        windows: that there are to learn from.
+        recipe: its ``fit`` and ``augmentation`` are used; settings that only networks on the
+            image's grid need (patience, schedule, gains of single channels) are ignored.
+        windows: number of training windows.
     """
     fit, how = recipe.fit, recipe.augmentation
     return FitPlan(
@@ -119,19 +119,19 @@ def fit_plan(recipe: StudentRecipe, windows: int) -> FitPlan:
 
 
 def start_shape(recipe: StudentRecipe) -> BearingShape:
-    """The sizes of the network: those of the weights it starts from, else the usual ones."""
+    """Return the network's sizes: those of the weights it starts from, else the defaults."""
     if recipe.fit.start:
         return read_start_weights(recipe.fit.start).shape
     return BearingShape()
 
 
 def simulated_sets(run: RunContext) -> dict[str, Path]:
-    """Folders of simulated windows by use: made where they are missing, labelled by teachers."""
+    """Return folders of simulated windows by use; missing ones are simulated and labelled."""
     recipe = run.recipe
     folders = {}
     for use in ('train', 'val'):
         folders[use] = run.data / use
-        # Quickly where there is much to learn from, exactly where it is judged.
+        # A quick simulation for the many training windows, an exact one for validation.
         plan = WindowPlan()
         if use == 'train':
             plan = WindowPlan(quick=True, arrays_a_window=ARRAYS_A_WINDOW)
@@ -157,7 +157,7 @@ def simulated_sets(run: RunContext) -> dict[str, Path]:
 
 
 def drive_sets(run: RunContext) -> dict[str, Path]:
-    """Folders of windows of the drives by use, and of the truth where drives have any."""
+    """Return folders of the drives' windows by use, and with true labels if they have any."""
     split, recipe = run.split, run.recipe
     if split is None:
         raise ValueError('split: expected drives, found simulated windows')
@@ -185,7 +185,7 @@ def drive_sets(run: RunContext) -> dict[str, Path]:
 
 
 def about_windows(run: RunContext) -> str:
-    """Who labels what, in a few words for file and card."""
+    """Describe windows and labels in a few words, for file and card."""
     whom = ', '.join(run.recipe.learns_from)
     by = f'labelled by teachers ({whom})' if run.recipe.labels == 'teachers' else 'with true boxes'
     where = 'simulated windows' if run.split is None else f'drives of {run.data.name}'
@@ -194,19 +194,19 @@ def about_windows(run: RunContext) -> str:
 
 
 def scores_on(run: AnyArrayRun, folder: Path) -> dict[str, float | None]:
-    """Scores of the best epoch's network on another set."""
+    """Score the best epoch's network on another set."""
     store = run.store(folder, None)
     store.refresh()
     return finite_scores(scores_of(found_in(load_best(run.out, run.device), store), store))
 
 
 def card_text(run: AnyArrayRun, scores: dict[str, Any]) -> str:
-    """MODEL_CARD.md."""
+    """Return the text of MODEL_CARD.md."""
     lines = [
         '# A model for any array',
         '',
-        f'Taught with {scores["windows"]} windows of {run.about}.',
-        'Contract 2: the array comes from the rig file, boxes are directions and ranges.',
+        f'The model was trained on {scores["windows"]} windows of {run.about}.',
+        'Model contract 2: the array comes from the rig file; boxes are directions and ranges.',
         '',
         '| on | windows | labels | bearing AP | recall | error | AP50 of boxes | range error |',
         '|---|--:|--:|--:|--:|--:|--:|--:|',
@@ -220,15 +220,15 @@ def card_text(run: AnyArrayRun, scores: dict[str, Any]) -> str:
         lines.append(f'| {name.replace("_", ", ")} | {counts} | {cells} |')
     lines += [
         '',
-        'Bearings within 3 degrees, recall at one false bearing in ten windows; error in degrees;',
-        "range: median of |d - d'| / d. Where labels are those of teachers, what they do not see",
-        'counts as nothing there.',
+        'A bearing is correct within 3 degrees. Recall is at one false bearing in ten windows.',
+        "Errors are in degrees. The range error is the median of |d - d'| / d. Where labels come",
+        'from teachers, a vehicle that they do not see counts as absent.',
         '',
     ]
     return '\n'.join(lines)
 
 
 def _windows_in(folder: Path, recipe: StudentRecipe) -> int:
-    """How many windows the fitting has, without reading their features."""
+    """Count the training windows without reading their features."""
     total = sum(len(map_member(path, 'count')) for path in folder.glob('windows_*.npz'))
     return min(total, recipe.fit.windows or total)

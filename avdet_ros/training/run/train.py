@@ -1,7 +1,7 @@
-"""From a recipe to a model file: windows, fitting, calibration, scores, export, model card.
+"""Make a model file from a recipe: windows, fitting, calibration, scores, export, model card.
 
-Each stage leaves its result in the run's folder and is skipped when that is there, so a run that
-was killed is started again with the same command.
+Each stage writes its result to the run's folder and is skipped if the result exists, so an
+interrupted run resumes with the same command.
 """
 
 from __future__ import annotations
@@ -39,22 +39,22 @@ def train(
     rig_path: str | Path | None = None,
     progress: Progress = SILENT,
 ) -> Path:
-    """Make what a recipe describes; this is what `avdet train student` and `ros2 run` call.
+    """Train what a recipe describes; `avdet train student` and `ros2 run` call this function.
 
     Args:
         recipe_path: see `avdet_ros.training.recipes.read`.
-        data: for ``labels: simulated`` the folder of the windows, made if it isn't there (None:
+        data: for ``labels: simulated`` the folder of the windows, made if missing (None:
             ``windows`` beside the run); else a folder of drives in the MAVD layout.
         out: the run's folder. None: ``runs/`` and the recipe's name.
-        resume: go on with what is in the run's folder; False begins anew.
+        resume: continue from results in the run's folder; False starts over.
         rig_path: the rig to train for; None takes the drives' own, or the package's.
-        progress: shows how far it is.
+        progress: displays the progress.
 
     Returns:
         The model file, or the table of a comparison.
 
     Raises:
-        AvdetError: recipe, data or folder are not as they should be.
+        AvdetError: recipe, data or folder are invalid.
     """
     recipe = read_recipe(recipe_path)
     out = Path(out) if out else Path('runs') / Path(recipe_path).stem
@@ -67,16 +67,16 @@ def train(
 
 
 def run_student(run: RunContext) -> Path:
-    """Make one student, all stages.
+    """Run all stages for one student.
 
     Args:
-        run: what `open_run` gave; its teachers and labels are made, found or given.
+        run: result of `open_run`; its teachers and labels are made, found or given.
 
     Returns:
         ``student.onnx`` in the run's folder; beside it MODEL_CARD.md and scores.json.
 
     Raises:
-        AvdetError: data or folders are not as they should be.
+        AvdetError: data or folders are invalid.
     """
     if STUDENTS.find(run.recipe.student.model) is AnyArray:
         return taught.make_model_file(run)
@@ -95,20 +95,20 @@ def compare(
     """Fit every model with every seed and write a table of their scores.
 
     Args:
-        recipe: which and how.
+        recipe: models, seeds and settings.
         data: see `train`.
-        out: gets a folder a student.
-        resume: go on with what is there; False begins anew.
+        out: receives one folder per student.
+        resume: continue from existing results; False starts over.
         rig_path: the rig to train for.
-        progress: shows how far it is.
+        progress: displays the progress.
 
     Returns:
-        ``comparison.json`` in the run's folder; ``comparison.md`` is the same for people.
+        ``comparison.json`` in the run's folder; ``comparison.md`` is the readable version.
     """
     rows = []
     with process_group():
         rank_zero_first(lambda: begin_run(out, recipe, resume))
-        # Every model once before any a second time: an early look is fair.
+        # All models with one seed before the next seed, so that partial results are comparable.
         for seed in recipe.seeds:
             for model in recipe.models:
                 one = replace(
@@ -135,7 +135,7 @@ def compare(
 
 
 def _compared(run: RunContext) -> dict[str, Any]:
-    """The scores of one student of a comparison."""
+    """Train one student of a comparison and return its scores."""
     make_windows(run)
     detector, windows = make_detector(run)
 

@@ -1,9 +1,8 @@
-"""Simulated windows of drawn arrays, labelled by teachers that look at the drives' cameras.
+"""Label simulated windows of drawn arrays with teachers that see the drives' cameras.
 
-A window of format 3 names its drive and its time, so the pictures of its middle can be painted
-whenever they are wanted and need never be kept: teachers look at them, and what they find
-takes the place of the simulator's labels. Nothing that only the simulator knows is left in a
-shard, and what made the sound is not asked again.
+A window of format 3 names its drive and its time, so the pictures of its middle can be rendered on
+demand and are never stored. The teachers' boxes replace the simulator's labels. The shards
+contain nothing that only the simulator knows, and the sound is not simulated again.
 """
 
 from __future__ import annotations
@@ -49,10 +48,10 @@ KEPT = (
     'seed',
     'time_s',
 )
-"""What a shard of teachers' labels has of the one that it was made from."""
+"""Fields that a shard of teachers' labels copies from the original shard."""
 
 LIGHT = {'day': False, 'night': True, 'both': None}
-"""By which light the pictures are painted; it changes no sound."""
+"""Whether pictures are rendered at night (None: either); it does not change the sound."""
 
 
 def watch_windows(
@@ -67,14 +66,14 @@ def watch_windows(
 
     Args:
         folder: a set of format 3, made by ``avdet sim windows --arrays``.
-        teachers: by modality.
-        out: gets a shard for each, with the fields of `KEPT` and of `box_labels.label_fields`.
+        teachers: teachers by modality.
+        out: receives a shard for each, with the fields of `KEPT` and of `box_labels.label_fields`.
         base: the rig that the set was made with.
         light: a key of `LIGHT`.
-        progress: shows windows.
+        progress: displays the windows done.
 
     Raises:
-        AvdetError: no such set, one of another rig, or labels of other teachers in the folder.
+        AvdetError: no such set, a set of another rig, or labels of other teachers in the folder.
     """
     plan, window_s = read_plan(folder, base)
     if plan.dense:
@@ -104,7 +103,7 @@ def watched_shard(
     base: Rig,
     light: str,
 ) -> dict[str, np.ndarray]:
-    """The arrays of one shard; see `watch_windows`."""
+    """Return the arrays of one labelled shard; see `watch_windows`."""
     try:
         with np.load(path, allow_pickle=False) as shard:
             arrays = {name: shard[name] for name in KEPT if name in shard}
@@ -115,7 +114,7 @@ def watched_shard(
         ) from error
     found: dict[tuple[int, float], dict[str, np.ndarray | np.generic]] = {}
     for seed in dict.fromkeys(seeds.tolist()):
-        # Cameras of a drive are the same whichever of its arrays is taken.
+        # All arrays of a drive share the same cameras.
         scene = place_array(draw_world(seed, base, plan), array_of(seed, base, plan))
         cameras = Cameras(scene, random_conditions(seed, scene.temperature_c, LIGHT[light]))
         for start_s in dict.fromkeys(times_s[seeds == seed].tolist()):
@@ -129,10 +128,10 @@ def watched_shard(
 def fused_labels(
     frame: Frame, teachers: Mapping[str, Teacher]
 ) -> tuple[FrameLabels, tuple[float, float]]:
-    """What all teachers together see in a frame, and which columns of it they look at.
+    """Return the fused boxes of all teachers in a frame, and the columns that they see.
 
     Returns:
-        Their boxes, fused as `dataset.labels` does, with the disparities of the depth camera;
+        The boxes, fused as in `dataset.labels`, with the disparities of the depth camera;
         first and last column, pixels.
     """
     first = next(iter(teachers.values()))
@@ -154,15 +153,15 @@ def fused_labels(
 
 
 def seen_columns(canvas: Canvas) -> tuple[float, float]:
-    """First and last column of the image that a teacher sees."""
+    """Return the first and last image column that a teacher sees."""
     return float(canvas.left_px), float(canvas.left_px + canvas.kept_width_px)
 
 
 def read_plan(folder: Path, base: Rig) -> tuple[WindowPlan, float]:
-    """What made a set, and the length of its windows.
+    """Read the plan that a set was made with, and the length of its windows, s.
 
     Raises:
-        AvdetError: nothing is noted, or it was made with another rig.
+        AvdetError: the set has no valid manifest, or was made with another rig.
     """
     path = folder / MANIFEST
     try:

@@ -1,1 +1,1 @@
-"""The selector: which of the boxes that teachers see sounds, learned without anybody saying so."""
+"""The selector: which of the teachers' boxes sound, learned without or with few labels."""

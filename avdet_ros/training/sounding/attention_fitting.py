@@ -1,6 +1,6 @@
-"""Fitting of attention, from pictures and sounds alone or with what somebody says of some frames.
+"""Fit attention from pictures and sounds alone, or also from labels of some frames.
 
-What a network learns by itself and what it makes of labels is its own (`attention`, `best_cell`).
+The networks define their losses without and with labels (`attention`, `best_cell`).
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from avdet_ros.training.sounding.best_cell import BestCell
 
 @dataclass(frozen=True)
 class AttentionPlan:
-    """How an attention is fitted.
+    """Settings of fitting an attention network.
 
     Attributes:
         way: ``literal`` or ``map``.
-        unsupervised: learn from pictures and sounds.
-        labelled: frames of which is told what sounds, evenly over all; 0 for none.
+        unsupervised: learn from pictures and sounds without labels.
+        labelled: number of labelled frames, spread evenly over all; 0 for none.
         best_cell: learn from the best cell (`best_cell.BestCell`) in place of triplets.
-        thermal: look at the thermal pictures too.
-        steps: of the fitting.
-        batch: frames a step.
-        learning_rate: Adam's.
-        seed: of weights and order.
+        thermal: use the thermal pictures too.
+        steps: number of steps.
+        batch: frames per step.
+        learning_rate: learning rate of Adam.
+        seed: seed of weights and order.
     """
 
     way: str = 'map'
@@ -52,16 +52,16 @@ def fit_attention(
     places: Tensor,
     progress: Progress = SILENT,
 ) -> Attention:
-    """Fit an attention.
+    """Fit an attention network.
 
     Args:
         pictures: (F, 3 or 4, *PICTURE_PX) uint8, of `attention_run.read_pictures`.
         maps: (F, 2 `GROUPS`, A).
-        others: for each frame those whose sound is not its own, `learning.other_moments`.
-        masks: (F, ROWS, COLUMNS) where something sounds, 0 where nothing is known.
-        plan: how.
-        places: of `column_places`.
-        progress: shows steps.
+        others: for each frame the frames with other sounds, see `learning.other_moments`.
+        masks: (F, ROWS, COLUMNS), nonzero where something sounds; all 0 for unlabelled frames.
+        plan: settings.
+        places: result of `column_places`.
+        progress: displays the steps.
     """
     torch.manual_seed(plan.seed)
     chance = torch.Generator().manual_seed(plan.seed)
@@ -99,7 +99,7 @@ def fit_attention(
 
 @torch.no_grad()
 def attend(network: Attention, pictures: Tensor, maps: Tensor) -> np.ndarray:
-    """(F, ROWS, COLUMNS) float32 attention of frames, some at a time."""
+    """Compute (F, ROWS, COLUMNS) float32 attention of frames, in chunks."""
     parts = [
         network(pictures[part, : network.channels].float() / 255, maps[part])
         for part in torch.arange(len(maps)).split(64)

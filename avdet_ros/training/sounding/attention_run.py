@@ -1,4 +1,4 @@
-"""From drives with pictures to attention over them, kept beside the labels."""
+"""Fit attention to drives with pictures, and store its maps beside the labels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from avdet_ros.training.sounding.learning import all_maps, apart_in_time
 from avdet_ros.training.sounding.sound_sums import DirectionMaps, sound_sums
 
 STEPS_A_K = 4.0
-"""Of a thermal picture as attention sees it: 32 K colder or warmer than its median fit in."""
+"""Steps per kelvin in the thermal channel, which covers 32 K on each side of the median."""
 
 _logger = logging.getLogger(__name__)
 
@@ -39,20 +39,20 @@ def keep_attention(
     rig_path: Path | None = None,
     progress: Progress = SILENT,
 ) -> int:
-    """Fit attention to the training drives and keep its maps of all of them.
+    """Fit attention to the training drives and store its maps of all drives.
 
     Args:
         root: the data set's folder.
-        plan: how.
-        labels: gets the maps, None for ``<root>/labels``.
+        plan: settings.
+        labels: folder that receives the maps, None for ``<root>/labels``.
         rig_path: rig file, None for the drives' own.
-        progress: shows pictures and steps.
+        progress: displays pictures and steps.
 
     Returns:
-        Frames whose maps were kept.
+        Number of frames whose maps were stored.
 
     Raises:
-        AvdetError: pictures are missing, or what the plan asks for is.
+        AvdetError: pictures are missing, or data that the plan needs.
     """
     split = read_split(root, 0.0)
     drives, taught = by_drive(split.student), by_drive(split.train)
@@ -88,7 +88,7 @@ def keep_attention(
         its = [number for number, one in enumerate(frames) if one.drive == name]
         stamps = [frames[number].stamp for number in its]
         write_attention(labels or root / LABELS, name, stamps, heat[its])
-    _logger.info('attention over %d pictures of %d drives', len(frames), len(drives))
+    _logger.info('attention computed for %d pictures of %d drives', len(frames), len(drives))
     return len(frames)
 
 
@@ -98,10 +98,10 @@ def read_pictures(
     thermal: bool = False,
     progress: Progress = SILENT,
 ) -> Tensor:
-    """(F, 3, *PICTURE_PX) uint8 of the camera; with ``thermal`` a fourth channel, of `warmth`.
+    """Read (F, 3, *PICTURE_PX) uint8 pictures; ``thermal`` adds `warmth` as fourth channel.
 
     Raises:
-        AvdetError: one is missing or cannot be read.
+        AvdetError: a picture is missing or cannot be read.
     """
     pictures = torch.zeros(len(frames), 3 + thermal, *PICTURE_PX, dtype=torch.uint8)
     with progress.step('pictures', len(frames)) as advance:
@@ -118,9 +118,9 @@ def read_pictures(
 
 
 def warmth(picture: np.ndarray) -> np.ndarray:
-    """PICTURE_PX uint8 of a thermal picture: `STEPS_A_K` a kelvin about 128, its median.
+    """Convert a thermal picture to PICTURE_PX uint8: `STEPS_A_K` per kelvin, median at 128.
 
-    A picture of 8 bits, whose counts are no temperatures, stays as it is.
+    An 8-bit picture, whose counts are no temperatures, keeps its values.
     """
     plane = picture[..., 0] if picture.ndim == 3 else picture
     small = cv2.resize(plane, PICTURE_PX[::-1], interpolation=cv2.INTER_AREA)
@@ -131,7 +131,7 @@ def warmth(picture: np.ndarray) -> np.ndarray:
 
 
 def sounding_cells(boxes: SeenBoxes, size_px: tuple[int, int]) -> np.ndarray:
-    """(F, ROWS, COLUMNS) float64, 1 in cells of visible vehicles that sound."""
+    """Return (F, ROWS, COLUMNS) float64, 1 in cells of visible vehicles that sound."""
     masks = np.zeros((len(boxes.frames), ROWS, COLUMNS))
     for number, box in zip(boxes.frame[boxes.sounds], boxes.boxes_px[boxes.sounds], strict=True):
         masks[number] = np.maximum(masks[number], cells_of(box, size_px))
@@ -139,7 +139,7 @@ def sounding_cells(boxes: SeenBoxes, size_px: tuple[int, int]) -> np.ndarray:
 
 
 def cells_of(box_px: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
-    """(ROWS, COLUMNS) bool, cells whose middle a box has, and the cell of its own middle."""
+    """Mark cells whose centre is in a box, and the cell of its centre: (ROWS, COLUMNS) bool."""
     box = np.asarray(box_px, np.float64) / np.tile(size_px, 2)
     mask = box_mask(box[None], ROWS, COLUMNS)
     x, y = (box[:2] + box[2:]) / 2

@@ -1,4 +1,4 @@
-"""Frames with boxes as the selector takes them: padded to the same number of boxes a frame."""
+"""Frames with boxes in the selector's input format: padded to the same number of boxes each."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from avdet_ros.rig import Rig
 from avdet_ros.training.sounding.sound_sums import sound_sums
 
 MOST = 8
-"""Boxes of a frame that are looked at, the first ones; teachers' come best first."""
+"""Maximum number of boxes used per frame, from the first on; teachers' boxes come best first."""
 
 NEXT_S = 1.1
-"""A frame further away in time does not say how a vehicle moves."""
+"""Largest time between two frames from which a vehicle's motion is computed."""
 
 LINK_DEG = 12.0
-"""A box of the next frame this far away is of another vehicle."""
+"""A box of the next frame beyond this distance belongs to another vehicle."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,16 @@ class BoxSet:
         sums: (F, 32, n_mels) of `sound_sums`.
         sides_deg: (F, K, 2) azimuths of each box's sides, left first.
         valid: (F, K) bool, whether there is a box.
-        sight: (F, K, 4) where a box is and how large: azimuth and lower edge in parts of the
-            image, log height, width by height.
-        motion: (F, K, 3) azimuth's rate, that less the others' median, log height's rate, of
-            boxes alone; 0 where a vehicle is in no neighbouring frame.
+        sight: (F, K, 4) position and size of a box: azimuth and lower edge relative to the image,
+            log height, width by height.
+        motion: (F, K, 3) rate of azimuth, the same less the other boxes' median, rate of log
+            height, from boxes alone; 0 if a vehicle is in no neighbouring frame.
         warmth: (F, K, 1) kelvin above its surroundings in the thermal picture, 0 without one.
-        drive: (F,) int64.
-        time_s: (F,) float64, since the first frame of all.
-        sounds: (F, K) float32, 1 for what sounds by the truth, 0 for what does not; NaN unknown.
-        row: (F, K) int64 of each box in the list that the set was made of, -1 for none.
+        drive: (F,) int64, number of the drive.
+        time_s: (F,) float64, since the first of all frames.
+        sounds: (F, K) float32, 1 if the vehicle sounds according to the truth, 0 if not; NaN
+            unknown.
+        row: (F, K) int64, index of each box in the original list, -1 for none.
     """
 
     sums: Tensor
@@ -65,16 +66,16 @@ class BoxSet:
         return len(self.drive)
 
     def select(self, places: Tensor) -> BoxSet:
-        """Some frames."""
+        """Select some frames."""
         parts = {item.name: getattr(self, item.name)[places] for item in fields(self)}
         return replace(self, **parts)
 
     def flat(self, values: Tensor, many: int) -> np.ndarray:
-        """(N,) values of the boxes, as in the list that the set was made of.
+        """Return (N,) values in the order of the original list of boxes.
 
         Args:
             values: (F, K).
-            many: boxes of that list; those that did not fit get the least value of all.
+            many: number of boxes in that list; boxes that did not fit get the lowest value.
         """
         found = values[self.valid].double().numpy()
         out = np.full(many, found.min(initial=np.inf) if len(found) else 0.0)
@@ -92,17 +93,17 @@ def box_set(
     thermal: bool = True,
     progress: Progress = SILENT,
 ) -> BoxSet:
-    """Lay together sound and boxes.
+    """Combine sound and boxes.
 
     Args:
         root: the data set's folder, with features of kind ``window``.
-        frames: of all drives; those without features have silence for sound.
-        frame: (N,) of each box, index into ``frames``, not falling.
+        frames: frames of all drives; each must have features.
+        frame: (N,) index of each box into ``frames``, in ascending order.
         boxes_px: (N, 4) camera pixels.
         rig: array and camera.
-        sounds: (N,) the truth, None where nobody knows.
-        thermal: look at the thermal pictures.
-        progress: shows frames.
+        sounds: (N,) whether each box sounds, None if unknown.
+        thermal: use the thermal pictures.
+        progress: displays the frames.
 
     Raises:
         AvdetError: features are missing, or no thermal picture can be read.
@@ -144,7 +145,7 @@ def box_set(
 
 
 def sight_of_boxes(boxes_px: np.ndarray, rig: Rig) -> np.ndarray:
-    """(N, 4) where boxes are and how large, see `BoxSet`."""
+    """Return (N, 4) positions and sizes of boxes, see `BoxSet`."""
     width, height = np.maximum(boxes_px[:, 2:] - boxes_px[:, :2], 1.0).T
     camera = rig.camera
     middle = (boxes_px[:, 0] + boxes_px[:, 2]) / 2 / camera.width_px
@@ -166,10 +167,10 @@ def motion_of_boxes(
     boxes_px: np.ndarray,
     azimuth_deg: np.ndarray,
 ) -> np.ndarray:
-    """(N, 3) rates of boxes alone, see `BoxSet`: each linked to the likeliest one a frame on.
+    """Return (N, 3) rates of boxes, each linked to the best match a frame on; see `BoxSet`.
 
-    The ego vehicle's own turning and driving move parked vehicles too; of the azimuth's rate the
-    median over the frame's other boxes is given beside it.
+    The ego vehicle's own motion moves parked vehicles too. Therefore the azimuth's rate is also
+    given relative to the median of the frame's other boxes.
     """
     log_height = np.log(np.maximum(boxes_px[:, 3] - boxes_px[:, 1], 1.0))
     rates, found = np.zeros((len(frame), 3)), np.zeros(len(frame))
@@ -208,17 +209,17 @@ def warmth_of_boxes(
     boxes_px: np.ndarray,
     progress: Progress = SILENT,
 ) -> np.ndarray:
-    """(N,) kelvin, the warmest tenth inside each box above the middle of its surroundings.
+    """Return (N,) kelvin: the warmest tenth of each box above the median of its surroundings.
 
     Raises:
-        AvdetError: there are boxes and not one thermal picture that can be read.
+        AvdetError: there are boxes, but no thermal picture can be read.
     """
     warmth, read = np.zeros(len(frame)), 0
     with progress.step('thermal pictures', len(frames)) as advance:
         for number, one in enumerate(frames):
             own = np.flatnonzero(frame == number)
             if len(own):
-                with suppress(AvdetError):  # a picture that is missing: as warm as the road
+                with suppress(AvdetError):  # without a picture: as warm as the road
                     picture = layout.read_picture(root, one, 'thermal')
                     read += 1
                     for place in own:
@@ -226,8 +227,8 @@ def warmth_of_boxes(
             advance()
     if len(frame) and not read:
         raise AvdetError(
-            f'{root}: expected thermal pictures (fl_ir_aligned) to see what is warm, found none; '
-            'do without: --no-thermal'
+            f'{root}: expected thermal pictures (fl_ir_aligned) for warmth, found none; '
+            '--no-thermal leaves them out'
         )
     return warmth
 

@@ -1,10 +1,10 @@
-"""Learning which box sounds when nobody says so, or says it of a few frames.
+"""Learn which box sounds, without labels or with labels of a few frames.
 
-Two signals need no labels. A moment's sound belongs to its picture, so one of its boxes should
-sound, and none of them should with another moment's sound (multiple instances). And where two
-moments of one drive are heard at once and the boxes of both are shown, each side should have one
-that sounds, while with one moment's sound alone the other one's boxes are silent, unless they
-stand where this one's sound comes from. Labels, where there are some, are added as they are.
+Two signals need no labels. First, a moment's sound belongs to its picture: one of its boxes should
+sound, and none of them with another moment's sound (multiple-instance learning). Second, the
+sounds of two moments of a drive are mixed and the boxes of both are given: each moment should have
+a box that sounds. With one moment's sound alone, the other moment's boxes should be silent, unless
+they lie where that sound comes from. Where labels exist, their cross-entropy is added.
 """
 
 from __future__ import annotations
@@ -26,29 +26,30 @@ from avdet_ros.training.sounding.network import (
 from avdet_ros.training.sounding.sound_sums import GROUPS, DirectionMaps, mirrored_sums
 
 APART_S = 4.0
-"""Another moment of a drive is at least so far away: a second later the same vehicle sounds."""
+"""Minimum time between two moments of a drive: a second later the same vehicle still sounds."""
 
 NEAR_DEG = 5.0
-"""A box so near to another moment's box, or to its loudest direction, may well sound with it."""
+"""A box this near another moment's box, or its loudest direction, may sound in that moment too."""
 
 LEAST_WEIGHT = 0.1
-"""Of a frame that the round before found nothing in; none is left out for good."""
+"""Weight of frames in which the previous round found nothing; none is excluded for good."""
 
 
 @dataclass(frozen=True)
 class SelectorPlan:
-    """How a selector is fitted.
+    """Settings of fitting a selector.
 
     Attributes:
-        kinds: evidence that it has, keys of `network.EVIDENCE`.
-        steps: of each round.
-        batch: frames a step.
-        learning_rate: AdamW's.
-        rounds: 2 weights frames by what the first round found in them; never more than a few.
-        mixing: hear two moments at once.
-        labelled: frames whose truth is told, evenly over all; 0 for none.
-        unlabelled: learn from all others too.
-        seed: of weights and order.
+        kinds: kinds of evidence, keys of `network.EVIDENCE`.
+        steps: steps of each round.
+        batch: frames per step.
+        learning_rate: learning rate of AdamW.
+        rounds: number of rounds; with 2, the second weights frames by the predictions of the
+        first.
+        mixing: also learn from mixtures of two moments.
+        labelled: number of labelled frames, spread evenly over all; 0 for none.
+        unlabelled: also learn from frames without labels.
+        seed: seed of weights and order.
     """
 
     kinds: tuple[str, ...] = ('sound', 'sight', 'motion')
@@ -73,10 +74,10 @@ def fit_selector(
 
     Args:
         boxes: frames of training drives.
-        plan: how.
-        maps: of the rig.
-        mirror: of the rig, for sounds that come from the wrong side; None where it has none.
-        progress: shows steps.
+        plan: settings.
+        maps: direction maps of the rig.
+        mirror: mirror of the rig, for sounds from the wrong side; None if it has none.
+        progress: displays the steps.
     """
     torch.manual_seed(plan.seed)
     network = SelectorNet(plan.kinds)
@@ -121,13 +122,13 @@ def fit_selector(
 def predict(
     network: SelectorNet, boxes: BoxSet, maps: DirectionMaps, sums: Tensor | None = None
 ) -> Tensor:
-    """(F, K) logits of all boxes.
+    """Predict (F, K) logits of all boxes.
 
     Args:
-        network: fitted.
+        network: a fitted selector.
         boxes: frames.
-        maps: of the rig.
-        sums: other sounds than the frames' own, for controls.
+        maps: direction maps of the rig.
+        sums: sounds in place of the frames' own, for controls.
     """
     network.eval()
     sums = boxes.sums if sums is None else sums
@@ -136,12 +137,12 @@ def predict(
 
 
 def all_maps(maps: DirectionMaps, sums: Tensor) -> Tensor:
-    """(F, 2 `GROUPS`, A) of many frames, some at a time."""
+    """Compute (F, 2 `GROUPS`, A) maps of many frames, in chunks."""
     return torch.cat([maps(part) for part in sums.split(256)])
 
 
 def labelled_frames(boxes: BoxSet, many: int) -> Tensor:
-    """(M,) places of at most so many frames with boxes whose truth is known, evenly over all."""
+    """Return indices of at most ``many`` frames with labelled boxes, spread evenly, (M,)."""
     known = torch.nonzero((boxes.valid & ~boxes.sounds.isnan()).any(dim=1)).flatten()
     if many >= len(known):
         return known
@@ -149,7 +150,7 @@ def labelled_frames(boxes: BoxSet, many: int) -> Tensor:
 
 
 def joined(first: BoxSet, second: BoxSet) -> BoxSet:
-    """The boxes of two frames at once, those of the first before; the sounds of both add."""
+    """Join frames in pairs: boxes of the first, then of the second; the sounds are added."""
     parts = {
         name: torch.cat([getattr(first, name), getattr(second, name)], dim=1)
         for name in ('sides_deg', 'valid', 'sight', 'motion', 'warmth', 'sounds', 'row')
@@ -158,10 +159,10 @@ def joined(first: BoxSet, second: BoxSet) -> BoxSet:
 
 
 def free_of(boxes: BoxSet, other: BoxSet, maps: Tensor) -> Tensor:
-    """(F, K) bool: boxes that stand where another moment has neither a box nor its loudest sound.
+    """Mark boxes away from another moment's boxes and its loudest direction, (F, K) bool.
 
     Args:
-        boxes: of the moment that is not heard.
+        boxes: boxes of the moment that is not heard.
         other: the moment that is heard.
         maps: (F, 2 `GROUPS`, A) of the other moment's sound.
     """
@@ -176,7 +177,7 @@ def free_of(boxes: BoxSet, other: BoxSet, maps: Tensor) -> Tensor:
 
 
 class _Unlabelled:
-    """What a batch without labels teaches, from moments that are drawn for it."""
+    """Losses of a batch without labels, against randomly drawn other moments."""
 
     def __init__(
         self,
@@ -197,7 +198,7 @@ class _Unlabelled:
     def terms(
         self, network: SelectorNet, drawn: Tensor, weight: Tensor, chance: torch.Generator
     ) -> list[Tensor]:
-        """The terms of the loss for (B,) frames, of all frames' (F,) weights."""
+        """Compute the loss terms of (B,) frames, given the weights (F,) of all frames."""
         own, weighted = self.boxes.select(drawn), weight[drawn]
         choices = (self.others[place] for place in drawn.tolist())
         place = [int(it[torch.randint(len(it), (1,), generator=chance)]) for it in choices]
@@ -228,7 +229,7 @@ def _mixed(
     alone: Tensor,
     weighted: Tensor,
 ) -> list[Tensor]:
-    """Two moments heard at once, and one of them alone with the boxes of both."""
+    """Compute the losses of two mixed moments, and of one alone with the boxes of both."""
     together, count = joined(own, other), own.valid.shape[1]
     logits = network(network.evidence(together, maps(together.sums)))
     sides = [
@@ -245,7 +246,7 @@ def _mixed(
 
 
 def lopsided(boxes: BoxSet) -> Tensor:
-    """(F,) bool, frames that look different with left and right exchanged."""
+    """Mark frames that differ from their mirror image, (F,) bool."""
     middle = boxes.sides_deg.mean(dim=-1)
     apart = (middle[:, :, None] + middle[:, None]).abs()
     apart = apart.masked_fill(~boxes.valid[:, None], torch.inf).amin(dim=-1)
@@ -253,12 +254,12 @@ def lopsided(boxes: BoxSet) -> Tensor:
 
 
 def other_moments(boxes: BoxSet) -> list[Tensor]:
-    """For each frame those of its drive `APART_S` away, and as many of other drives."""
+    """List for each frame those of its drive `APART_S` away, and as many of other drives."""
     return apart_in_time(boxes.drive, boxes.time_s)
 
 
 def apart_in_time(drives: Tensor, times_s: Tensor) -> list[Tensor]:
-    """`other_moments` of frames of (F,) drives at (F,) times."""
+    """Compute `other_moments` from (F,) drives and (F,) times."""
     everyone = torch.arange(len(drives))
     found = []
     for drive, time_s in zip(drives.tolist(), times_s.tolist(), strict=True):

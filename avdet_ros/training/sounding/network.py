@@ -1,4 +1,4 @@
-"""The selector's network: from what is heard at a box, and what is seen of it, to one number."""
+"""The selector's network: from the sound at a box and its appearance to one logit."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from avdet_ros.training.sounding.box_set import BoxSet
 from avdet_ros.training.sounding.sound_sums import GROUPS
 
 EVIDENCE = {'sound': 4 * GROUPS, 'sight': 4, 'motion': 3, 'thermal': 1}
-"""Kinds of evidence that a selector can have, and how many numbers each is."""
+"""Kinds of evidence that a selector can use, and the size of each."""
 
 HIDDEN = 64
 
 FARTHEST_BELOW = 30.0
-"""Where there is no other box, it is so far below, dB or hundredths of coherence."""
+"""Assumed lead over the other boxes if there are none, dB or hundredths of coherence."""
 
 
 def windows_of(sides_deg: Tensor, margin_deg: float = MARGIN_DEG) -> Tensor:
-    """(F, K, A) bool: the directions of each box, at least one."""
+    """Mark the directions of each box, at least one: (F, K, A) bool."""
     azimuths = torch.from_numpy(AZIMUTHS_DEG).float()
     off = (azimuths - sides_deg.mean(dim=-1, keepdim=True)).abs()
     half = (sides_deg[..., :1] - sides_deg[..., 1:]) / 2
@@ -29,9 +29,9 @@ def windows_of(sides_deg: Tensor, margin_deg: float = MARGIN_DEG) -> Tensor:
 
 
 def heard_at(maps: Tensor, windows: Tensor, valid: Tensor) -> Tensor:
-    """(F, K, 4 `GROUPS`) of each box: above the median direction, and above the best other box.
+    """Return what is received at each box above the median direction and the best other box.
 
-    Zeros where there is no box.
+    The result is (F, K, 4 `GROUPS`), zeros where there is no box.
 
     Args:
         maps: (F, 2 `GROUPS`, A) of `DirectionMaps`.
@@ -54,7 +54,7 @@ def heard_at(maps: Tensor, windows: Tensor, valid: Tensor) -> Tensor:
 
 
 class SelectorNet(nn.Module):
-    """Two layers over the evidence that it has.
+    """A two-layer network on the selected kinds of evidence.
 
     Args:
         kinds: keys of `EVIDENCE`.
@@ -71,11 +71,11 @@ class SelectorNet(nn.Module):
         )
 
     def evidence(self, boxes: BoxSet, maps: Tensor | None) -> Tensor:
-        """(F, K, size) what is known of each box, with another sound's maps if need be.
+        """Collect the (F, K, size) evidence of each box, possibly with another sound's maps.
 
         Args:
             boxes: frames.
-            maps: (F, 2 `GROUPS`, A) of `DirectionMaps`; not looked at without ``sound``.
+            maps: (F, 2 `GROUPS`, A) of `DirectionMaps`; ignored without ``sound``.
         """
         parts = {
             'sight': boxes.sight,
@@ -87,24 +87,24 @@ class SelectorNet(nn.Module):
         return torch.cat([parts[kind] for kind in self.kinds], dim=-1)
 
     def fit_scaling(self, evidence: Tensor, valid: Tensor) -> None:
-        """Take mean and deviation of some boxes' evidence."""
+        """Estimate mean and deviation from some boxes' evidence."""
         known = evidence[valid]
         if len(known) > 1:
             self.mean.copy_(known.mean(dim=0))
             self.deviation.copy_(known.std(dim=0).clamp(min=1e-3))
 
     def forward(self, evidence: Tensor) -> Tensor:
-        """(..., size) to (...) logits."""
+        """Map (..., size) to (...) logits."""
         scaled = ((evidence - self.mean) / self.deviation).clamp(-5, 5)
         return self.layers(scaled)[..., 0]
 
 
 def picture_logit(logits: Tensor, valid: Tensor) -> Tensor:
-    """(F,) whether a sound belongs to a picture: the log of the boxes' mean exponential.
+    """Return (F,) logits that sound and picture match: log of the boxes' mean exponential.
 
     Args:
         logits: (F, K).
-        valid: (F, K) bool, one at least in each frame.
+        valid: (F, K) bool, at least one in each frame.
     """
     masked = logits.masked_fill(~valid, -torch.inf)
     return masked.logsumexp(dim=1) - valid.sum(dim=1).clamp(min=1).log()

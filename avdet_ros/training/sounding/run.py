@@ -1,4 +1,4 @@
-"""From drives with labels to a selector, and from a selector to filtered labels."""
+"""Fit a selector to labelled drives, and filter labels with a selector or with the truth."""
 
 from __future__ import annotations
 
@@ -49,24 +49,24 @@ def make_selector(
 
     Args:
         root: the data set's folder.
-        plan: how.
-        out: gets the selector.
+        plan: settings.
+        out: receives the selector.
         labels: folder of the label files, None for ``<root>/labels``.
         rig_path: rig file, None for the drives' own.
-        progress: shows frames and steps.
+        progress: displays frames and steps.
 
     Returns:
         The selector's file.
 
     Raises:
-        AvdetError: there are no labels, no boxes, or what the plan asks for is not there.
+        AvdetError: labels, boxes or data that the plan needs are missing.
     """
     labels = labels or root / LABELS
     drives = by_drive(read_split(root, 0.0).train)
     if len(drives) == 1:
         _logger.warning(
-            '%s: one training drive: the sounds that belong to no picture are other moments of '
-            'it, none from elsewhere',
+            '%s: one training drive: all sounds that do not belong to a picture are other moments '
+            'of this drive',
             root,
         )
     rig = dataset_rig(root, list(drives), rig_path)
@@ -81,7 +81,7 @@ def make_selector(
     frames = _padded(root, boxes, rig, known, 'thermal' in plan.kinds, progress)
     network = fit_selector(frames, plan, DirectionMaps(rig), mirror_of(rig), progress)
     path = write_selector(out, network, rig, _teachers(labels))
-    _logger.info('%s: learned from %d boxes of %d drives', path, len(boxes), len(drives))
+    _logger.info('%s: trained on %d boxes of %d drives', path, len(boxes), len(drives))
     return path
 
 
@@ -95,7 +95,7 @@ def filter_labels(
     rig_path: Path | None = None,
     progress: Progress = SILENT,
 ) -> Mapping[str, int]:
-    """Write what a filter says of the labels of some drives; see `dataset.label_filter`.
+    """Write a filter's verdicts on the labels of some drives; see `dataset.label_filter`.
 
     Args:
         root: the data set's folder.
@@ -103,15 +103,15 @@ def filter_labels(
         name: ``moving``, ``sounding`` or ``oracle``.
         labels: folder of the label files, None for ``<root>/labels``.
         selector: file or folder of `make_selector`, for ``sounding``.
-        how: thresholds on what the selector says, None for the usual ones.
+        how: thresholds on the selector's predictions, None for the defaults.
         rig_path: rig file, None for the drives' own.
-        progress: shows frames.
+        progress: displays the frames.
 
     Returns:
-        Boxes by verdict, see `filters.write_filter`.
+        Number of boxes by verdict, see `filters.write_filter`.
 
     Raises:
-        AvdetError: no such filter, or what it needs is missing.
+        AvdetError: the filter is unknown, or data that it needs are missing.
     """
     labels = labels or root / LABELS
     if name not in FILTERS[1:]:
@@ -144,7 +144,7 @@ def filter_labels(
 
 
 def mirror_of(rig: Rig) -> Mirror | None:
-    """The rig's mirror, None for a rig that is not symmetric."""
+    """Return the rig's mirror, or None for an asymmetric rig."""
     try:
         return find_mirror(rig)
     except AvdetError:
@@ -170,7 +170,7 @@ def _boxes(
     labels: Path,
     progress: Progress,
 ) -> SeenBoxes:
-    """The teachers' fused boxes of frames with sound; what is in them nobody knows."""
+    """Load the teachers' fused boxes of frames with sound; their content is unknown."""
     require_labels(root, drives, 'teachers', labels)
     cache_sound(root, drives, 'window', rig, progress)
     frames: list[layout.FrameId] = []
@@ -188,7 +188,7 @@ def _boxes(
 
 
 def unknown_boxes(frames: Sequence[layout.FrameId], boxes_px: Sequence[np.ndarray]) -> SeenBoxes:
-    """Boxes of which nothing is known but where they are, a list for each frame."""
+    """Make boxes of which only the position is known, from a list for each frame."""
     counts = [len(its) for its in boxes_px]
     many = sum(counts)
     nothing = np.full(many, np.nan)
@@ -211,11 +211,11 @@ def unknown_boxes(frames: Sequence[layout.FrameId], boxes_px: Sequence[np.ndarra
 def _only(
     drives: Mapping[str, Sequence[layout.FrameId]], boxes: SeenBoxes
 ) -> dict[str, list[layout.FrameId]]:
-    """The frames that boxes are of, by drive."""
+    """Return the frames of boxes, by drive."""
     there = set(boxes.frames)
     return {name: [one for one in its if one in there] for name, its in drives.items()}
 
 
 def _teachers(labels: Path) -> dict[str, str]:
-    """Fingerprints of who labelled; nothing where the labels do not say."""
+    """Return the fingerprints of the labelling teachers; empty if not recorded."""
     return dict(read_about(labels)['teachers']) if (labels / ABOUT).exists() else {}

@@ -1,4 +1,4 @@
-"""A fitted selector in a file, with the rig and the labels that it was made for."""
+"""The file of a fitted selector, with the rig and the teachers that it was made for."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from avdet_ros.training.tensor_files import load_tensors
 FILE = 'selector.pt'
 
 WANTED = 'a selector of avdet train selector'
-"""What the file is, for errors."""
+"""Description of the file in error messages."""
 
 TRUE_BOXES = 'true boxes'
-"""In place of teachers, where a selector learned from the boxes of the truth."""
+"""Entry in place of teachers if a selector learned from true boxes."""
 
 
 @dataclass(frozen=True)
 class Selector:
-    """A selector and what it was made for.
+    """A selector with the rig and the teachers that it was made for.
 
     Attributes:
-        network: fitted.
+        network: the fitted network.
         rig: `rig_numbers` of its array and camera.
-        teachers: fingerprint by modality of those whose boxes it learned from; `TRUE_BOXES` alone
-            for boxes of the truth.
+        teachers: fingerprint by modality of the teachers whose boxes it learned from;
+            `TRUE_BOXES` alone for true boxes.
     """
 
     network: SelectorNet
@@ -43,15 +43,15 @@ class Selector:
     teachers: Mapping[str, str]
 
     def check(self, rig: Rig, teachers: Mapping[str, str], where: str) -> None:
-        """See that boxes and sound are like those that it learned from.
+        """Check that rig and teachers match those that it learned from.
 
         Args:
-            rig: of the drives.
-            teachers: of the labels.
+            rig: rig of the drives.
+            teachers: teachers of the labels.
             where: the selector's file, for messages.
 
         Raises:
-            AvdetError: the rig or the teachers are others.
+            AvdetError: the rig or the teachers differ.
         """
         if difference := rig_difference(rig, self.rig):
             raise AvdetError(f'{where}: {difference}; avdet train selector makes one for this rig')
@@ -77,13 +77,13 @@ def write_selector(
 
 
 def read_selector(path: Path) -> Selector:
-    """Read a selector; nothing in the file is run.
+    """Read a selector without executing code from the file.
 
     Args:
         path: the file, or the folder of the run that made it.
 
     Raises:
-        AvdetError: there is none, or it is something else.
+        AvdetError: the file is missing or not a selector.
     """
     path = path / FILE if path.is_dir() else path
     if not path.is_file():
@@ -97,7 +97,7 @@ def read_selector(path: Path) -> Selector:
         network = SelectorNet(kinds)
         network.load_state_dict(saved['weights'])
         return Selector(network.eval(), dict(about['rig']), dict(about['teachers']))
-    except Exception as error:  # of what JSON holds and of torch: no common base class
+    except Exception as error:  # errors of JSON's content and of torch have no common base class
         raise AvdetError(f'{path}: expected {WANTED}, found {one_line(error)}') from error
 
 

@@ -1,9 +1,8 @@
-"""The sound of a window as sums, which add when two windows are heard at once.
+"""The sound of a window as powers and cross-spectra, which add when two windows are mixed.
 
-Of features (levels and coherences) the powers of the microphones and the cross-spectra of the
-pairs are taken back, and their means over time: of two incoherent sounds both add. From them
-comes, for every direction of the front, how much of the sound comes from there, by groups of
-bands.
+The powers of the microphones and the cross-spectra of the pairs are recovered from features
+(levels and coherences) and averaged over time; for two incoherent sounds both are additive. From
+them follows how much of the sound comes from each frontal direction, by groups of bands.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ from avdet_ros.rig import MICROPHONES, Rig
 from avdet_ros.training.data.mirror import Mirror
 
 GROUPS = 8
-"""Of neighbouring mel bands, as many in each."""
+"""Number of groups of neighbouring mel bands, all of equal size."""
 
 LEAST_SHARE = 1e-4
-"""Of the sound: 40 dB below all of it nothing is told apart."""
+"""Lower limit of a direction's share of the sound: 40 dB below all of it."""
 
 
 def sound_sums(features: Sequence[np.ndarray]) -> Tensor:
-    """(F, 32, n_mels) float32: mean powers of the microphones, then mean cross-spectra.
+    """Compute mean powers of the microphones, then mean cross-spectra: (F, 32, n_mels) float32.
 
     Args:
         features: (32, n_mels, T) of each frame, levels in dB and coherences.
@@ -51,16 +50,16 @@ def sound_sums(features: Sequence[np.ndarray]) -> Tensor:
 
 
 def mirrored_sums(sums: Tensor, mirror: Mirror) -> Tensor:
-    """The same sounds with left and right exchanged."""
+    """Mirror sounds left to right."""
     signs = torch.from_numpy(mirror.signs).to(sums)[:, None]
     return sums[:, torch.from_numpy(mirror.channels)] * signs
 
 
 class DirectionMaps:
-    """Makes (F, 2 `GROUPS`, A) maps over `directions.AZIMUTHS_DEG` of sums.
+    """Compute (F, 2 `GROUPS`, A) maps over `directions.AZIMUTHS_DEG` from sums.
 
-    The first half are levels in dB: what comes from a direction in a group of bands, A-weighted,
-    against all the sound in all bands. The second half are how coherent it is, at most 1.
+    The first half are levels in dB: the A-weighted sound from a direction in a group of bands,
+    relative to the whole sound in all bands. The second half is its coherence, at most 1.
 
     Args:
         rig: array and camera.
@@ -77,7 +76,7 @@ class DirectionMaps:
         self.members = torch.nn.functional.one_hot(group, GROUPS).float()
 
     def __call__(self, sums: Tensor) -> Tensor:
-        """Maps of (F, 32, n_mels) sums."""
+        """Compute maps of (F, 32, n_mels) sums."""
         first, second = torch.tensor(PAIRS).T
         power = sums[:, :MICROPHONES].clamp(min=1e-20)
         scale = (power[:, first] * power[:, second]).sqrt().repeat_interleave(2, dim=1)

@@ -1,1 +1,1 @@
-"""Many trainings: tables, searches, costs."""
+"""Studies of many training runs: tables, searches, costs."""

@@ -1,4 +1,4 @@
-"""What more learning buys: scores on validation windows over windows heard, from runs' logs."""
+"""Learning curves from runs' logs: validation scores over the number of training windows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PANELS = {
     'bearing_recall': 'recall of bearings at 0.1 false a window',
     'ap50': 'average precision of boxes, IoU 0.5',
 }
-"""Columns of a log that are drawn, and what they are."""
+"""Columns of a log that are plotted, with their titles."""
 
 STYLE = {
     'font.size': 10,
@@ -36,11 +36,11 @@ STYLE = {
 
 @dataclass(frozen=True)
 class Learned:
-    """How a run went, epoch by epoch.
+    """Progress of a run, epoch by epoch.
 
     Attributes:
-        heard: (E,) windows that the network had learned from, each time that one was.
-        windows: (E,) different ones in the set; NaN where the log does not say.
+        heard: (E,) windows that the network had learned from, repetitions counted.
+        windows: (E,) different windows in the set; NaN where the log has no number.
         scores: (E,) of each column of `PANELS`.
     """
 
@@ -50,15 +50,15 @@ class Learned:
 
     @property
     def passes(self) -> float:
-        """How often each window of the set, as it was at the end, was heard on average."""
+        """Average number of times that each window of the final set was used."""
         return float(self.heard[-1] / self.windows[-1])
 
 
 def read_run(folder: Path) -> Learned:
-    """How the run in a folder went; see `training.any_array.fitting.fit`.
+    """Read the log of the run in a folder; see `training.any_array.fitting.fit`.
 
     Raises:
-        AvdetError: it has no log, or one that says nothing of bearings, or no weights.
+        AvdetError: the run has no log, a log without bearings, or no weights.
     """
     path = folder / LOG
     try:
@@ -66,7 +66,7 @@ def read_run(folder: Path) -> Learned:
             rows = list(csv.DictReader(file))
         columns = {name: np.array([float(row[name]) for row in rows]) for name in PANELS}
         steps = np.array([float(row['step']) for row in rows])
-        # Older logs have the validation set's number under a name that both claimed.
+        # Older logs hold the validation set's number, under a name that both sets shared.
         windows = np.array([float(row.get('training_windows', 'nan')) for row in rows])
     except OSError as error:
         raise AvdetError(f'cannot read {path}: {explain_os_error(error)}') from error
@@ -81,7 +81,7 @@ def read_run(folder: Path) -> Learned:
 
 
 def table(runs: Mapping[str, Learned]) -> str:
-    """Where each run ended, as Markdown."""
+    """Return the final scores of each run as a Markdown table."""
     lines = [
         '| run | windows | heard | bearing AP | recall | AP50 | AP at half of that |',
         '|---|--:|--:|--:|--:|--:|--:|',
@@ -96,10 +96,10 @@ def table(runs: Mapping[str, Learned]) -> str:
 
 
 def draw(runs: Mapping[str, Learned], path: Path) -> None:
-    """Write a picture of the runs' scores.
+    """Plot the runs' scores to a file.
 
     Args:
-        runs: by the name in the legend.
+        runs: runs by their name in the legend.
         path: a PNG or SVG file.
     """
     with rc_context(STYLE):
@@ -118,7 +118,7 @@ def draw(runs: Mapping[str, Learned], path: Path) -> None:
 
 
 def named(folders: Sequence[Path]) -> dict[str, Learned]:
-    """Runs by the shortest ends of their folders that tell them apart."""
+    """Read runs and name them by the shortest distinct ends of their folders' paths."""
     for depth in range(1, 5):
         names = ['/'.join(folder.resolve().parts[-depth:]) for folder in folders]
         if len(set(names)) == len(names):

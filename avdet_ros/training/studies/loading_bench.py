@@ -1,4 +1,4 @@
-"""How fast a data set can be read: sound to features, batches, teachers' pictures."""
+"""Benchmark of reading a data set: sound to features, batches, teachers' pictures."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ LEVELS = [(side, side) for side in (96, 48, 24, 12, 6)]
 """P3 to P7 of the paper's teachers."""
 
 CHANNELS = 112
-"""Of EfficientDet-D2's pyramid."""
+"""Channels of EfficientDet-D2's pyramid."""
 
 
 @dataclass(frozen=True)
 class Rate:
-    """What one process reads.
+    """Reading speed of one process.
 
     Attributes:
-        what: in words.
-        frames_per_minute: of a data set.
+        what: description of what is read.
+        frames_per_minute: frames of a data set per minute.
     """
 
     what: str
@@ -48,7 +48,7 @@ class Rate:
 
 
 def loading_rates(rig: Rig, count: int = 40) -> list[Rate]:
-    """Read a drive of noise, as large as MAVD's frames are, in each way that training does.
+    """Time each way in which training reads data, on a noise drive with frames of MAVD's size.
 
     Args:
         rig: microphones and camera.
@@ -85,7 +85,7 @@ def loading_rates(rig: Rig, count: int = 40) -> list[Rate]:
 
 
 def _seconds(read: Callable[[], object]) -> float:
-    """Of the faster one of two passes: the first may find cold files."""
+    """Time the faster of two passes, as the first one may read uncached files."""
     times = []
     for _ in range(2):
         start = time.perf_counter()
@@ -97,7 +97,7 @@ def _seconds(read: Callable[[], object]) -> float:
 def _write_drive(
     root: Path, rig: Rig, count: int, rng: np.random.Generator
 ) -> list[layout.FrameId]:
-    """A second of sound around each of some frames half a second apart, and grainy pictures."""
+    """Write a drive of noise: frames half a second apart with sound and grainy pictures."""
     name = 'drive_day_1'
     (root / name / 'fl_rgb').mkdir(parents=True)
     samples = round((0.5 * count + 1) * rig.sample_rate_hz)
@@ -116,7 +116,7 @@ def _write_drive(
 
 
 def _write_labels(root: Path, frames: list[layout.FrameId], rng: np.random.Generator) -> None:
-    """What three of the paper's teachers would see: a box a frame, maps, features."""
+    """Write labels as three of the paper's teachers would: a box per frame, maps, features."""
     count, cells = len(frames), sum(height * width for height, width in LEVELS)
     teachers = len(TEACHERS)
     write_labels(

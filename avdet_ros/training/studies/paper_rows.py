@@ -1,4 +1,4 @@
-"""The rows of MM-DistillNet's tables, the scales they can be run at, and a recipe for each.
+"""The rows of MM-DistillNet's tables, the scales to run them at, and a recipe for each.
 
 Figures are the paper's (Valverde, Hurtado and Valada, CVPR 2021, Tables 1 to 3), in per cent.
 """
@@ -22,7 +22,7 @@ ALL = ('rgb', 'depth', 'thermal')
 
 @dataclass(frozen=True)
 class Figures:
-    """The paper's figures of a row, per cent; None where it has none."""
+    """The paper's figures of a row, per cent; None if it gives none."""
 
     map: float
     map50: float
@@ -33,20 +33,20 @@ class Figures:
 
 @dataclass(frozen=True)
 class Row:
-    """One way to teach a student.
+    """One way to train a student.
 
     Attributes:
-        key: its folder's name.
-        title: in the table.
-        teachers: whom it learns from.
+        key: name of its folder.
+        title: title in the table.
+        teachers: modalities of the teachers that it learns from.
         loss: see `TransferRecipe`.
         combine: see `TransferRecipe`.
-        pretext: counting first.
-        paper: the paper's figures, None for rows of ours.
+        pretext: train on counting first.
+        paper: the paper's figures, None for our own rows.
         model: the student, see `NetworkRecipe`.
-        mta: reading of equation 2.
-        levels: of the pyramid that are aligned, from P3 on.
-        labels: whose boxes are learned, see `StudentRecipe`.
+        mta: interpretation of equation 2.
+        levels: number of pyramid levels that are aligned, from P3 on.
+        labels: source of the boxes, see `StudentRecipe`.
     """
 
     key: str
@@ -125,7 +125,7 @@ CLAIMS = (
     ('m1', 'stereosoundnet', 'attention beats ranking with one teacher'),
     ('m6', 'stereosoundnet', 'MM-DistillNet beats StereoSoundNet'),
 )
-"""What the paper's table shows: the first row is better in mAP@Avg than the second."""
+"""Claims of the paper's table: the first row is better in mAP@Avg than the second."""
 
 TRACKING = {
     'stereosoundnet': {
@@ -148,19 +148,19 @@ TRACKING = {
 
 @dataclass(frozen=True)
 class Scale:
-    """How large everything is.
+    """Size of a reproduction.
 
     Attributes:
         name: smoke, evening, small or full.
-        teachers: the teachers, whose size the paper's student has too.
-        fit: of the paper's student.
-        compact_fit: of our compact student.
-        pretext: counting first, where a row asks for it.
-        drives: simulated where no data are given; 0 needs data.
-        minutes: of each.
-        fps: pictures a second.
-        reading: what figures at this scale are worth.
-        shows_order: whether an order of rows means anything.
+        teachers: the teachers; the paper's student has the same size.
+        fit: fitting of the paper's student.
+        compact_fit: fitting of our compact student.
+        pretext: counting pretext, for rows that use it.
+        drives: number of simulated drives if no data are given; 0 requires data.
+        minutes: length of each drive.
+        fps: pictures per second.
+        reading: how to interpret figures at this scale.
+        shows_order: whether the order of the rows is meaningful.
     """
 
     name: str
@@ -200,10 +200,10 @@ _SMALL = Scale(
     minutes=1.0,
     fps=1.0,
     reading=(
-        'Simulated drives, a smaller EfficientDet at a twelfth of the pixels and 2520 '
-        'training windows instead of tens of thousands: orders of rows can be compared with '
-        "the paper's, levels cannot. Of a row with one seed a difference of a few points is "
-        'noise.'
+        'These runs use simulated drives, a smaller EfficientDet at a twelfth of the pixels, and '
+        '2520 training windows instead of tens of thousands. The order of rows can be compared '
+        "with the paper's; absolute levels cannot. For a row with one seed, a difference of a few "
+        'points is noise.'
     ),
 )
 
@@ -218,11 +218,11 @@ SCALES = {
         minutes=0.1,
         fps=2.0,
         reading=(
-            'At this scale teachers and students see a few dozen frames for one or two epochs: '
-            'the figures mean nothing, they only show that every row runs from drives to scores. '
-            'Whether a row agrees with the paper cannot be read from this table; `avdet train '
-            'reproduce --scale small` (about a night on 2 cores) makes one to read, and `avdet '
-            "train reproduce --scale full --data MAVD --teachers TEACHERS` has the paper's "
+            'At this scale, teachers and students are trained on a few dozen frames for one or '
+            'two epochs: the figures mean nothing and only show that every row runs from drives '
+            'to scores. This table cannot show whether a row agrees with the paper. `avdet train '
+            'reproduce --scale small` (about a night on 2 cores) generates one that can. `avdet '
+            "train reproduce --scale full --data MAVD --teachers TEACHERS` uses the paper's "
             'networks, input and schedule.'
         ),
         shows_order=False,
@@ -233,10 +233,11 @@ SCALES = {
         fit=replace(_SMALL.fit, epochs=2, batch=8),
         drives=60,
         reading=(
-            'Simulated drives, a smaller EfficientDet at a twelfth of the pixels and two passes '
-            'over 1560 training windows instead of many over tens of thousands, so that six rows '
-            'with three seeds are done in an evening: orders of rows can be compared with the '
-            "paper's where they are farther apart than their seeds, levels cannot."
+            'These runs use simulated drives, a smaller EfficientDet at a twelfth of the pixels, '
+            'and two epochs over 1560 training windows instead of many over tens of thousands, so '
+            'that six rows with three seeds are done in an evening. The order of rows can be '
+            "compared with the paper's where rows are farther apart than their seeds; absolute "
+            'levels cannot.'
         ),
     ),
     'small': _SMALL,
@@ -260,15 +261,15 @@ SCALES = {
         drives=0,
         minutes=0.0,
         fps=0.0,
-        reading="The paper's networks, input and schedule.",
+        reading="These runs use the paper's networks, input and schedule.",
     ),
 }
 
 _WEIGHTS = {'mta': 0.05, 'ranking': 1.0, 'pairwise': 1.0, 'afd': 1.0, 'none': 0.0}
-"""Weight of the transfer in the loss; the paper prints MTA's."""
+"""Weight of the transfer in the loss; the paper gives MTA's."""
 
 _RELEASED = {'weight': 0.005, 'beta': 1.0}
-"""The authors' configuration: their plain sum counts so much."""
+"""The authors' configuration: the weight of their plain sum."""
 
 _AS_IN_THE_PAPER = Augmentation(mirror=False, gain_db=0.0, channel_gain_db=0.0, mask_bands=0)
 _OURS = Augmentation(mask_frames=0.15, mix=0.2)
@@ -281,7 +282,7 @@ def _weights(row: Row) -> dict[str, float]:
 
 
 def row_recipe(row: Row, scale: Scale, seed: int = 0) -> StudentRecipe:
-    """The recipe of a row at a scale; all rows of a scale share teachers and labels."""
+    """Build the recipe of a row at a scale; all rows of a scale share teachers and labels."""
     compact = row.model == 'steered'
     return StudentRecipe(
         labels=row.labels,

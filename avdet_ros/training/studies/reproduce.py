@@ -1,7 +1,7 @@
-"""All rows of the paper's tables on the same drives, teachers and labels, one after another.
+"""Run all rows of the paper's tables on the same drives, teachers and labels, one by one.
 
-Every stage leaves its result in the folder and is passed over when that is there, so a run that
-was killed is started again with the same command, and a row can be added later.
+Every stage writes its result to the folder and is skipped if the result exists. An interrupted run
+therefore resumes with the same command, and a row can be added later.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from avdet_ros.training.studies.paper_rows import ROWS, SCALES, Row, Scale, row_
 from avdet_ros.training.studies.reproduce_table import write_table
 
 SEED = 7
-"""Of the simulated drives."""
+"""Seed of the simulated drives."""
 
 RESULTS = 'results.md'
 ROW = 'row.json'
@@ -54,20 +54,20 @@ _logger = logging.getLogger(__name__)
 
 
 class TorchDetector:
-    """A student as it was fitted, without export, as a `WindowDetector`.
+    """A fitted student as a `WindowDetector`, without export.
 
-    Boxes of the smallest scores are kept, which an exported model leaves out: average precision
-    is taken over the whole curve.
+    It keeps boxes with the lowest scores, which an exported model leaves out, because average
+    precision is computed over the whole curve.
     """
 
     def __init__(self, detector: StudentDetector, rig: Rig) -> None:
-        """Take a calibrated student and the rig whose image its boxes lie in."""
+        """Wrap a calibrated student; its boxes lie in the image of the rig's camera."""
         self._device = 'cuda' if torch.cuda.is_available() else 'cpu'
         self._detector = detector.to(self._device).eval()
         self._size = np.tile([rig.camera.width_px, rig.camera.height_px], 2).astype(np.float32)
 
     def detect(self, waveform: np.ndarray | None, spectrogram: np.ndarray) -> Detections:
-        """Boxes of one window; the waveform is not looked at."""
+        """Detect boxes in one window; the waveform is ignored."""
         student = self._detector.student
         with torch.inference_mode():
             sound = torch.from_numpy(spectrogram)[None].to(self._device)
@@ -92,20 +92,20 @@ def reproduce(
 
     Args:
         scale: a key of `SCALES`.
-        out: folder of everything that is made.
-        data: drives in the MAVD layout; None simulates some, where the scale says how many.
-        teachers: folder of ready teachers; None teaches them with the drives' true boxes.
-        rows: which rows, in the order of the table.
-        seeds: how often each row is run, from seed 0 on; the table has the first, and a second
-            one mean and deviation. Seeds that an earlier run has done count as well.
-        command: for the table.
-        progress: shows how far it is.
+        out: folder of all results.
+        data: drives in the MAVD layout; None simulates as many as the scale asks for.
+        teachers: folder of ready teachers; None trains them on the drives' true boxes.
+        rows: rows to run, in the order of the table.
+        seeds: runs of each row, with seeds from 0 on. The figures are means over the seeds, and a
+            second table has mean and deviation. Seeds of earlier runs are included.
+        command: command shown above the table.
+        progress: displays the progress.
 
     Returns:
         ``results.md``; beside it ``results.json``.
 
     Raises:
-        AvdetError: the data or the folder are not as they should be.
+        AvdetError: the data or the folder are invalid.
     """
     scale = _scale(scale)
     if teachers is not None:
@@ -144,7 +144,7 @@ def _write(
     scale: Scale,
     about: dict[str, str],
 ) -> None:
-    """``results.json`` for programs, ``results.md`` for people."""
+    """Write ``results.json`` for programs and ``results.md`` for readers."""
     text = {'about': about, 'rows': dict(zip([row.key for row in rows], results, strict=True))}
     try:
         (out / 'results.json').write_text(json.dumps(text, indent=1), encoding='utf-8')
@@ -158,15 +158,15 @@ def _write(
 def run_row(
     row: Row, scale: Scale, data: Path, out: Path, seed: int, progress: Progress
 ) -> dict[str, Any]:
-    """Teach one student and score it; see `reproduce`.
+    """Train one student and score it; see `reproduce`.
 
     Returns:
         ``scores`` by kind of truth, ``fit`` (windows, minutes, parameters), and ``labels``: the
-        boxes its teachers drew in the training windows.
+        number of boxes in the training windows.
     """
     folder = _folder(row, out, seed)
     recipe = row_recipe(row, scale, seed)
-    if (folder / ROW).exists():  # all else may be gone by now
+    if (folder / ROW).exists():  # the other results may have been deleted
         begin_run(folder, recipe, resume=True)
         return cached_stage(folder / ROW, dict, row.title)
     run = open_run(recipe, data, folder, progress=progress, labels=out / 'labels')
@@ -196,7 +196,7 @@ def _seeds_done(row: Row, out: Path) -> int:
 
 
 def _scores(detector: TorchDetector, run: RunContext) -> dict[str, Any]:
-    """Scores against every kind of truth: the labels of all teachers, whoever the row's were."""
+    """Score against every kind of truth; labels are those of all teachers for every row."""
     frames = frames_of(run.data, 'test', run.recipe.subset)
     front_end = FrontEnd.of(run.rig)
     found = run_on_dataset(run.data, frames, {STUDENT: detector}, front_end, run.labels)
@@ -216,7 +216,7 @@ def _scale(scale: str | Scale) -> Scale:
 
 
 def _simulate(scale: Scale, folder: Path) -> None:
-    """Write the drives of a scale, those that are not there yet."""
+    """Write the missing drives of a scale."""
     if not scale.drives:
         raise AvdetError(
             f'scale {scale.name}: expected --data, a folder of drives in the MAVD layout, '

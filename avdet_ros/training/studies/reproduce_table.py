@@ -1,4 +1,4 @@
-"""The table of `avdet train reproduce`: ours beside the paper's, and whether the order agrees."""
+"""The page of `avdet train reproduce`: our figures, the paper's, and whether the order agrees."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from avdet_ros.training.studies.paper_rows import TRACKING, Row, Scale
 from avdet_ros.training.studies.row_order import Runs, figures, order, pairs, ranks
 
 _HOW = """\
-Per cent; @Avg is over IoU 0.50 to 0.95. *Fused*: against one ground truth for all rows, the boxes
-of all teachers fused, as in the paper. *True*: against the simulator's boxes, where the data have
-them. CDx and CDy are of matched boxes with a score of at least 0.3, "-" where there
-are none. Of a row with several seeds every figure is their mean. Ranks are among the rows of the
-paper, by mAP@Avg."""
+All values are in per cent; @Avg is the average over IoU 0.50 to 0.95. *Fused* is measured against
+one ground truth for all rows: the fused boxes of all teachers, as in the paper. *True* is measured
+against the simulator's boxes, where the data have them. CDx and CDy are for matched boxes with a
+score of at least 0.3; "-" means that there are none. For a row with several seeds, every figure is
+the average over the seeds. Ranks are among the rows of the paper, by mAP@Avg."""
 
 _HOW_TRACKED = """\
-Against true boxes, seed 0; the paper's Table 3 beside them, from another data set, so that only
-the direction can agree."""
+Measured against true boxes, for seed 0. The rows in italics are from the paper's Table 3. They are
+from another data set, so only the direction of a difference can agree."""
 
 _NOT_HERE = """\
 The paper's Table 1 also has 2M-DistillNet with RGB, depth or thermal (57.25, 55.41, 56.70) and
-MM-DistillNet Avg (51.63), nominally the set-ups of M1 and Avg MTA, which they contradict; they are
-not run twice. Where the paper leaves a weight open (ranking, pairwise, AFD) it is 1."""
+MM-DistillNet Avg (51.63). Nominally these are the set-ups of M1 and Avg MTA, but the figures
+contradict those rows; we do not run them twice. Where the paper leaves a weight open (ranking,
+pairwise, AFD), we set it to 1."""
 
 _HEAD = """\
 | row | teachers | loss | pretext | paper: @Avg / 0.5 / 0.75 | fused: @Avg / 0.5 / 0.75 \
@@ -40,13 +41,13 @@ def write_table(
     scale: Scale,
     about: dict[str, str],
 ) -> Path:
-    """Write the results as a page for people.
+    """Write the results as a Markdown page.
 
     Args:
         path: the Markdown file.
-        rows: in the order of the table.
-        results: of each row and seed, see `reproduce.run_row`.
-        scale: they were made at.
+        rows: rows in the order of the table.
+        results: results of each row and seed, see `reproduce.run_row`.
+        scale: scale of the results.
         about: command, data, commit, torch and device.
     """
     parts = [
@@ -74,14 +75,14 @@ def _amounts(rows: Sequence[Row], every: Sequence[Runs], about: dict[str, str]) 
     first = every[0][0]
     frames = {kind: scores['detection']['frames'] for kind, scores in first['scores'].items()}
     boxes = {kind: scores['detection']['boxes'] for kind, scores in first['scores'].items()}
-    tested = ', '.join(f'{boxes[kind]} {kind}' for kind in frames)
+    tested = ' and '.join(f'{boxes[kind]} {kind}' for kind in frames)
     minutes = [result['fit']['minutes'] for of_row in every for result in of_row]
     taught = [of_row[0] for row, of_row in zip(rows, every, strict=True) if row.labels != 'truth']
     drawn = max((result['labels'] for result in taught), default=0)
     return (
-        f'Each student learns from {first["fit"]["windows"]} windows; the teachers drew up to '
-        f'{drawn} boxes in them. Tested on {max(frames.values())} frames with {tested}. '
-        f'Fitting all {len(minutes)} students took {sum(minutes):.0f} minutes '
+        f'Each student was trained on {first["fit"]["windows"]} windows, in which the teachers '
+        f'drew up to {drawn} boxes. The test has {max(frames.values())} frames with {tested}. '
+        f'Training all {len(minutes)} students took {sum(minutes):.0f} minutes '
         f'({about["device"]}, torch {about["torch"]}). Data: {about["data"]}. '
         f'Commit {about["commit"][:10] or "unknown"}.'
     )
@@ -116,7 +117,7 @@ def _main_table(rows: Sequence[Row], every: Sequence[Runs], shows_order: bool) -
 
 
 def _seeds(rows: Sequence[Row], every: Sequence[Runs]) -> str:
-    """Mean and standard deviation of the rows that were run more than once."""
+    """Return a table of mean and standard deviation of the rows with several seeds."""
     lines = []
     for row, of_row in zip(rows, every, strict=True):
         if len(of_row) < 2:
@@ -134,7 +135,7 @@ def _seeds(rows: Sequence[Row], every: Sequence[Runs]) -> str:
         '| row | seeds | fused: @Avg | fused: @0.5 | true: @Avg | true: @0.5 |',
         '|---|---|---|---|---|---|',
     )
-    words = 'Mean and standard deviation over the seeds, per cent.'
+    words = 'Mean and standard deviation over the seeds, in per cent.'
     return '\n'.join(['### Over several seeds', '', words, '', *head, *lines])
 
 

@@ -1,7 +1,7 @@
-"""Which rows differ by more than their seeds do, as in the paper or not, and what it would take.
+"""Compare the order of rows with the paper's: differences, noise of seeds, and seeds needed.
 
-A row's figure is the mean over its seeds of mAP@Avg against the fused labels, in per cent. All
-rows share one deviation of a run around its row's mean, pooled over the rows with several seeds.
+A row's figure is the mean over its seeds of mAP@Avg against the fused labels, in per cent. One
+deviation of a run around its row's mean, pooled over the rows with several seeds, holds for all.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from avdet_ros.evaluation.runs.on_dataset import FUSED
 from avdet_ros.training.studies.paper_rows import CLAIMS, Row
 
 TIE = 0.05
-"""Rows closer than this, in per cent, are neither better nor worse."""
+"""Rows closer than this, in per cent, count as equal."""
 
 SURE = 0.95
-"""Of an interval, and of what is called different."""
+"""Confidence level of intervals and of significant differences."""
 
 POWER = (1.960 + 0.842) ** 2
-"""Twice its product with the squared ratio of deviation and difference is how many seeds of both
-rows show that difference at 5 % in four studies of five (normal approximation)."""
+"""Twice its product with the squared ratio of deviation and difference is the number of seeds of
+both rows that shows the difference at 5 % in four studies of five (normal approximation)."""
 
 Runs = Sequence[dict[str, Any]]
-"""Of one row, a result a seed, see `reproduce.run_row`."""
+"""Results of one row, one per seed, see `reproduce.run_row`."""
 
 
 def figures(of_row: Runs, kind: str, name: str) -> list[float]:
-    """A figure of a row's runs in per cent, of those that have it."""
+    """Return one figure of a row's runs in per cent, without runs that lack it."""
     values = [result['scores'].get(kind, {}).get('detection', {}).get(name) for result in of_row]
     return [100 * value for value in values if value is not None]
 
 
 def averages(rows: Sequence[Row], every: Sequence[Runs]) -> dict[str, float]:
-    """Each row's figure; NaN where nothing defines it."""
+    """Return each row's figure; NaN if undefined."""
     known = [figures(of_row, FUSED, 'map') for of_row in every]
     return {
         row.key: mean(values) if values else math.nan
@@ -48,7 +48,7 @@ def averages(rows: Sequence[Row], every: Sequence[Runs]) -> dict[str, float]:
 
 
 def ranks(rows: Sequence[Row], every: Sequence[Runs]) -> dict[str, str]:
-    """Rank by the paper and by us, of the rows that the paper has."""
+    """Return the paper's and our rank of the rows in the paper."""
     keys = [row.key for row in rows if row.paper is not None]
     theirs = rankdata([-row.paper.map for row in rows if row.paper is not None], 'min')
     ours = averages(rows, every)
@@ -61,28 +61,28 @@ def ranks(rows: Sequence[Row], every: Sequence[Runs]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Noise:
-    """How far runs of one row lie apart.
+    """Spread of the runs of one row.
 
     Attributes:
-        deviation: of a run around its row's mean, per cent.
-        freedom: how many deviations it was taken from, less one a row.
+        deviation: standard deviation of a run around its row's mean, per cent.
+        freedom: degrees of freedom: number of runs less one per row.
     """
 
     deviation: float
     freedom: int
 
     def half_width(self, seeds_a: int, seeds_b: int) -> float:
-        """Of the 95 % interval of a difference between two means (Student's t)."""
+        """Half the width of the 95 % interval of a difference of two means (Student's t)."""
         quantile = float(t.ppf(0.5 + SURE / 2, self.freedom))
         return quantile * self.deviation * math.sqrt(1 / seeds_a + 1 / seeds_b)
 
     def seeds_needed(self, difference: float) -> int:
-        """Seeds of both rows that would show such a difference, see `POWER`."""
+        """Number of seeds of both rows that would show the difference, see `POWER`."""
         return max(2, math.ceil(2 * POWER * (self.deviation / difference) ** 2))
 
 
 def noise_of(every: Sequence[Runs]) -> Noise | None:
-    """Pooled over the rows with several seeds; None if there are none."""
+    """Estimate the noise pooled over the rows with several seeds; None if there are none."""
     squares, freedom = 0.0, 0
     for of_row in every:
         values = figures(of_row, FUSED, 'map')
@@ -93,7 +93,7 @@ def noise_of(every: Sequence[Runs]) -> Noise | None:
 
 
 def order(rows: Sequence[Row], every: Sequence[Runs], shows_order: bool) -> str:
-    """What the paper's table shows, and whether ours does, in Markdown; '' without such rows."""
+    """Compare the paper's claims with our rows, in Markdown; '' if none can be compared."""
     ours, noise = averages(rows, every), noise_of(every)
     seeds = {
         row.key: len(figures(of_row, FUSED, 'map'))
@@ -157,21 +157,22 @@ def _summary(
         sure = sum(verdict in ('yes', 'no') for verdict in told)
         minutes = mean(result['fit']['minutes'] for of_row in every for result in of_row)
         words += (
-            f' A run lies {noise.deviation:.2f} from the mean of its row (pooled, '
-            f'{noise.freedom} degrees of freedom). ± is the half of a 95 % interval; {sure} of '
-            f'{len(told)} differences are larger. The last column says how many seeds of both '
-            'rows would show a difference as large as the one found here, at 5 % in four studies '
-            f'of five; a seed of a row took {minutes:.0f} minutes of fitting.'
+            f' Runs deviate from the mean of their row by {noise.deviation:.2f} (pooled standard '
+            f'deviation, {noise.freedom} degrees of freedom). ± is half of a 95 % interval; '
+            f'{sure} of {len(told)} differences are larger than that. The last column is the '
+            'number of seeds of both rows needed to show a difference as large as the one found '
+            'here, at the 5 % level in four studies of five. Training one seed of a row took '
+            f'{minutes:.0f} minutes.'
         )
     both = [key for key in theirs if not math.isnan(ours[key])]
     if len(both) > 2 and len({ours[key] for key in both}) > 1:
         rank = spearmanr([theirs[key] for key in both], [ours[key] for key in both]).statistic
-        words += f' Rank correlation of the rows (Spearman): {rank:+.2f}.'
+        words += f' The rank correlation of the rows (Spearman) is {rank:+.2f}.'
     return words
 
 
 def pairs(rows: Sequence[Row], every: Sequence[Runs]) -> str:
-    """Every pair of rows with several seeds, in Markdown; '' for fewer than three such rows."""
+    """Compare every pair of rows with several seeds, in Markdown; '' for fewer than three."""
     samples = {
         row.title: values
         for row, of_row in zip(rows, every, strict=True)
@@ -194,9 +195,10 @@ def pairs(rows: Sequence[Row], every: Sequence[Runs]) -> str:
             cells.append('' if one == other else cell)
         lines.append(f'| {title} | {" | ".join(cells)} |')
     count = len(titles) * (len(titles) - 1) // 2
+    mark = 'marks' if sure else 'would mark'
     words = (
-        f'{sure} of {count} pairs differ by more than their seeds do, in bold (Tukey, 5 % for all '
-        'pairs together). Were all rows alike, their means would be so far apart with a '
-        f'probability of {all_rows:.2g} (F test).'
+        f'Bold {mark} pairs that differ by more than their seeds do (Tukey, 5 % for all pairs '
+        f'together): {sure} of {count} pairs. If all rows were equal, means this far apart would '
+        f'have a probability of {all_rows:.2g} (F test).'
     )
     return '\n'.join(['### Every pair', '', *lines, '', words])

@@ -1,12 +1,12 @@
-"""Search for a recipe's numbers: Optuna with Hyperband, shared between machines by a storage.
+"""Search a recipe's parameters with Optuna and Hyperband; machines share a search by a storage.
 
-Every process that is started with the same storage and name takes trials from the same search:
+All processes started with the same storage and name take trials from the same search:
 
     avdet train search RECIPE --data DRIVES --out runs/search --storage sqlite:///search.db
 
-Hyperband (L. Li et al., 2018) gives up on trials whose validation score lags behind. Teachers,
-labels and features are made once in ``--out`` and shared by its trials. Scores of several machines
-can be compared if all have the same teachers: name ready ones as ``teachers.folder``.
+Hyperband (L. Li et al., 2018) stops trials whose validation score lags behind. Teachers, labels
+and features are made once in ``--out`` and shared by its trials. Scores of several machines are
+only comparable if all use the same teachers: set ``teachers.folder`` to ready ones.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class Range:
     """Values that a key of the recipe may take.
 
     Attributes:
-        key: with dots, as ``fit.learning_rate``.
-        low: smallest.
-        high: largest.
-        log: evenly over magnitudes.
-        choices: instead of a range.
+        key: key with dots, such as ``fit.learning_rate``.
+        low: smallest value.
+        high: largest value.
+        log: sample on a logarithmic scale.
+        choices: categorical values instead of a range.
     """
 
     key: str
@@ -58,7 +58,7 @@ class Range:
     choices: tuple[str, ...] = ()
 
     def suggest(self, trial: optuna.Trial) -> Any:
-        """A value for a trial."""
+        """Suggest a value for a trial."""
         if self.choices:
             return trial.suggest_categorical(self.key, self.choices)
         return trial.suggest_float(self.key, self.low, self.high, log=self.log)
@@ -74,7 +74,7 @@ SPACE = (
     ),
     Range('augmentation.mix', 0.0, 0.5),
 )
-"""What is searched where nothing else is asked for."""
+"""Default search space."""
 
 
 def search(
@@ -88,24 +88,24 @@ def search(
     rig_path: Path | None = None,
     progress: Progress = SILENT,
 ) -> Path:
-    """Run trials of a search, or more of one that was begun.
+    """Run trials of a new or existing search.
 
     Args:
-        recipe: where trials differ from; its epochs are the most that one gets.
+        recipe: base recipe of the trials; its epochs are the maximum for one trial.
         root: drives in the MAVD layout.
-        out: gets teachers, labels, a folder a trial, and ``best.yaml``.
-        trials: how many this process runs.
+        out: receives teachers, labels, a folder per trial, and ``best.yaml``.
+        trials: number of trials that this process runs.
         storage: URL of a database that processes share; None keeps the search in ``out``.
-        name: of the search in the storage.
-        space: what may differ.
+        name: name of the search in the storage.
+        space: parameters to vary.
         rig_path: the rig's file; None takes the drives' own.
-        progress: shows how far it is.
+        progress: displays the progress.
 
     Returns:
         ``best.yaml``, a recipe for `avdet train student`.
 
     Raises:
-        AvdetError: the storage cannot be opened, or no trial came to an end.
+        AvdetError: the storage cannot be opened, or no trial was completed.
     """
     run = open_run(recipe, root, out, True, rig_path, progress)
     recipe = run.recipe
@@ -141,10 +141,10 @@ def search(
 
 
 def open_study(storage: str, name: str, epochs: int) -> optuna.Study:
-    """Open a search, or begin it.
+    """Open or create a search.
 
     Raises:
-        AvdetError: the storage's URL is wrong, or nothing answers there.
+        AvdetError: the storage's URL is wrong, or the database does not answer.
     """
     pruner = optuna.pruners.HyperbandPruner(min_resource=1, max_resource=epochs)
     try:
@@ -163,7 +163,7 @@ def open_study(storage: str, name: str, epochs: int) -> optuna.Study:
 
 
 def run_trial(run: RunContext, recipe: StudentRecipe, trial: optuna.Trial) -> float:
-    """Fit once and give the best validation score."""
+    """Fit once and return the best validation score."""
     folder = run.out / f'trial_{trial.number:04d}'
     own = replace(run, recipe=recipe, out=folder)
     begin_run(folder, recipe, resume=False)
@@ -178,7 +178,7 @@ def run_trial(run: RunContext, recipe: StudentRecipe, trial: optuna.Trial) -> fl
 
 
 class Prune(Callback):
-    """Reports every epoch to Optuna, and ends a trial that Hyperband gives up on."""
+    """Report every epoch to Optuna, and end a trial that Hyperband stops."""
 
     def __init__(self, trial: optuna.Trial) -> None:
         self.trial = trial
@@ -191,10 +191,10 @@ class Prune(Callback):
 
 
 def changed(recipe: StudentRecipe, values: dict[str, Any]) -> StudentRecipe:
-    """The recipe with other values for some keys.
+    """Return the recipe with new values for some keys.
 
     Raises:
-        AvdetError: a key is unknown or a value is not what it may be.
+        AvdetError: a key is unknown or a value is invalid.
     """
     tree = plain_tree(asdict(recipe))
     for key, value in values.items():

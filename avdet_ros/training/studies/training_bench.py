@@ -1,4 +1,4 @@
-"""What training costs on this machine: a step, an epoch, loading, memory, one inference."""
+"""Benchmark of training on this machine: step, epoch, loading, memory and one inference."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ from avdet_ros.training.run.task import fit_student
 
 RECIPE = 'config/recipes/simulated_labels.yaml'
 MAX_SHARE = 0.1
-"""The compact student's inference time over the paper's student's: no more than this."""
+"""Maximum ratio of the compact student's inference time to the paper's student's."""
 
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """What a training step costs.
+    """Cost of a training step.
 
     Attributes:
         student: the network.
-        batch: windows a step.
-        step_ms: median of the work of a step: forward, backward and the optimiser.
-        wait_ms: median of what passes until the next batch is there, None if not measured.
-        load_ms: median of loading a batch alone, None if not measured.
-        memory_mb: largest memory: of the GPU where there is one, else of the process.
-        device: what it ran on.
-        precision: of the arithmetic.
+        batch: windows per step.
+        step_ms: median time of a step: forward, backward and the optimiser.
+        wait_ms: median wait for the next batch, None if not measured.
+        load_ms: median time of loading a batch alone, None if not measured.
+        memory_mb: peak memory, of the GPU if there is one, else of the process.
+        device: device that it ran on.
+        precision: precision of the arithmetic.
     """
 
     student: str
@@ -65,16 +65,16 @@ class TrainingCost:
     precision: str
 
     def epoch_s(self, windows: int) -> float:
-        """Seconds of one pass over so many windows, validation not counted."""
+        """Seconds of one pass over ``windows`` windows, without validation."""
         return windows / self.batch * (self.step_ms + (self.wait_ms or 0.0)) * 1e-3
 
 
 @dataclass(frozen=True)
 class InferenceCosts:
-    """One inference on the processor, all in the same run with the same threads.
+    """Cost of one inference on the CPU, measured in the same run with the same threads.
 
     Attributes:
-        threads: of each inference.
+        threads: threads of each inference.
         compact: our student, torch.
         paper: EfficientDet-D2 on 768 x 768 x 8, torch.
     """
@@ -85,12 +85,12 @@ class InferenceCosts:
 
     @property
     def share(self) -> float:
-        """The compact student's time over the paper's."""
+        """Ratio of the compact student's time to the paper's."""
         return self.compact.p50 / self.paper.p50
 
 
 class _Clock(Callback):
-    """Times each step and each wait for a batch."""
+    """Time each step and each wait for a batch."""
 
     def __init__(self) -> None:
         self.steps: list[float] = []
@@ -109,12 +109,12 @@ class _Clock(Callback):
 
 
 def compact_training(rig: Rig, steps: int, folder: Path | None = None) -> TrainingCost:
-    """Fit the shipped recipe for some steps, as training does it, and look at the clock.
+    """Time some steps of fitting the shipped recipe, run as in training.
 
     Args:
-        rig: of the windows.
-        steps: how many to take; the first is not counted.
-        folder: windows to learn from; None writes and maps some of noise.
+        rig: rig of the windows.
+        steps: number of steps; the first is not counted.
+        folder: training windows; None writes and maps windows of noise.
     """
     recipe = read_recipe(share(RECIPE))
     recipe = replace(recipe, fit=replace(recipe.fit, epochs=1))
@@ -145,13 +145,13 @@ def compact_training(rig: Rig, steps: int, folder: Path | None = None) -> Traini
 def paper_training(
     steps: int, batch: int, config_name: str = 'tf_efficientdet_d2', side: int = 768
 ) -> TrainingCost:
-    """Steps of the paper's student on noise: forward, focal and box loss, backward, Adam.
+    """Time steps of the paper's student on noise: forward, focal and box loss, backward, Adam.
 
     Args:
-        steps: how many are counted, after one that is not.
-        batch: windows a step.
+        steps: number of steps, after one that is not counted.
+        batch: windows per step.
         config_name: an effdet configuration.
-        side: of its input.
+        side: side of its input, pixels.
     """
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     _reset_peak_memory()
@@ -191,15 +191,15 @@ def inference_costs(
     config_name: str = 'tf_efficientdet_d2',
     side: int = 768,
 ) -> InferenceCosts:
-    """Time the two students on one window each, on the processor, in turns.
+    """Time the two students on one window each, on the CPU, one after the other.
 
     Args:
-        rig: of the compact student.
-        threads: of each inference.
-        runs: of the compact student.
-        paper_runs: of the paper's.
+        rig: rig of the compact student.
+        threads: threads of each inference.
+        runs: runs of the compact student.
+        paper_runs: runs of the paper's student.
         config_name: an effdet configuration.
-        side: of the paper's input.
+        side: side of the paper's input, pixels.
     """
     recipe = read_recipe(share(RECIPE))
     front_end = FrontEnd.of(rig)
@@ -223,13 +223,13 @@ def _calling(network: nn.Module, window: Tensor) -> Callable[[], object]:
 
 
 def _levels(batch: int) -> Tensor:
-    """(batch, 8, n_mels, frames) noise in the papers' range of levels."""
+    """Return (batch, 8, n_mels, frames) noise in the papers' range of levels."""
     front_end = FrontEnd()
     return torch.rand(batch, 8, front_end.n_mels, front_end.frames) * LOWEST_DB
 
 
 def _loading(windows: WindowDataset, recipe: StudentRecipe, steps: int) -> float:
-    """Median milliseconds of one batch from the loader, with nothing else going on."""
+    """Return the median milliseconds of one batch from the loader, with no other work."""
     times = []
     start = time.perf_counter()
     for _ in loader(windows, recipe.fit.batch, recipe.fit.seed):
@@ -239,7 +239,7 @@ def _loading(windows: WindowDataset, recipe: StudentRecipe, steps: int) -> float
 
 
 def _write_noise(folder: Path, rig: Rig, count: int) -> None:
-    """Windows of noise, as the simulator writes them."""
+    """Write windows of noise in the simulator's format."""
     front_end = FrontEnd.of(rig)
     shape = (count, len(front_end.feature_names), front_end.n_mels, pooled_frames(front_end))
     rng = np.random.default_rng(0)

@@ -1,1 +1,1 @@
-"""Detectors that see vehicles in pictures, and the labels they make."""
+"""Teachers: detectors of vehicles in pictures, and the labels that they produce."""

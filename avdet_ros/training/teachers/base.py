@@ -1,7 +1,7 @@
-"""Teachers: detectors that see. What one is asked for, whatever network it has.
+"""The interface of a teacher: a detector that sees pictures, whatever its network.
 
-A teacher of one's own is one file here, or in another package: a subclass of `Teacher` with a
-``name``, decorated with ``@TEACHERS.register``. A recipe names it as ``teachers.model``.
+To add a teacher, write one file here or in another package: a subclass of `Teacher` with a
+``name``, decorated with ``@TEACHERS.register``. A recipe selects it as ``teachers.model``.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from avdet_ros.progress import SILENT, Progress
 from avdet_ros.training.data.labelled_frames import LabelledFrame
 
 TEACHER_FILE = 'teacher.pt'
-"""In the folder of a teacher that is ready."""
+"""File in a teacher's folder that marks it as finished."""
 
 
 @dataclass(frozen=True)
 class TeacherRecipe:
-    """How a teacher is built and fitted.
+    """How a teacher is built and trained.
 
     Attributes:
         modality: rgb, depth or thermal.
         config_name: an effdet configuration; the paper's is ``tf_efficientdet_d2``.
-        image_size: height and width of its input; the paper's is (768, 768).
+        image_size: height and width of the input; the paper's is (768, 768).
         anchor_scale: smallest anchor in strides of its level; the paper's is 4.
-        crop: it sees the paper's columns only, see `canvas_for`.
+        crop: show it the paper's columns only, see `canvas_for`.
         epochs: passes over the frames.
-        batch: frames a step.
-        learning_rate: AdamW's; it falls to 0 along a cosine.
-        seed: of weights, order and flips.
-        scaling: of its pictures, see `camera_frames.SCALINGS`.
-        zero_padded_pools: of its pyramid, see `EfficientDetector`.
-        classes: kinds of vehicle that it tells apart, see `EfficientDetector`.
-        bfloat16: compute with half the digits where there is no GPU, which halves the time on CPUs
-            that have ``avx512_bf16``.
+        batch: frames per step.
+        learning_rate: initial learning rate of AdamW; it falls to 0 along a cosine.
+        seed: seed of weights, order and flips.
+        scaling: normalisation of the pictures, see `camera_frames.SCALINGS`.
+        zero_padded_pools: pad the pyramid's pools with zeros, see `EfficientDetector`.
+        classes: number of vehicle classes, see `EfficientDetector`.
+        bfloat16: train in bfloat16 where there is no GPU, which halves the time on CPUs that have
+            ``avx512_bf16``.
     """
 
     modality: str
@@ -61,12 +61,12 @@ class TeacherRecipe:
 
 @dataclass(frozen=True)
 class TeacherOutput:
-    """What a teacher sees in one frame.
+    """A teacher's predictions for one frame.
 
     Attributes:
         boxes: (N, 4) float32 in pixels of its input.
         scores: (N,) float32, best first.
-        attention: P3..P7, each (H, W) float32.
+        attention: attention maps of P3..P7, each (H, W) float32.
         embedding: (5, C) float32, each level's features averaged over positions.
         features: (C, h, w) float32 of P5.
     """
@@ -79,20 +79,20 @@ class TeacherOutput:
 
 
 class Teacher(ABC):
-    """A detector that gives boxes, scores and feature maps.
+    """A detector that predicts boxes, scores and feature maps.
 
-    `training.teachers.labelling.label_drives` asks whatever has these; all else takes labels from
-    files and does not know whose they are.
+    `training.teachers.labelling.label_drives` works with any class that has these members. All
+    other code reads labels from files and does not depend on the teacher.
 
     Attributes:
-        name: in recipes.
+        name: its name in recipes.
         modality: rgb, depth or thermal.
         image_size: height and width of its input, pixels.
         crop: it sees the paper's columns only, see `canvas_for`.
-        score: boxes below it are left out.
-        scaling: of its pictures, see `camera_frames.SCALINGS`.
-        fingerprint: tells its labels from those of other teachers, for example a hash of its
-            weights.
+        score: threshold below which boxes are left out.
+        scaling: normalisation of its pictures, see `camera_frames.SCALINGS`.
+        fingerprint: distinguishes its labels from those of other teachers, for example a hash of
+            its weights.
     """
 
     name: ClassVar[str]
@@ -105,16 +105,16 @@ class Teacher(ABC):
 
     @abstractmethod
     def predict(self, pictures: Tensor) -> list[TeacherOutput]:
-        """Look at (B, channels, height, width) network inputs."""
+        """Predict for (B, channels, height, width) network inputs."""
 
     @classmethod
     @abstractmethod
     def load(cls, folder: Path, score: float) -> Teacher:
-        """A teacher that is ready, on the device it shall run on.
+        """Load a finished teacher onto the device that it will run on.
 
         Args:
-            folder: has `TEACHER_FILE`.
-            score: boxes below it are left out.
+            folder: contains `TEACHER_FILE`.
+            score: threshold below which boxes are left out.
 
         Raises:
             AvdetError: a file is missing or does not fit.
@@ -131,17 +131,17 @@ class Teacher(ABC):
         taught_by: Sequence[FrameId] = (),
         progress: Progress = SILENT,
     ) -> Teacher:
-        """Teach a teacher, or go on where a killed run stopped.
+        """Train a teacher, or resume an interrupted run.
 
         Args:
-            recipe: how.
-            train: frames to learn from; of other drives than the student's.
-            val: frames that choose the epoch.
-            folder: gets `TEACHER_FILE` at the end.
+            recipe: settings.
+            train: training frames, from other drives than the student's.
+            val: frames that select the best epoch.
+            folder: receives `TEACHER_FILE` at the end.
             taught_by: frames of the drives that no student of this teacher may learn from.
-            progress: shows how far it is.
+            progress: displays the progress.
 
         Raises:
-            AvdetError: no frames, a folder that was begun otherwise, or a loss that is not a
+            AvdetError: no frames, a folder begun with other settings, or a loss that is not a
                 number.
         """

@@ -1,11 +1,11 @@
-"""A small detector of vehicles in pictures, by their centre points, that a CPU can teach.
+"""A small centre-point detector of vehicles in pictures that can be trained on a CPU.
 
-A grid of cells over the picture, four pixels large, holds how likely a vehicle's centre is in a
-cell and that vehicle's box, as the compact students' grids do (`training.networks.grid`; X. Zhou
-et al., "Objects as points", arXiv 1904.07850). Features of 8, 16 and 32 pixels are handed up
-to the grid, each with its wider view (T.-Y. Lin et al., "Feature pyramid networks", 2017). A step
-takes a quarter of the smallest EfficientDet's time at the same picture size, and it learns from
-random weights.
+The picture is divided into cells of four pixels. Each cell holds the probability that a vehicle's
+centre lies in it and that vehicle's box, as in the compact students' grids
+(`training.networks.grid`; X. Zhou et al., "Objects as points", arXiv 1904.07850). Features at
+strides of 8, 16 and 32 pixels are merged upwards into the grid to give it a wider view (T.-Y. Lin
+et al., "Feature pyramid networks", 2017). A step takes a quarter of the smallest EfficientDet's
+time at the same picture size, and training can start from random weights.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from avdet_ros.training.boxes.grid_loss import grid_loss
 from avdet_ros.training.networks.layers import Head, conv
 
 STRIDE = 32
-"""Sides of a picture are multiples of it."""
+"""Picture height and width must be multiples of it, pixels."""
 
 WIDTHS = (16, 32, 64, 96, 128)
-"""Channels at 2, 4, 8, 16 and 32 pixels."""
+"""Channels at strides of 2, 4, 8, 16 and 32 pixels."""
 
 PYRAMID_CHANNELS = 32
 LEVELS = 5
-"""Levels that are handed to students: 8 to 128 pixels, as P3 to P7 of EfficientDet."""
+"""Levels passed to students: strides of 8 to 128 pixels, as P3 to P7 of EfficientDet."""
 
 
 @dataclass(frozen=True)
 class CentrePrediction:
-    """What the detector makes of pictures.
+    """The detector's output.
 
     Attributes:
         grid: (B, 5, rows, columns) cells of four pixels.
@@ -48,7 +48,7 @@ class CentrePrediction:
 
 
 class CentreNetwork(nn.Module):
-    """The layers: down to 32 pixels, up again to 4."""
+    """The layers: down to a stride of 32 pixels, then up again to 4."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class CentreNetwork(nn.Module):
         self.head = Head(PYRAMID_CHANNELS)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """(B, channels, height, width) to the grid and maps of 8, 16 and 32 pixels."""
+        """Map (B, channels, height, width) to the grid and maps of strides 8, 16 and 32."""
         features, maps = self.stem(pictures), []
         for layer, across in zip(self.down, self.across, strict=True):
             features = layer(features)
@@ -78,14 +78,14 @@ class CentreNetwork(nn.Module):
 
 
 class CentreDetector(nn.Module):
-    """See the module.
+    """The detector that the module describes.
 
     Attributes:
-        network: what has weights.
-        image_size: height and width of its input, pixels.
+        network: the layers with weights.
+        image_size: height and width of the input, pixels.
 
     Args:
-        channels: of the pictures.
+        channels: channels of the pictures.
         image_size: multiples of `STRIDE`.
 
     Raises:
@@ -106,14 +106,14 @@ class CentreDetector(nn.Module):
         self.register_buffer('size', size, persistent=False)
 
     def forward(self, pictures: Tensor) -> CentrePrediction:
-        """Look at (B, channels, height, width) pictures."""
+        """Predict for (B, channels, height, width) pictures."""
         grid, pyramid = self.network(pictures)
         while len(pyramid) < LEVELS:
             pyramid.append(functional.max_pool2d(pyramid[-1], 2, ceil_mode=True))
         return CentrePrediction(grid, pyramid)
 
     def loss(self, prediction: CentrePrediction, boxes: list[Tensor]) -> dict[str, Tensor]:
-        """Terms of the loss against boxes (N, 4) of each picture, pixels, as they are added."""
+        """Return the weighted loss terms against boxes (N, 4) of each picture, pixels."""
         grid = prediction.grid.float()
         parts = [item / self.size for item in boxes]
         return grid_loss(grid, make_targets(parts, *grid.shape[-2:]))
@@ -128,7 +128,7 @@ class CentreDetector(nn.Module):
     ) -> list[tuple[Tensor, Tensor]]:
         """Boxes (N, 4) and scores (N,) of each picture, best first, as `EfficientDetector.boxes`.
 
-        A cell is looked at only if no neighbour is likelier.
+        Only cells that no neighbour exceeds in score give a box.
         """
         grid = prediction.grid.float()
         centres = grid[:, :1]

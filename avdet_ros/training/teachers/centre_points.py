@@ -1,4 +1,4 @@
-"""A small teacher: `CentreDetector`, taught, kept and asked as the EfficientDets are."""
+"""A small teacher: `CentreDetector`, trained, stored and used like the EfficientDets."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from avdet_ros.training.teachers.efficientdet import EfficientDetTeacher
 
 @TEACHERS.register
 class CentrePointTeacher(EfficientDetTeacher):
-    """The teacher where there is no GPU and no published checkpoint to begin with."""
+    """The teacher for machines without a GPU and cases without a published checkpoint."""
 
     name = 'centre_points'
 
     @staticmethod
     def fresh(recipe: TeacherRecipe) -> CentreDetector:
-        """See `EfficientDetTeacher.fresh`; `config_name` and `anchor_scale` have no meaning."""
+        """See `EfficientDetTeacher.fresh`; `config_name` and `anchor_scale` are ignored."""
         return CentreDetector(MODALITIES[recipe.modality], recipe.image_size)

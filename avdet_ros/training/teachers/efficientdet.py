@@ -1,4 +1,4 @@
-"""EfficientDet as a teacher: taught with labelled frames, kept in a folder, asked for boxes."""
+"""EfficientDet as a teacher: training on labelled frames, saving, loading and prediction."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from avdet_ros.training.teachers.base import TEACHER_FILE, Teacher, TeacherOutpu
 from avdet_ros.training.teachers.efficientdet_task import CountEpochs, TeacherTask
 
 LOADERS = 6
-"""Processes that decode pictures for a GPU, at most."""
+"""Maximum number of processes that decode pictures for a GPU."""
 
 _logger = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ class EfficientDetTeacher(Teacher):
 
     @staticmethod
     def fresh(recipe: TeacherRecipe) -> EfficientDetector:
-        """The detector, its weights drawn anew."""
+        """Build the detector with fresh random weights."""
         return EfficientDetector(
             recipe.config_name,
             MODALITIES[recipe.modality],
@@ -122,20 +122,20 @@ def fit_teacher(
     progress: Progress = SILENT,
     kind: type[EfficientDetTeacher] = EfficientDetTeacher,
 ) -> EfficientDetTeacher:
-    """Teach a teacher, or go on where a killed run stopped.
+    """Train a teacher, or resume an interrupted run.
 
     Args:
-        recipe: how.
-        train: frames to learn from; of other drives than the student's.
-        val: frames that choose the epoch.
-        folder: gets ``checkpoints/``, ``log/`` and at the end `TEACHER_FILE`.
+        recipe: settings.
+        train: training frames, from other drives than the student's.
+        val: frames that select the best epoch.
+        folder: receives ``checkpoints/``, ``log/`` and at the end `TEACHER_FILE`.
         weights: a published checkpoint to start from, see `load_weights`.
         taught_by: frames of the drives that no student of this teacher may learn from.
-        progress: shows how far it is.
-        kind: which teacher.
+        progress: displays the progress.
+        kind: class of the teacher.
 
     Raises:
-        AvdetError: no frames, a folder that was begun otherwise, weights that do not fit, or a
+        AvdetError: no frames, a folder begun with other settings, weights that do not fit, or a
             loss that is not a number.
     """
     require_modality(recipe.modality)
@@ -162,7 +162,7 @@ def fit_teacher(
     watch = FrameSet(list(val), **size)
     several, own = count(), max(1, recipe.batch // count())
     order = DistributedSampler(learn, several, rank(), seed=recipe.seed)
-    # Decoding a picture takes a core longer than a GPU needs to learn from it.
+    # One core decodes a picture more slowly than a GPU learns from it.
     workers = min(LOADERS, (os.cpu_count() or 1) // 2) if torch.cuda.is_available() else 0
     load = partial(DataLoader, batch_size=own, collate_fn=collate, num_workers=workers)
     best = run_fit(
@@ -186,7 +186,7 @@ def fit_teacher(
 
 
 def fitting_precision(recipe: TeacherRecipe) -> str:
-    """Lightning's word for what a teacher is fitted with on this machine."""
+    """Return Lightning's name of the precision that a teacher is trained with on this machine."""
     if torch.cuda.is_available():
         return '16-mixed'
     return 'bf16-mixed' if recipe.bfloat16 else '32-true'
@@ -206,9 +206,9 @@ def load_teacher(
     """Read what `save_teacher` wrote.
 
     Args:
-        folder: with weights and recipe.
-        score: boxes below it are left out.
-        kind: which teacher.
+        folder: contains weights and recipe.
+        score: threshold below which boxes are left out.
+        kind: class of the teacher.
 
     Raises:
         AvdetError: a file is missing or does not fit.
@@ -229,7 +229,7 @@ def load_teacher(
         )
     fingerprint = hashlib.sha256((folder / TEACHER_FILE).read_bytes()).hexdigest()[:16]
     if recipe.scaling != 'own':
-        fingerprint += f'-{recipe.scaling}'  # the same weights, fed otherwise, see other boxes
+        fingerprint += f'-{recipe.scaling}'  # other input scaling, other boxes
     return kind(detector, recipe.modality, score, recipe.crop, fingerprint, recipe.scaling)
 
 
@@ -240,7 +240,7 @@ def _begin(
     weights: Path | None,
     model: str,
 ) -> None:
-    """Note a teacher's settings, or check that they are those noted; epochs may be added."""
+    """Store a teacher's settings or check them against the stored ones; epochs may differ."""
     pictures = '\n'.join(sorted(str(frame.path.resolve()) for frame in train))
     about = {
         **asdict(recipe),
@@ -259,7 +259,7 @@ def _begin(
         raise AvdetError(f'cannot begin a teacher in {folder}: {one_line(error)}') from error
     unset = asdict(TeacherRecipe(recipe.modality))
     for key, wanted in about.items():
-        # Settings that are newer than the folder were as they are by default.
+        # Settings newer than the folder had their default values when it was begun.
         found = before.get(key, unset.get(key)) if isinstance(before, dict) else before
         if key != 'epochs' and found != wanted:
             raise AvdetError(

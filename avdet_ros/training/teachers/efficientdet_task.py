@@ -1,4 +1,4 @@
-"""Fitting EfficientDet to labelled frames: what one step and one validation are."""
+"""The Lightning module that trains EfficientDet on labelled frames: training and validation."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from avdet_ros.training.teachers.base import TeacherRecipe
 
 
 class TeacherTask(LightningModule):
-    """A detector learning boxes from labelled frames."""
+    """Train a detector on the boxes of labelled frames."""
 
     def __init__(self, detector: EfficientDetector, recipe: TeacherRecipe) -> None:
         super().__init__()
-        # Convolutions of few channels a group are a fifth faster with channels last.
+        # Convolutions with few channels per group are a fifth faster with channels last.
         self.detector = detector.to(memory_format=torch.channels_last)
         self.recipe = recipe
         self._found: list[Detections] = []
         self._true: list[TruthFrame] = []
 
     def training_step(self, batch: tuple[Tensor, list[Tensor]], index: int) -> Tensor:
-        """Focal and box loss of one batch."""
+        """Compute focal and box loss of one batch."""
         pictures, boxes = batch
         prediction = self.detector(pictures.to(memory_format=torch.channels_last))
         terms = self.detector.loss(prediction, boxes)
@@ -44,22 +44,22 @@ class TeacherTask(LightningModule):
         return loss
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the last epoch's boxes."""
+        """Discard the last epoch's boxes."""
         self._found, self._true = [], []
 
     def validation_step(self, batch: tuple[Tensor, list[Tensor]], index: int) -> None:
-        """Boxes of one batch."""
+        """Collect predicted and true boxes of one batch."""
         pictures, boxes = batch
         for found, scores in self.detector.boxes(self.detector(pictures), score_threshold=0.02):
             self._found.append(Detections(found.cpu().numpy(), scores.cpu().numpy()))
         self._true += [TruthFrame.of(item.cpu().numpy(), np.arange(len(item))) for item in boxes]
 
     def on_validation_epoch_end(self) -> None:
-        """Average precision over all batches."""
+        """Log the average precision over all batches."""
         precision = coco_average_precision(self._true, self._found)
         self.log_dict(
             {
-                # Without a box to find nothing is defined; the first epoch is as good as any.
+                # Without any true box the AP is NaN; as 0 it makes the first epoch the best.
                 'val/map': float(np.nan_to_num(precision.mean())),
                 'val/map50': float(precision[0]),
                 'val/map75': float(precision[5]),
@@ -67,7 +67,7 @@ class TeacherTask(LightningModule):
         )
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """AdamW and a cosine."""
+        """Use AdamW with a cosine schedule."""
         optimizer = torch.optim.AdamW(
             self.detector.parameters(), lr=self.recipe.learning_rate, weight_decay=5e-4
         )
@@ -80,11 +80,11 @@ class TeacherTask(LightningModule):
 
 
 class CountEpochs(Callback):
-    """Tells the frames which epoch it is: flips then depend on seed, epoch and place only."""
+    """Set the frames' epoch, so that flips depend on seed, epoch and position only."""
 
     def __init__(self, frames: FrameSet) -> None:
         self.frames = frames
 
     def on_train_epoch_start(self, trainer: Trainer, task: LightningModule) -> None:
-        """Count."""
+        """Pass on the current epoch."""
         self.frames.epoch = trainer.current_epoch

@@ -1,4 +1,4 @@
-"""A folder of teachers' labels: whose they are, and which drives are still to be labelled."""
+"""A folder of teachers' labels: which teachers made them, and which drives are still missing."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from avdet_ros.quoting import one_line
 _logger = logging.getLogger(__name__)
 
 ABOUT = 'labels.json'
-"""Beside the label files: which teachers they are of, and how a picture lies on their input."""
+"""File beside the label files that records the teachers and how pictures lie on their input."""
 
 
 def read_about(folder: Path) -> dict[str, Any]:
-    """What `label_drives` noted about the labels of a folder.
+    """Read what `label_drives` recorded about the labels of a folder.
 
     Raises:
-        AvdetError: nothing, or something else.
+        AvdetError: the record is missing or not valid.
     """
     path = folder / ABOUT
     try:
@@ -48,14 +48,14 @@ def read_about(folder: Path) -> dict[str, Any]:
 
 
 def begin_labels(out: Path, about: dict[str, Any]) -> None:
-    """Note who labels; labels of other teachers are removed.
+    """Record which teachers label, and remove labels of other teachers.
 
     Args:
         out: the folder.
-        about: as it is to stand in the notes.
+        about: content of the record.
 
     Raises:
-        AvdetError: it holds something else, or cannot be written.
+        AvdetError: the folder holds other files, or cannot be written.
     """
     path = out / ABOUT
     try:
@@ -79,12 +79,12 @@ def begin_labels(out: Path, about: dict[str, Any]) -> None:
 
 
 def skipped_in(out: Path, drive: str, frames: Sequence[layout.FrameId]) -> int | None:
-    """How many frames a drive's labels leave out; None if it is still to be labelled.
+    """Count the frames that a drive's labels leave out; None if it is still to be labelled.
 
     Args:
         out: folder of the labels.
-        drive: its name.
-        frames: all that are to be labelled.
+        drive: name of the drive.
+        frames: all frames to label.
     """
     path = out / f'{drive}.npz'
     if not path.exists():

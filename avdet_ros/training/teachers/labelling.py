@@ -1,4 +1,4 @@
-"""Labels from teachers: each frame of a data set is looked at once, see `dataset.labels`."""
+"""Label a data set with teachers, each frame once; see `dataset.labels` for the files."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ from avdet_ros.training.teachers.label_folder import begin_labels, skipped_in
 _logger = logging.getLogger(__name__)
 
 BATCH = 8
-"""Frames a teacher is asked about at once."""
+"""Frames per prediction of a teacher."""
 
 LOOKED_AT = 10
-"""Thermal pictures of a drive whose contrast is looked at before it is labelled."""
+"""Number of thermal pictures whose contrast is checked before a drive is labelled."""
 
 
 @dataclass(frozen=True)
 class FoundInPicture:
-    """What one teacher finds in one picture.
+    """One teacher's boxes in one picture.
 
     Attributes:
-        boxes_px: (N, 4) float32, camera pixels, cut to what the teacher sees.
+        boxes_px: (N, 4) float32, camera pixels, clipped to the area that the teacher sees.
         scores: (N,) float32.
         disparity_px: (N,) float32, see `depth_colours.box_disparities`; NaN where unknown.
     """
@@ -59,16 +59,16 @@ def open_teachers(
     score: float = SCORE_THRESHOLD,
     model: str = 'efficientdet',
 ) -> dict[str, Teacher]:
-    """Load teachers from a folder with one folder a modality.
+    """Load teachers from a folder with one subfolder per modality.
 
     Args:
-        folder: of the teachers.
-        modalities: which.
-        score: boxes below it are left out.
-        model: a registered teacher.
+        folder: folder of the teachers.
+        modalities: modalities to load.
+        score: threshold below which boxes are left out.
+        model: name of a registered teacher.
 
     Raises:
-        AvdetError: one is missing or does not fit, or they see at different sizes.
+        AvdetError: a teacher is missing or does not fit, or their input sizes differ.
     """
     teachers: dict[str, Teacher] = {}
     for modality in modalities:
@@ -101,10 +101,11 @@ def label_drives(
     Args:
         root: the data set's folder.
         drives: frames of each drive to label.
-        teachers: by modality, from `open_teachers` or anything else that is a `Teacher`.
-        out: gets ``<drive>.npz`` and `label_folder.ABOUT`.
-        crop: the paper's columns only, see `canvas_for`; None is as the teachers were taught.
-        progress: shows frames.
+        teachers: by modality, from `open_teachers` or any other `Teacher`.
+        out: receives ``<drive>.npz`` and `label_folder.ABOUT`.
+        crop: the paper's columns only, see `canvas_for`; None takes the view that the teachers
+            were trained on.
+        progress: displays the frames done.
 
     Raises:
         AvdetError: teachers that do not fit, too many unreadable pictures, or a full disk.
@@ -138,11 +139,11 @@ def label_drives(
 
 
 def _blind(root: Path, frames: Sequence[layout.FrameId]) -> str:
-    """Whether the thermal teacher would see one grey in most pictures of a drive."""
+    """Return a warning if most thermal pictures of a drive would be uniformly grey, else ''."""
     pictures = []
     for index in evenly_spaced(len(frames), LOOKED_AT):
         path = layout.picture_path(root, frames[index], 'thermal')
-        with suppress(AvdetError):  # which is counted when the frame is labelled
+        with suppress(AvdetError):  # counted when the frame is labelled
             pictures.append((str(path), layout.read_picture(root, frames[index], 'thermal')))
     return blind_pictures(pictures)
 
@@ -155,18 +156,18 @@ def label_drive(
     skipped: Skipped,
     tick: Callable[[int], None] = lambda done: None,
 ) -> DriveLabels:
-    """What teachers see in one drive's frames.
+    """Label one drive's frames with all teachers.
 
     Args:
         root: the data set's folder.
-        frames: of one drive.
-        teachers: by modality; their order is the file's.
+        frames: frames of one drive.
+        teachers: by modality; the file keeps their order.
         crop: see `canvas_for`.
-        skipped: takes frames that have an unreadable picture.
-        tick: called with how many more frames are done.
+        skipped: counts frames that have an unreadable picture.
+        tick: called with the number of frames done since the last call.
     """
     size = next(iter(teachers.values())).image_size
-    # A teacher of one's own need not have heard of scalings.
+    # A user's own teacher need not define a scaling.
     scaling = {name: getattr(teacher, 'scaling', 'own') for name, teacher in teachers.items()}
     kept: list[str] = []
     unreadable: list[str] = []
@@ -215,12 +216,12 @@ def label_drive(
 def found_in_picture(
     output: TeacherOutput, canvas: Canvas, depth: np.ndarray | None
 ) -> FoundInPicture:
-    """A teacher's boxes in the camera's pixels, and how far away they are.
+    """Convert a teacher's boxes to camera pixels and read their disparities.
 
     Args:
-        output: of the teacher.
-        canvas: how the picture lies on its input.
-        depth: the picture of depth of the same instant, None where there is none.
+        output: the teacher's predictions.
+        canvas: placement of the picture on the teacher's input.
+        depth: depth picture of the same instant, None if there is none.
     """
     placed = canvas.to_image(output.boxes)
     placed[:, [0, 2]] = placed[:, [0, 2]].clip(
@@ -273,13 +274,13 @@ def _gathered(
 
 
 def _flat_maps(output: TeacherOutput) -> np.ndarray:
-    """Attention maps end to end, each scaled to a largest value of 1."""
+    """Concatenate the attention maps, each scaled to a maximum of 1."""
     scaled = [level / max(float(level.max()), 1e-12) for level in output.attention]
     return np.concatenate([level.ravel() for level in scaled])
 
 
 def _crop(teachers: Mapping[str, Teacher], wanted: bool | None) -> bool:
-    """Whether the teachers see the paper's columns only."""
+    """Return whether the teachers see the paper's columns only; all must agree."""
     for name, teacher in teachers.items():
         wanted = teacher.crop if wanted is None else wanted
         if teacher.crop != wanted:

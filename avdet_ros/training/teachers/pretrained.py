@@ -1,7 +1,7 @@
-"""A teacher that is ready for real pictures: EfficientDet as effdet's authors taught it on COCO.
+"""A ready-made teacher for real pictures: EfficientDet with effdet's weights trained on COCO.
 
-Its car, motorcycle, bus and truck become our one class, vehicle. The weights are the file that
-effdet's configuration names; it is read with ``weights_only=True`` and its digest is shown.
+Its classes car, motorcycle, bus and truck become our one class, vehicle. The weights are the file
+that effdet's configuration names; it is read with ``weights_only=True`` and its digest is logged.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from avdet_ros.training.teachers.efficientdet import EfficientDetTeacher, save_t
 _logger = logging.getLogger(__name__)
 
 NETWORKS = tuple(f'tf_efficientdet_d{size}' for size in range(8))
-"""Those with the scaling of pictures that our teachers have; the lite ones have another."""
+"""Networks that normalise pictures like our teachers; the lite variants do it differently."""
 
 COCO_CLASSES = 90
-"""Outputs an anchor: COCO's category numbers less one, those that are not used included."""
+"""Class outputs per anchor: COCO's category numbers minus one, unused categories included."""
 
 VEHICLES = {'car': 2, 'motorcycle': 3, 'bus': 5, 'truck': 7}
-"""Which of them are vehicles. Bicycles are not: nobody hears them."""
+"""Which of these classes are vehicles. Bicycles are left out because they are inaudible."""
 
 LARGEST_BYTES = 1 << 30
-"""Of a file of weights; the largest there is has 300 MB."""
+"""Size limit of a weights file; the largest published one has 300 MB."""
 
 TIMEOUT_S = 30.0
-"""Without a byte for so long, a download is given up."""
+"""A download that receives no byte for this long is aborted."""
 
 _CLASS_LAYER = 'class_net.predict.conv_pw'
 _CHUNK_BYTES = 1 << 20
@@ -58,16 +58,16 @@ def make_teacher(
 
     Args:
         config_name: one of `NETWORKS`.
-        folder: of teachers; gets ``rgb/teacher.pt`` and ``rgb/teacher.json``.
+        folder: folder of teachers; receives ``rgb/teacher.pt`` and ``rgb/teacher.json``.
         image_size: height and width of its input, multiples of 128; pictures are scaled to fit.
-        weights: file of the weights; None takes the one kept before, or downloads it.
-        progress: shows the download.
+        weights: weights file; None takes the cached file, or downloads it.
+        progress: displays the download.
 
     Returns:
         The folder.
 
     Raises:
-        AvdetError: the network is unknown, or the weights cannot be had or do not fit.
+        AvdetError: the network is unknown, or the weights cannot be obtained or do not fit.
     """
     if config_name not in NETWORKS:
         raise AvdetError(
@@ -89,11 +89,11 @@ def load_vehicles(detector: EfficientDetector, path: Path) -> None:
     """Load a checkpoint of COCO's 90 classes into a detector of `VEHICLES`.
 
     Args:
-        detector: receives the weights, all of them.
+        detector: receives all of the weights.
         path: a state dict of effdet.
 
     Raises:
-        AvdetError: the file is missing, no state dict, or not of this network on COCO.
+        AvdetError: the file is missing, not a state dict, or not of this network on COCO.
     """
     state = bare_state(read_state(path))
     for part in ('weight', 'bias'):
@@ -111,7 +111,7 @@ def load_vehicles(detector: EfficientDetector, path: Path) -> None:
 
 
 def _vehicles_alone(value: Tensor, where: str) -> Tensor:
-    """Of each anchor's 90 outputs the four of vehicles, in the order of `VEHICLES`."""
+    """Keep the four vehicle outputs of each anchor's 90, in the order of `VEHICLES`."""
     if value.shape[0] % COCO_CLASSES:
         raise AvdetError(
             f'{where}: expected {COCO_CLASSES} classes an anchor, found {value.shape[0]} outputs'
@@ -121,18 +121,18 @@ def _vehicles_alone(value: Tensor, where: str) -> Tensor:
 
 
 def fetch_weights(url: str, progress: Progress = SILENT, folder: Path | None = None) -> Path:
-    """A published file of weights, downloaded once.
+    """Return a published weights file, downloading it on first use.
 
     Args:
-        url: of the file; a digest at the end of its name (``-f153e0cf.pth``) is compared.
-        progress: shows megabytes.
-        folder: of caches, in which ``avdet_ros`` keeps it; None is the user's own.
+        url: address of the file; a digest at the end of its name (``-f153e0cf.pth``) is compared.
+        progress: displays megabytes.
+        folder: cache folder, in which ``avdet_ros`` holds the file; None is the user's own.
 
     Returns:
         The file on this machine.
 
     Raises:
-        AvdetError: it cannot be downloaded: where to put it when it has come another way.
+        AvdetError: the download failed; the message says where to put a file obtained otherwise.
     """
     caches = Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache').expanduser()
     path = (folder or caches) / 'avdet_ros' / url.rsplit('/', 1)[-1]
@@ -158,7 +158,7 @@ def fetch_weights(url: str, progress: Progress = SILENT, folder: Path | None = N
 
 
 def _download(url: str, path: Path, progress: Progress) -> None:
-    """Fetch a file whole or not at all."""
+    """Download a file; an incomplete one is discarded."""
     with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
         size = int(answer.headers.get('Content-Length') or 0)
         if size > LARGEST_BYTES:

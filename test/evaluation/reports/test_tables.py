@@ -88,7 +88,7 @@ def test_a_column_a_detector_and_a_row_a_metric():
 
 def test_the_authors_metrics_stand_in_a_table_of_their_own():
     title, found = rows(as_released_table({'ours': RESULT}))
-    assert title.startswith("As the authors' program counts")
+    assert title.startswith("Counted as in the authors' program")
     assert found[:2] == [['mAP@Avg (0.50:0.90)', '0.900'], ['mAP@0.5', '0.500']]
     assert [row[1] for row in found[2:]] == ['-', '1.24', '2.00']
 

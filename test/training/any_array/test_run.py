@@ -163,7 +163,7 @@ def test_the_file_is_made_again_without_the_training_windows(finished, tmp_path)
     saved = torch.load(tmp_path / 'best.pt', weights_only=True)
     del saved['ranges']
     torch.save(saved, tmp_path / 'best.pt')
-    with pytest.raises(AvdetError, match='of an older version; begin a run with it'):
+    with pytest.raises(AvdetError, match='from an older version; start a new run from it'):
         export_only(replace(run, out=tmp_path))
 
 
@@ -207,7 +207,9 @@ def test_a_run_that_was_interrupted_ends_with_the_same_weights(folders):
     ):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
     changed = replace(parts, plan=replace(parts.plan, learning_rate=1e-3))
-    with pytest.raises(AvdetError, match=r'learning_rate: expected 0\.004 as the run was begun'):
+    with pytest.raises(
+        AvdetError, match=r'learning_rate: expected 0\.004 as at the start of the run'
+    ):
         go(changed)
     (parts.out / LAST).write_bytes(b'broken')
     with pytest.raises(AvdetError, match=r'last\.pt: expected a file of a run of any-array'):
@@ -229,7 +231,7 @@ def test_a_run_begins_with_the_weights_of_another(folders, finished):
     assert state.step == 1
     # What goes on is the run itself: what it began with may be gone.
     moved = replace(further.plan, start_from='')
-    with pytest.raises(AvdetError, match=r'start_from: expected .*run as the run was begun with'):
+    with pytest.raises(AvdetError, match=r'start_from: expected .*run as at the start of the run'):
         fit(train, val, further.out, moved, SMALL)
 
 

@@ -66,10 +66,11 @@ def test_so_many_seeds_show_the_difference_in_four_of_five_studies():
 def test_rows_far_apart_agree_with_the_paper(as_in_the_paper):
     text = order(SIX, as_in_the_paper, True)
     assert '| three teachers beat RGB alone | +16.52 | +16.52 ± 0.18 | yes | 2 |' in text
-    assert 'A run lies 0.10 from the mean of its row (pooled, 12 degrees of freedom)' in text
+    assert 'Runs deviate from the mean of their row by 0.10 (pooled' in text
+    assert 'deviation, 12 degrees of freedom)' in text
     assert '5 of 5 statements of the table hold here' in text
     assert '5 of 5 differences are larger' in text
-    assert 'a seed of a row took 12 minutes' in text
+    assert 'Training one seed of a row took 12 minutes' in text
     assert ranks(SIX, as_in_the_paper)['m6'] == '1, 1'
 
 
@@ -78,7 +79,9 @@ def test_rows_within_their_noise_are_said_to_be(as_in_the_paper):
     text = order(SIX, runs_of(means, 40.0), True)
     assert text.count('within noise |') == 5
     assert '0 of 5 differences are larger' in text
-    assert '**' not in pairs(SIX, runs_of(means, 40.0))
+    none = pairs(SIX, runs_of(means, 40.0))
+    assert '**' not in none
+    assert 'Bold would mark pairs' in none
 
 
 def test_pairs_outside_of_their_noise_are_bold():
@@ -86,7 +89,8 @@ def test_pairs_outside_of_their_noise_are_bold():
     text = pairs(SIX, runs_of(means, 0.1))
     row = next(line for line in text.splitlines() if line.startswith('| M6 |'))
     assert row.count('**+1.00**') == 5
-    assert '5 of 15 pairs differ' in text
+    assert 'Bold marks pairs that differ' in text
+    assert '5 of 15 pairs.' in text
     assert pairs(SIX[:2], runs_of(means, 0.1)[:2]) == ''
 
 

@@ -41,8 +41,8 @@ def read_best(out: Path) -> BestEpoch:
     saved = read_run_file(out / BEST, 'plan', 'labels_at', 'row')
     if start.ranges is None:
         raise AvdetError(
-            f'{out / BEST}: expected the arrays it was taught with (ranges), found none: it is of '
-            'an older version; begin a run with it (--start-from)'
+            f'{out / BEST}: expected the arrays of its training windows (ranges), found none: it '
+            'is from an older version; start a new run from it (--start-from)'
         )
     return BestEpoch(start, saved['plan'], saved['labels_at'], saved['row'])
 

@@ -88,7 +88,7 @@ def fit(
         while not finished(state, plan) and not stop.received:
             spent = time.monotonic() - began
             if took and spent + 1.1 * max(took) > stop_after_s:
-                _logger.info('stopped after %.0f s; the same command goes on', spent)
+                _logger.info('stopped after %.0f s; the same command resumes the run', spent)
                 break
             epoch_began = time.monotonic()
             train.refresh()
@@ -116,8 +116,8 @@ def fit(
             if not math.isfinite(losses['loss']):
                 raise AvdetError(
                     f'{out}: epoch {state.epoch}: expected a finite loss, found {losses["loss"]}; '
-                    'nothing of this epoch is written, the same command begins it anew; if that '
-                    'ends here too, choose a lower learning rate'
+                    'nothing of this epoch is written, and the same command starts it again; if '
+                    'that fails too, choose a lower learning rate'
                 )
             found = found_in(state.averaged, val)
             scores = scores_of(found, val)

@@ -170,7 +170,7 @@ def open_state(
         for key, value in ours.items():
             if _plain(theirs.get(key)) != _plain(value):
                 raise AvdetError(
-                    f'{out}: {key}: expected {theirs.get(key)} as the run was begun with, found '
+                    f'{out}: {key}: expected {theirs.get(key)} as at the start of the run, found '
                     f'{value}; choose another folder or the same settings'
                 )
     network.load_state_dict(saved['network'])

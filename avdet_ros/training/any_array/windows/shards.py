@@ -48,11 +48,11 @@ def front_end_of(folder: Path) -> FrontEnd:
     if not path.exists():
         return FrontEnd()
     try:
-        about = json.loads(read_bounded(path, LARGEST_CARD, 'what a set is'))
+        about = json.loads(read_bounded(path, LARGEST_CARD, 'the description of a set'))
         names = about.get('windows', about)['features']
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise AvdetError(
-            f'{path}: expected what made a set of windows, found {one_line(error)}'
+            f'{path}: expected the description of a set of windows, found {one_line(error)}'
         ) from error
     front_end = FrontEnd(pair_count=pair_count_of(names))
     if tuple(names) != front_end.feature_names:
@@ -103,7 +103,7 @@ def read_shard(
         ) from error
     if not np.allclose(eye_m := raw.pop('eye_height_m'), EYE_HEIGHT_M):
         raise AvdetError(
-            f'{path}: eye_height_m: expected {EYE_HEIGHT_M:g} as models are taught, found '
+            f'{path}: eye_height_m: expected {EYE_HEIGHT_M:g} as in training, found '
             f'{eye_m.flat[0]:g}'
         )
     expected = MICROPHONES + 2 * len(pairs)

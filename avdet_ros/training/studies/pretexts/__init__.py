@@ -1,1 +1,1 @@
-"""Which pretext helps a student that has few labelled drives."""
+"""Comparison of pretexts for a student with few labelled drives."""

@@ -18,30 +18,30 @@ from avdet_ros.training.registries import PRETEXTS
 NONE, LONGER = 'none', 'none, longer'
 
 FEW, MORE, ALL = 0.01, 0.1, 1.0
-"""Parts of the drives that have labels; the pretext learns from all."""
+"""Shares of the drives that have labels; the pretext learns from all drives."""
 
 FROZEN_AT = MORE
-"""Share at which the head alone learns."""
+"""Share of labelled drives in the runs that train the head alone."""
 
 FIRST = ((FEW, False), (MORE, False), (FROZEN_AT, True))
-"""Shares, and whether the head alone learns, in the order in which all rows run."""
+"""Shares, and whether the head alone is trained, in the order in which all rows run."""
 
 LIKELIEST = ('spatial_alignment', 'masked_channels', 'counting', 'swapped')
-"""Pretexts whose task is direction, and the paper's own: they run before the others."""
+"""Pretexts whose task involves directions, and the paper's own: they run before the others."""
 
 
 @dataclass(frozen=True)
 class PretextScale:
-    """How much the comparison takes.
+    """Size of the comparison.
 
     Attributes:
-        name: in the command.
-        windows: simulated, where no drives are given.
-        student: which one.
-        epochs: of the students.
-        pretext_epochs: of the pretexts; what `LONGER` learns longer.
-        batch: windows a step, of both.
-        seeds: of each row.
+        name: its name in the command.
+        windows: simulated windows if no drives are given.
+        student: model of the student.
+        epochs: epochs of the students.
+        pretext_epochs: epochs of the pretexts, and extra epochs of `LONGER`.
+        batch: windows per step, for pretexts and students.
+        seeds: seeds of each row.
         tasks: the pretexts; () for all.
     """
 
@@ -76,9 +76,9 @@ class Run:
 
     Attributes:
         row: `NONE`, `LONGER` or a pretext.
-        share: of the drives whose labels it learns from.
-        seed: of everything.
-        freeze: the head alone learns.
+        share: share of the drives whose labels it learns from.
+        seed: seed of everything random.
+        freeze: train the head alone.
     """
 
     row: str
@@ -88,24 +88,24 @@ class Run:
 
     @property
     def folder(self) -> str:
-        """Its name among the runs."""
+        """Name of its folder among the runs."""
         name = self.row.replace(', ', '_')
         return f'{name}_{self.share:g}_{self.seed}' + ('_frozen' if self.freeze else '')
 
 
 def tasks_of(scale: PretextScale) -> tuple[str, ...]:
-    """The pretexts that a scale compares, the likeliest to help first."""
+    """Return the pretexts that a scale compares, the most promising ones first."""
     known = PRETEXTS.names()
     hopeful = [name for name in LIKELIEST if name in known]
     return scale.tasks or (*hopeful, *(name for name in known if name not in hopeful))
 
 
 def recipe_of(run: Run, scale: PretextScale, labels: str) -> StudentRecipe:
-    """The recipe of a student; the same share and seed are the same drives in every row.
+    """Build a student's recipe; equal share and seed give the same drives in every row.
 
     Args:
-        run: which.
-        scale: how much.
+        run: the run.
+        scale: size of the comparison.
         labels: see `StudentRecipe`.
     """
     task = run.row if run.row not in (NONE, LONGER) else NONE
@@ -134,13 +134,13 @@ def recipe_of(run: Run, scale: PretextScale, labels: str) -> StudentRecipe:
 
 
 def runs_of(row: str, share: float, scale: PretextScale, freeze: bool = False) -> list[Run]:
-    """Every seed of a row with labels of one share of the drives.
+    """List the runs of a row with labels of one share of the drives, one per seed.
 
     Args:
-        row: which.
-        share: of the drives.
-        scale: how much.
-        freeze: the head alone learns; *none, longer* has no such runs.
+        row: name of the row.
+        share: share of the drives.
+        scale: size of the comparison.
+        freeze: train the head alone; *none, longer* has no such runs.
     """
     if freeze and row == LONGER:
         return []

@@ -1,13 +1,13 @@
-"""Every pretext against none, with labels of 1, 10 and 100 % of the drives.
+"""Compare every pretext with none, with labels of 1, 10 and 100 % of the drives.
 
-Each pretext learns from all training windows once for each seed; then a student learns boxes with
-the labels of a part of the drives, drawn by the seed, in the same number of steps. Beside them are
-no pretext, no pretext but more steps (as many as the pretext had), and the head alone on a frozen
-encoder, of each pretext and of random weights. A pretext that does not beat *none, longer* with 1
-and with 10 % of the drives by more than the seeds' range is not run with 100 %.
+For each seed, each pretext is trained once on all training windows. Then a student learns boxes
+from the labels of a share of the drives, drawn by the seed, in the same number of steps. The
+baselines are no pretext, no pretext but additional steps (as many as the pretext had), and the
+head alone on a frozen encoder, of each pretext and of random weights. A pretext that does not beat
+*none, longer* with 1 and with 10 % by more than the seeds' range is not run with 100 %.
 
-All rows run with 1 % before one runs with 10 %, and the page is written after each row, so that it
-shows what is known of a run that was killed. What is done stays done, with the same command.
+All rows run with 1 % before one runs with 10 %, and the page is written after each row, so it
+shows the results of an interrupted run. The same command resumes it and keeps finished rows.
 """
 
 from __future__ import annotations
@@ -67,23 +67,23 @@ from avdet_ros.training.studies.pretexts.rows import (
 from avdet_ros.training.studies.pretexts.table import section, write_page
 
 KEY = 'pretexts'
-"""Of the rows, for `avdet train reproduce --rows`."""
+"""Name of the rows for `avdet train reproduce --rows`."""
 
 PAGE, RESULTS = 'pretexts.md', 'pretexts.json'
 
 DOCUMENT = 'self-supervision.md'
-"""The page for people, with sections of the same tables: `KEY`, and `OF_DRIVES`."""
+"""The documentation page with sections of the same tables: `KEY` and `OF_DRIVES`."""
 
 OF_DRIVES = 'pretexts of drives'
-"""The section of a comparison on drives, whose windows have pictures."""
+"""Section of a comparison on drives, whose windows have pictures."""
 
 HEAD = ', the head alone'
 
 WITHIN_DEG = 5.0
-"""A direction nearer than this to a vehicle's is found."""
+"""Maximum error of a correct direction."""
 
 DECIDES = 'direction'
-"""The score that the stop rule looks at: at these scales mAP is hardly above 0."""
+"""The score that the stop rule uses, because mAP is hardly above 0 at these scales."""
 
 _logger = logging.getLogger(__name__)
 
@@ -97,23 +97,23 @@ def study(
     progress: Progress = SILENT,
     tasks: Sequence[str] = (),
 ) -> Path:
-    """Run all rows and write the page, after each row as far as it is.
+    """Run all rows, and write the page after each row.
 
     Args:
         scale: a key of `SCALES`.
-        out: folder of everything that is made.
+        out: folder of all results.
         data: drives in the MAVD layout, labelled by teachers (``labels/``) or with true boxes;
             None simulates windows, which have no pictures.
-        command: for the page.
-        pages: folder of pages; the section of `DOCUMENT` is replaced too, `KEY` or `OF_DRIVES`.
-        progress: shows how far it is.
+        command: command shown on the page.
+        pages: folder of pages; the section `KEY` or `OF_DRIVES` of its `DOCUMENT` is replaced too.
+        progress: displays the progress.
         tasks: only these pretexts; () for those of the scale.
 
     Returns:
         ``pretexts.md``; beside it ``pretexts.json``.
 
     Raises:
-        AvdetError: the data or the folder are not as they should be, or a pretext is not known.
+        AvdetError: the data or the folder are invalid, or a pretext is unknown.
     """
     for task in tasks:
         PRETEXTS.find(task)
@@ -142,7 +142,7 @@ def study(
 
 
 def _write(out: Path, comparison: Comparison, command: str) -> dict[str, Any]:
-    """Write what is known so far, for programs and as a page."""
+    """Write the results so far, as JSON and as a page."""
     results = {'scale': comparison.scale.name, 'command': command, **comparison.told()}
     write_json(out / RESULTS, results)
     write_page(out / PAGE, results)
@@ -150,13 +150,13 @@ def _write(out: Path, comparison: Comparison, command: str) -> dict[str, Any]:
 
 
 class Comparison:
-    """The runs of a comparison and what they scored.
+    """The runs of a comparison and their scores.
 
     Args:
-        scale: how much.
-        out: folder of everything.
+        scale: size of the comparison.
+        out: folder of all results.
         data: drives, or None.
-        progress: shows how far it is.
+        progress: displays the progress.
     """
 
     def __init__(self, scale: PretextScale, out: Path, data: Path | None, progress: Progress):
@@ -167,7 +167,7 @@ class Comparison:
         self.lacking: dict[str, str] = {}
 
     def run_all(self, row: str, runs: Sequence[Run]) -> None:
-        """Run a row; one that lacks something is noted and left."""
+        """Run a row; if its pretext lacks data, record why and leave it out."""
         for run in runs if row not in self.lacking else ():
             try:
                 self.scores[run] = self._score(run)
@@ -179,7 +179,7 @@ class Comparison:
                 return
 
     def helps(self, row: str) -> bool:
-        """The stop rule: above `LONGER` by more than the seeds' range."""
+        """Apply the stop rule: whether a row beats `LONGER` by more than the seeds' range."""
         return row not in self.lacking and all(
             self.known(row, share) and beats(self.of(row, share), self.of(LONGER, share))
             for share in (FEW, MORE)
@@ -190,7 +190,7 @@ class Comparison:
         return all(len(self.of(one, share)) == self.scale.seeds for one in (row, LONGER))
 
     def of(self, row: str, share: float) -> list[float]:
-        """`DECIDES` of a row's seeds; a frozen encoder's do not count."""
+        """Return `DECIDES` of a row's seeds, without runs with a frozen encoder."""
         return [
             scores[DECIDES] or 0.0
             for run, scores in self.scores.items()
@@ -198,11 +198,11 @@ class Comparison:
         ]
 
     def decided(self, row: str) -> bool:
-        """Whether a row has run as far as the stop rule needs to know."""
+        """Whether a row has all the runs that the stop rule needs."""
         return all(self.known(row, share) for share in (FEW, MORE))
 
     def told(self) -> dict[str, Any]:
-        """What the page and programs are told."""
+        """Return the results for the page and for programs."""
         runs = [
             {'row': run.row, 'share': run.share, 'seed': run.seed, 'freeze': run.freeze, **scores}
             for run, scores in self.scores.items()
@@ -256,10 +256,10 @@ class Comparison:
         windows: dict[str, WindowDataset],
         run: Run,
     ) -> str:
-        """Learn the pretext once for a seed, whatever the share is; a sentence on it."""
+        """Train the pretext once per seed, for all shares, and return its summary."""
         folder = self.out / 'pretexts' / f'{run.row}_{run.seed}'
         recipe = context.recipe
-        # Shares and freezing are the student's, so that all of them have one pretext.
+        # Share and freezing only concern the student, so all its runs share one pretext.
         own = replace(
             recipe,
             fit=replace(recipe.fit, drives=1.0),
@@ -284,11 +284,11 @@ def beats(row: Sequence[float], other: Sequence[float]) -> bool:
 
 
 def scores_of(student: StudentAdapter, test: WindowDataset, rig: Rig) -> dict[str, float]:
-    """How good a student is on test windows.
+    """Score a student on test windows.
 
     Returns:
         ``map50``: mAP at IoU 0.5; ``direction``: average precision of directions within
-        `WITHIN_DEG`; ``p50_deg`` and ``p90_deg``: of the errors of those found.
+        `WITHIN_DEG`; ``p50_deg`` and ``p90_deg``: quantiles of the errors of correct directions.
     """
     student.to('cuda' if torch.cuda.is_available() else 'cpu')
     found = predict(student, test)
@@ -319,12 +319,12 @@ def _truth(azimuth_deg: np.ndarray) -> TrueBearings:
 
 
 def _labels_in(data: Path) -> str:
-    """``teachers`` where the drives have been labelled, else ``truth``."""
+    """Return ``teachers`` if the drives have been labelled, else ``truth``."""
     return 'teachers' if any((data / LABELS).glob('*.npz')) else 'truth'
 
 
 def _test_windows(context: RunContext) -> WindowDataset:
-    """Test windows, with true boxes where there are any."""
+    """Load the test windows, with true boxes if all drives have them."""
     if context.split is None:
         return load_windows(context, 'test')
     drives = by_drive(context.split.test)
@@ -336,5 +336,5 @@ def _test_windows(context: RunContext) -> WindowDataset:
 
 
 def read_results(out: Path) -> dict[str, Any]:
-    """What `study` left for programs."""
+    """Read the results that `study` wrote."""
     return json.loads((out / RESULTS).read_text(encoding='utf-8'))

@@ -16,14 +16,15 @@ _HEAD = """\
 |---|---|---|---|---|---|---|"""
 
 _HOW = """\
-Average precision of directions within 5 degrees, and mAP at IoU 0.5, per cent on test windows;
-mean and half the range of the seeds. Labels of so many of the drives, drawn by the seed; the
-pretexts learn from all training windows: *masked_channels* and *contrastive* from sound alone,
-the others from the boxes or pictures of all drives too, which teachers give for nothing. *none,
-longer* learns boxes for as many more steps as a pretext has. *Head alone*: direction with the
-encoder frozen after the pretext (*none*: with random weights). Errors are of the directions found
-with 10 % of the drives. A row went on to 100 % if with 1 and with 10 % its directions beat those
-of *none, longer* by more than the seeds' range; of the others no difference was seen."""
+The scores are the average precision of directions within 5 degrees and the mAP at IoU 0.5, in per
+cent on test windows, with mean and half the range of the seeds. Students are trained on the labels
+of 1, 10 or 100 % of the drives, drawn by the seed. The pretexts are trained on all training
+windows: *masked_channels* and *contrastive* on sound alone, the others also on the boxes or
+pictures of all drives, which teachers provide at no cost. *none, longer* trains on boxes for as
+many additional steps as a pretext has. *Head alone* is direction with the encoder frozen after the
+pretext (*none*: with random weights). Errors are those of the directions found with 10 % of the
+drives. A row went on to 100 % if, with 1 and with 10 %, its directions beat those of *none,
+longer* by more than the seeds' range; for the other rows, no difference was seen."""
 
 
 def write_page(path: Path, results: dict[str, Any]) -> Path:
@@ -40,7 +41,7 @@ def write_page(path: Path, results: dict[str, Any]) -> Path:
 
 
 def section(results: dict[str, Any]) -> str:
-    """The table, what each pretext learned, and what was left out, in Markdown."""
+    """Return the table, what each pretext learned, and what was left out, in Markdown."""
     rows = list(dict.fromkeys(run['row'] for run in results['runs']))
     lines = [
         f'`{results["command"]}`',
@@ -84,7 +85,7 @@ def _line(row: str, results: dict[str, Any]) -> str:
 
 
 def per_cent(values: Sequence[float | None]) -> str:
-    """Mean and half the range in per cent; "-" where nothing was run or nothing is defined."""
+    """Format mean and half the range in per cent; "-" if nothing was run or is defined."""
     known = [100 * value for value in values if value is not None]
     if not known:
         return '-'

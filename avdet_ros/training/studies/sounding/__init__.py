@@ -1,1 +1,1 @@
-"""Which seen vehicle sounds: selectors, filtered labels, attention, and the page of them all."""
+"""Study of which seen vehicle sounds: selectors, filtered labels, attention, and their page."""

@@ -1,4 +1,4 @@
-"""A picture of attention: a vehicle that passes beside one that makes no sound."""
+"""Draw attention over a picture with an audible vehicle beside a silent one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SOUNDS_BGR, SILENT_BGR, MASKED_BGR = (80, 220, 80), (60, 60, 235), (60, 200, 235
 
 
 def telling_frame(boxes: SeenBoxes) -> int | None:
-    """The frame in which an audible and a silent vehicle are both as large as can be."""
+    """Find the frame in which an audible and a silent vehicle are both largest."""
     height = boxes.boxes_px[:, 3] - boxes.boxes_px[:, 1]
     best, found = 0.0, None
     for number in np.unique(boxes.frame):
@@ -30,13 +30,13 @@ def telling_frame(boxes: SeenBoxes) -> int | None:
 
 
 def draw_attention(root: Path, boxes: SeenBoxes, heat: np.ndarray, path: Path) -> bool:
-    """Draw the telling frame: above as it is with its boxes, below with the attention on it.
+    """Draw the frame of `telling_frame` twice with boxes: plain, and below with attention.
 
     Args:
         root: the data set's folder.
         boxes: visible vehicles.
-        heat: (F, rows, columns) of the frames.
-        path: of the JPEG file.
+        heat: (F, rows, columns) attention of the frames.
+        path: the JPEG file to write.
 
     Returns:
         Whether there is such a frame.

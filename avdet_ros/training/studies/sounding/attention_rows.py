@@ -1,4 +1,4 @@
-"""Rows of attention over pictures: Senocak's, literal and as a map, told nothing, some or all."""
+"""Rows of attention over pictures: both variants, with no, some or all frames labelled."""
 
 from __future__ import annotations
 
@@ -64,18 +64,18 @@ ATTENTIONS = WITHOUT_THERMAL | {
     for key, (words, plan) in WITHOUT_THERMAL.items()
     if key in ('literal', 'map', 'literal_100', 'map_100', 'literal_told', 'map_told')
 }
-"""Words for the table and plan of each row; one of more told frames than there are is left out,
-and those that look at thermal pictures are where there are none."""
+"""Title and plan of each row. Rows with more labelled frames than there are are left out, and so
+are rows that use thermal pictures if there are none."""
 
 WRONG = 'another moment'
 
 
 @dataclass(frozen=True)
 class Scenes:
-    """Frames of a use as attention takes them.
+    """Frames of a use in the input format of attention.
 
     Attributes:
-        pictures: of `read_pictures`.
+        pictures: result of `read_pictures`.
         maps: (F, 2 GROUPS, A) by `RIGHT` and `WRONG`.
         masks: (F, ROWS, COLUMNS) float64, 1 in cells of visible vehicles that sound.
         boxes: the visible vehicles.
@@ -90,7 +90,7 @@ class Scenes:
 def load_scenes(
     root: Path, frames: Frames, rig: Rig, thermal: bool, progress: Progress = SILENT
 ) -> Scenes:
-    """Pictures, thermal ones too if wanted, sounds and truth of a use's frames."""
+    """Load pictures, optionally thermal ones too, sounds and truth of a use's frames."""
     pictures = read_pictures(root, frames.boxes.frames, thermal, progress)
     maker = DirectionMaps(rig)
     maps = {name: all_maps(maker, frames.sums[name]) for name in (RIGHT, WRONG)}
@@ -107,16 +107,16 @@ def attention_scores(
     known: Callable[[Mapping[str, Sequence[Mapping[str, Any]]]], None],
     progress: Progress = SILENT,
 ) -> dict[str, list[dict[str, Any]]]:
-    """Fit and score every row, or read what an earlier run found.
+    """Fit and score every row, or read the results of an earlier run.
 
     Args:
-        scenes: of ``train``, ``val`` and ``test``.
-        frames: of training, whose other moments are other sounds.
+        scenes: scenes of ``train``, ``val`` and ``test``.
+        frames: training frames; their other moments serve as other sounds.
         rig: array and camera.
-        out: keeps the scores, and the maps of test frames.
+        out: folder that receives the scores, and the maps of test frames.
         how: steps of each fitting, and seeds of each row.
-        known: called with what is known after each seed.
-        progress: shows steps.
+        known: called with the results so far after each seed.
+        progress: displays the steps.
     """
     others, places = other_moments(frames.padded), column_places(rig)
     train = scenes['train']
@@ -163,10 +163,10 @@ def attention_scores(
 
 
 def keys_for(masks: np.ndarray, thermal: bool) -> list[str]:
-    """The rows that so many frames allow: none is told of more than there are.
+    """List the rows for which there are enough labelled frames.
 
     Args:
-        masks: (F, ROWS, COLUMNS) of training frames, where something sounds.
+        masks: (F, ROWS, COLUMNS) of training frames, nonzero where something sounds.
         thermal: whether there are thermal pictures.
     """
     known = told_frames(masks)
@@ -178,18 +178,19 @@ def keys_for(masks: np.ndarray, thermal: bool) -> list[str]:
 
 
 def told_frames(masks: np.ndarray) -> int:
-    """Frames of (F, ROWS, COLUMNS) masks in which something sounds."""
+    """Count the frames of (F, ROWS, COLUMNS) masks in which something sounds."""
     return int(masks.any(axis=(1, 2)).sum())
 
 
 def attention_not_run(masks: np.ndarray) -> str:
-    """A sentence on the rows that would be told of more frames than there are, or ''."""
+    """Return a sentence on the rows that lack labelled frames, or ''."""
     known = told_frames(masks)
     left = [words for words, plan in ATTENTIONS.values() if known < plan.labelled < ALL]
     if not left:
         return ''
     return (
-        f'Not run: {"; ".join(left)}. In {known:,} training frames a vehicle that is seen sounds.'
+        f'Not run: {"; ".join(left)}. Only {known:,} training frames have a visible vehicle that '
+        'sounds.'
     )
 
 
@@ -201,7 +202,7 @@ def scores_of(
     test: Scenes,
     size_px: tuple[int, int],
 ) -> dict[str, float]:
-    """Scores of test maps with right and wrong sound; those of validation give the threshold."""
+    """Score test maps with right and wrong sound, at the best threshold of validation maps."""
     known = val_masks.any(axis=(1, 2))
     threshold = best_heat(list(val[known]), list(val_masks[known])) if known.any() else 0.0
     sounding = test.masks.any(axis=(1, 2))
@@ -223,7 +224,7 @@ def scores_of(
 
 
 def heat_of_boxes(heat: np.ndarray, boxes: SeenBoxes, size_px: tuple[int, int]) -> np.ndarray:
-    """(N,) the hottest cell of each box."""
+    """Return the highest attention of each box's cells, (N,)."""
     values = [
         heat[frame][cells_of(box, size_px)].max()
         for frame, box in zip(boxes.frame, boxes.boxes_px, strict=True)
@@ -232,7 +233,7 @@ def heat_of_boxes(heat: np.ndarray, boxes: SeenBoxes, size_px: tuple[int, int]) 
 
 
 def attention_table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """A row each, in Markdown."""
+    """Return the table of all rows, in Markdown."""
     keys = ('ciou', 'auc', 'peak', 'peak_wrong', 'roc_auc', 'ap_inaudible', 'ap_wrong', 'lit')
     lines = [
         (

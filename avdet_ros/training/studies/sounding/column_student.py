@@ -1,4 +1,4 @@
-"""A small student that says of each direction whether a vehicle is there."""
+"""A small student that predicts for each direction whether a vehicle is there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from avdet_ros.training.sounding.sound_sums import GROUPS
 
 
 class ColumnStudent(nn.Module):
-    """Convolutions over directions: from what is heard in each to whether a vehicle is there."""
+    """Convolutions over directions that predict from sound where vehicles are."""
 
     def __init__(self, mean: Tensor, deviation: Tensor) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class ColumnStudent(nn.Module):
         )
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(F, 2 `GROUPS`, A) maps to (F, A) logits."""
+        """Map (F, 2 `GROUPS`, A) direction maps to (F, A) logits."""
         return self.layers((maps - self.mean) / self.deviation)[:, 0]
 
 
@@ -42,11 +42,11 @@ def fit_columns(
 
     Args:
         maps: (F, 2 `GROUPS`, A) of `DirectionMaps`.
-        heat: (F, A) 1 where a vehicle is taught to be.
-        taught: (F, A) bool, where anything is taught.
-        steps: of 64 windows, half of them with left and right exchanged.
-        seed: of weights and order.
-        progress: shows steps.
+        heat: (F, A), 1 in directions labelled as vehicle.
+        taught: (F, A) bool, directions with a label.
+        steps: number of steps of 64 windows; every other step is mirrored left to right.
+        seed: seed of weights and order.
+        progress: displays the steps.
     """
     torch.manual_seed(seed)
     chance = torch.Generator().manual_seed(seed)
@@ -58,7 +58,7 @@ def fit_columns(
         for step in range(steps):
             drawn = torch.randint(len(maps), (64,), generator=chance)
             parts = [part[drawn] for part in (maps, heat, taught)]
-            if step % 2:  # directions lie evenly about the heading
+            if step % 2:  # directions are symmetric about the heading
                 parts = [part.flip(-1) for part in parts]
             shown, wanted, counts = parts
             each = functional.binary_cross_entropy_with_logits(

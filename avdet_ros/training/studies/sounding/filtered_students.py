@@ -1,9 +1,9 @@
-"""Does a student get better when labels of what does not sound are left out? The oracle first.
+"""Does a student improve if labels of silent vehicles are left out?
 
-The labels are those of a teacher that sees every visible vehicle and knows nothing of sound. If
-leaving out by the truth what does not sound gains nothing, no selector can. The student is a small
-one that says of each direction whether a vehicle is there: it is as good as it gets with a few
-hundred windows, where one that draws boxes has hardly begun to learn and shows no difference.
+The labels are those of a teacher that sees every visible vehicle and has no sound. The oracle
+filters them by the truth: if that gains nothing, no selector can. The student is a small network
+that predicts for each direction whether a vehicle is there. It converges with a few hundred
+windows, whereas a student that predicts boxes has hardly begun to learn and shows no difference.
 """
 
 from __future__ import annotations
@@ -38,34 +38,34 @@ from avdet_ros.training.studies.sounding.column_student import fit_columns
 from avdet_ros.training.studies.sounding.selector_filter import Judge
 
 SEEN = 'labels_seen'
-"""Folder of the data set with the labels of a teacher that sees every visible vehicle."""
+"""Folder in the data set with the labels of a teacher that sees every visible vehicle."""
 
 WIDER_DEG = 1.0
-"""A label says that a vehicle is so far beyond its box's sides too."""
+"""Margin by which a label extends beyond the sides of its box."""
 
 STUDENT_ROWS = {
     'all': 'every visible vehicle is a label (none)',
-    'moving': 'what moves is a label, the rest open (moving)',
-    'oracle': 'what sounds is a label, the rest open (oracle, hidden ones road)',
-    'oracle_hidden': 'the same, and where a hidden one sounds is open (oracle)',
-    'deleted': 'what sounds is a label, the rest is road',
-    'sounding': 'what a selector hears, told nothing (sounding)',
-    'sounding_100': 'what a selector hears that 100 frames were told (sounding)',
-    'truth': 'the truth: what sounds, hidden or not',
+    'moving': 'moving vehicles are labels, the rest is open (moving)',
+    'oracle': 'audible vehicles are labels, the rest is open (oracle, hidden vehicles are road)',
+    'oracle_hidden': 'the same, and open where a hidden vehicle sounds (oracle)',
+    'deleted': 'audible vehicles are labels, the rest is road',
+    'sounding': 'kept by a selector without told frames (sounding)',
+    'sounding_100': 'kept by a selector with 100 told frames (sounding)',
+    'truth': 'ground truth: audible vehicles, hidden or not',
 }
-"""How training labels are filtered: file name, and in words."""
+"""Filters of the training labels: file name and title."""
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class StudentScale:
-    """How long students learn.
+    """Size of the students' training.
 
     Attributes:
-        steps: of 64 windows.
-        seeds: of each row.
-        rows: which.
+        steps: steps of 64 windows.
+        seeds: seeds of each row.
+        rows: rows to run.
     """
 
     steps: int
@@ -82,19 +82,19 @@ def teach_filtered(
     judges: Mapping[str, Judge],
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
-    """Teach students with every filter and score them with the truth.
+    """Train students with every filter and score them against the truth.
 
     Args:
         root: the data set's folder, with features.
-        boxes: true ones of ``train``, ``val`` and ``test``.
+        boxes: true boxes of ``train``, ``val`` and ``test``.
         rig: array and camera.
-        out: gets a file a student.
+        out: receives a file per student.
         how: the scale.
-        judges: of the rows that a selector judges.
-        progress: shows steps.
+        judges: judges of the rows that a selector filters.
+        progress: displays the steps.
 
     Returns:
-        ``labels``, how right each filter's training labels are, and ``scores``, of each row by
+        ``labels``, the accuracy of each filter's training labels, and ``scores``, of each row by
         seed.
     """
     write_seen(root, boxes['train'])
@@ -116,7 +116,7 @@ def teach_filtered(
 
 
 def write_seen(root: Path, boxes: SeenBoxes) -> None:
-    """Write labels of a teacher that sees every visible vehicle; those that are there stay."""
+    """Write labels of a teacher that sees every visible vehicle, one file per drive."""
     drives: dict[str, list[int]] = {}
     for number, one in enumerate(boxes.frames):
         drives.setdefault(one.drive, []).append(number)
@@ -142,7 +142,7 @@ def write_seen(root: Path, boxes: SeenBoxes) -> None:
 def filter_seen(
     root: Path, boxes: SeenBoxes, name: str, judges: Mapping[str, Judge]
 ) -> dict[str, float]:
-    """Write a filter's files; how right the labels that it keeps are."""
+    """Write a filter's files, and return how accurate the labels that it keeps are."""
     audible = max(int(boxes.sounds.sum() + boxes.hidden.sum()), 1)
     if name == 'truth':
         return {'labels': audible, 'right': 1.0, 'found': 1.0, 'open': 0}
@@ -175,7 +175,7 @@ def _student(
     how: StudentScale,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Teach one student and score it on the test drives."""
+    """Train one student and score it on the test drives."""
     train, test = boxes['train'], boxes['test']
     targets = [_targets(root, one, name, rig) for one in train.frames]
     heat, taught = (torch.stack(part) for part in zip(*targets, strict=True))
@@ -195,7 +195,7 @@ def _student(
 
 
 def _targets(root: Path, frame: FrameId, name: str, rig: Rig) -> tuple[Tensor, Tensor]:
-    """(A,) where a vehicle is taught to be, and (A,) bool where anything is taught."""
+    """Return (A,) directions labelled as vehicle, and (A,) bool directions with a label."""
     if name == 'truth':
         there = _truth(str(root), frame.drive).get(frame.stamp)
         kept = np.zeros((0, 4)) if there is None else there.boxes_px
@@ -218,7 +218,7 @@ def _judged(labels: str, name: str, drive: str) -> dict[str, FilteredFrame]:
 
 
 def columns_of(boxes_px: np.ndarray, rig: Rig) -> np.ndarray:
-    """(A,) bool, directions of `directions.AZIMUTHS_DEG` in which one of (N, 4) boxes lies."""
+    """Mark directions of `directions.AZIMUTHS_DEG` that one of (N, 4) boxes covers, (A,) bool."""
     if not len(boxes_px):
         return np.zeros(len(AZIMUTHS_DEG), bool)
     windows = windows_of(torch.from_numpy(box_sides_deg(boxes_px, rig))[None].float(), WIDER_DEG)
@@ -226,7 +226,7 @@ def columns_of(boxes_px: np.ndarray, rig: Rig) -> np.ndarray:
 
 
 def frame_sums(root: Path, frames: Sequence[FrameId]) -> Tensor:
-    """(F, 32, n_mels) of `sound_sums` of frames whose features are there."""
+    """Compute (F, 32, n_mels) `sound_sums` of frames with features."""
     files = {name: map_features(root, 'window', name) for name in {one.drive for one in frames}}
     return sound_sums([files[one.drive][1][files[one.drive][0][one.stamp]] for one in frames])
 
@@ -234,7 +234,7 @@ def frame_sums(root: Path, frames: Sequence[FrameId]) -> Tensor:
 def _hidden_precision(
     root: Path, test: SeenBoxes, rig: Rig, predicted: np.ndarray, true: np.ndarray
 ) -> float:
-    """AP of directions in which an audible vehicle is that nobody sees, against empty ones."""
+    """Return the AP of directions with an audible but hidden vehicle, against empty ones."""
     hidden = np.zeros_like(true)
     for number, one in enumerate(test.frames):
         there = _truth(str(root), one.drive)[one.stamp]
@@ -248,14 +248,14 @@ def _hidden_precision(
 
 
 def hits_at_half(heat: np.ndarray, sounds: np.ndarray) -> float:
-    """Share of the inaudible that a student is as sure of as of half of those that sound."""
+    """Share of inaudible vehicles that score at least the median of those that sound."""
     if sounds.all() or not sounds.any():
         return float('nan')
     return float((heat[~sounds] >= np.median(heat[sounds])).mean())
 
 
 def student_table(found: Mapping[str, Any]) -> str:
-    """Labels and students of each row, in Markdown."""
+    """Return the table of labels and students of each row, in Markdown."""
     lines = [
         (
             '| training labels | labels | that sound | of all that do | parts open | '

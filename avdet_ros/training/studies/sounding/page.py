@@ -1,4 +1,4 @@
-"""The page of which seen vehicle sounds: its tables, each written when it is known."""
+"""The page on which seen vehicle sounds; each table is written as soon as it is known."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ SECTIONS = (
 
 
 class StudyPage:
-    """The page with its tables, in the folder of the run and, if wanted, among other pages.
+    """The page with its tables, in the run's folder and optionally in a folder of pages.
 
     Args:
-        out: folder of the run; a page that is there is made anew.
-        pages: folder of pages, one of which is `PAGE`, or None.
-        command: that makes the tables.
+        out: folder of the run; an existing page is replaced.
+        pages: folder of pages that contains `PAGE`, or None.
+        command: command that makes the tables.
     """
 
     def __init__(self, out: Path, pages: Path | None, command: str) -> None:
         self.path, self.pages = out / PAGE, pages
-        self.made = f'`{command}`' if command else 'Made by hand.'
+        self.made = f'`{command}`' if command else 'Written without a command.'
         out.mkdir(parents=True, exist_ok=True)
         self.path.unlink(missing_ok=True)
 
@@ -48,5 +48,5 @@ class StudyPage:
 
     @property
     def folders(self) -> list[Path]:
-        """Where pictures lie."""
+        """Folders that receive pictures."""
         return [self.path.parent, *([self.pages / 'images'] if self.pages else [])]

@@ -1,6 +1,6 @@
-"""Rows that learn nothing, and those of them that look at pictures: warmth, movement, synchrony.
+"""Rows without learning, including rules on pictures: warmth, movement, synchrony.
 
-The rules that look at pictures take nothing from the truth. The last is the old idea of joining
+The rules on pictures use nothing from the truth. The last one is the old idea of correlating
 low-level movement and energy (J. Hershey and J. Movellan, "Audio vision", NIPS 1999): what comes
 nearer gets louder.
 """
@@ -18,17 +18,17 @@ from avdet_ros.evaluation.sounding.tables import RowScores
 from avdet_ros.training.studies.sounding.selector_rows import RIGHT, Frames, hand_made_scores
 
 TURN_DEG = 5.0
-"""A box that moves so far in a second, against the others, moves as one that grows by e."""
+"""Motion per second relative to other boxes that counts as much as growth by a factor of e."""
 
 
 @dataclass(frozen=True)
 class PictureRow:
-    """A way to score boxes by what is seen of them.
+    """A rule that scores boxes by their appearance in the pictures.
 
     Attributes:
-        title: in tables.
-        hears: whether it looks at the sound.
-        score: (N,) float64 of frames and what is received in them.
+        title: title in tables.
+        hears: whether it uses the sound.
+        score: function from frames and the received sound to (N,) float64 scores.
     """
 
     title: str
@@ -37,25 +37,25 @@ class PictureRow:
 
 
 def warmth(frames: Frames, heard: Received) -> np.ndarray:
-    """(N,) kelvin above the surroundings, 0 without thermal pictures."""
+    """Return (N,) kelvin above the surroundings, 0 without thermal pictures."""
     return frames.padded.flat(frames.padded.warmth[..., 0], len(frames.boxes))
 
 
 def movement(frames: Frames, heard: Received) -> np.ndarray:
-    """(N,) how fast each box moves against the others, and grows or shrinks."""
+    """Return (N,) speeds of boxes relative to the others, plus rates of growth or shrinking."""
     motion = frames.padded.motion
     moved = motion[..., 1].abs() / TURN_DEG + motion[..., 2].abs()
     return frames.padded.flat(moved, len(frames.boxes))
 
 
 def movement_and_level(frames: Frames, heard: Received) -> np.ndarray:
-    """(N,) ranks of `movement` and of what is received from there."""
+    """Return (N,) sums of the ranks of `movement` and of the received level."""
     level = at_boxes(heard.level_db, frames.boxes.frame, frames.sides_deg)
     return ranks(movement(frames, heard)) + ranks(level)
 
 
 def synchrony(frames: Frames, heard: Received) -> np.ndarray:
-    """(N,) a box's growth times the rise of the level from there, of the frames about it."""
+    """Return (N,) growth of each box times the rise of its level over the adjacent frames."""
     frame, drive = frames.boxes.frame, frames.padded.drive.numpy()
     numbers = np.arange(len(drive))
     after, before = np.minimum(numbers + 1, len(drive) - 1), np.maximum(numbers - 1, 0)
@@ -77,7 +77,7 @@ PICTURE_ROWS = (
 
 
 def picture_scores(row: PictureRow, val: Frames, test: Frames) -> RowScores:
-    """A row with the right sound and, if it hears, with wrong ones."""
+    """Score a row with the right sound and, if it uses sound, with wrong ones."""
     names = test.heard if row.hears else (RIGHT,)
     return RowScores(
         row.title,
@@ -90,7 +90,7 @@ def picture_scores(row: PictureRow, val: Frames, test: Frames) -> RowScores:
 
 
 def rows_without_learning(val: Frames, test: Frames) -> list[RowScores]:
-    """Every row that learns nothing, made by hand or looking at pictures."""
+    """Score every row without learning: hand-made rules and rules on pictures."""
     rows = [
         RowScores(
             row.title,

@@ -1,6 +1,6 @@
-"""What a selector that is fitted to the training drives says of their labels: the rows *sounding*.
+"""The rows *sounding*: a selector fitted to the training drives filters their labels.
 
-What `avdet train selector` and `avdet train label --filter sounding` do with teachers' boxes.
+`avdet train selector` and `avdet train label --filter sounding` do the same with teachers' boxes.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ from avdet_ros.training.sounding.run import mirror_of
 from avdet_ros.training.sounding.sound_sums import DirectionMaps
 
 Judge = Callable[[SeenBoxes], Sequence[FilteredFrame]]
-"""Says of teachers' boxes which are labels."""
+"""Function that decides which of the teachers' boxes are labels."""
 
 JUDGES = {
     'sounding': SelectorPlan(kinds=('sound',)),
     'sounding_100': SelectorPlan(kinds=('sound',), labelled=100, unlabelled=False),
 }
-"""How the selectors of the rows are fitted."""
+"""Plans of the rows' selectors."""
 
 
 @dataclass(frozen=True)
 class SelectorJudge:
-    """A selector's verdicts.
+    """A judge that applies a selector's verdicts.
 
     Attributes:
-        plan: how it is fitted.
+        plan: settings of its fitting.
         train: the frames that it is fitted to.
-        heard: of the frames whose labels it judges, which are those of ``train``.
+        heard: received sound of the frames whose labels it judges, which are those of ``train``.
         root: the data set's folder.
         rig: array and camera.
-        path: keeps how likely each box sounds.
-        progress: shows steps.
+        path: file with the probability that each box sounds.
+        progress: displays the steps.
     """
 
     plan: SelectorPlan
@@ -59,10 +59,10 @@ class SelectorJudge:
     progress: Progress = SILENT
 
     def __call__(self, boxes: SeenBoxes) -> list[FilteredFrame]:
-        """What it makes of the teachers' boxes of the frames, see `filters.by_score`.
+        """Judge the teachers' boxes of the frames, see `filters.by_score`.
 
         Raises:
-            AvdetError: what an earlier run kept is damaged, or of other boxes.
+            AvdetError: an earlier run's file is damaged, or of other boxes.
         """
         chance = self._kept(len(boxes)) if self.path.exists() else self._fitted(boxes)
         return by_score(boxes, chance, self.heard, self.rig, Thresholds())
@@ -83,10 +83,10 @@ class SelectorJudge:
             chance = np.load(self.path, allow_pickle=False)
             if chance.shape != (many,):
                 raise ValueError(f'{len(chance)} for {many} boxes')
-        except Exception as error:  # numpy raises whatever zipfile does
+        except Exception as error:  # numpy passes on all errors of zipfile
             raise AvdetError(
-                f'{self.path}: expected how likely boxes sound, found {one_line(error)}; delete '
-                'it to make it again'
+                f'{self.path}: expected the probabilities that boxes sound, found '
+                f'{one_line(error)}; delete it to create it again'
             ) from error
         return chance
 
@@ -100,7 +100,7 @@ def judges(
     steps: int,
     progress: Progress = SILENT,
 ) -> dict[str, Judge]:
-    """The judge of each row, fitted when it is asked first; arguments as of `SelectorJudge`."""
+    """Make the judge of each row, fitted on first use; arguments as of `SelectorJudge`."""
     return {
         name: SelectorJudge(
             replace(plan, steps=steps), train, heard, root, rig, out / f'{name}.npy', progress

@@ -1,7 +1,7 @@
-"""The rows that say which visible vehicle sounds: how each selector is fitted, and its scores.
+"""The rows of selectors, which predict which visible vehicle sounds: fitting and scores.
 
-Every row is scored with the right sound and with wrong ones (`evaluation.sounding.controls`); one
-that scores the same with any sound has not listened.
+Every row is scored with the right sound and with wrong ones (`evaluation.sounding.controls`). A
+row that scores the same with any sound does not use it.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ class SelectorRow:
     """A selector of the study.
 
     Attributes:
-        key: of its files.
-        title: in tables.
-        plan: how it is fitted.
-        every_label: the truth of all training frames is told.
+        key: key in the names of its files.
+        title: title in tables.
+        plan: settings of its fitting.
+        every_label: use the truth of all training frames.
     """
 
     key: str
@@ -60,7 +60,7 @@ class SelectorRow:
 
     @property
     def hears(self) -> bool:
-        """Whether it looks at the sound."""
+        """Whether it uses the sound."""
         return A in self.plan.kinds
 
 
@@ -104,34 +104,34 @@ SELECTORS = (
         True,
     ),
 )
-"""Unsupervised, then with some frames told, then with all."""
+"""Selectors without labels, then with some frames labelled, then with all."""
 
 
 def rows_for(train: BoxSet) -> list[SelectorRow]:
-    """The selectors that so many frames allow: none is told of more than there are."""
+    """List the selectors for which there are enough labelled frames."""
     known = len(labelled_frames(train, len(train)))
     return [row for row in SELECTORS if row.plan.labelled <= known]
 
 
 def selectors_not_run(train: BoxSet) -> str:
-    """A sentence on the selectors that would be told of more frames than there are, or ''."""
+    """Return a sentence on the selectors that lack labelled frames, or ''."""
     known = len(labelled_frames(train, len(train)))
     left = [row.title for row in SELECTORS if row.plan.labelled > known]
     if not left:
         return ''
-    return f'Not run: {"; ".join(left)}. {known:,} training frames have a visible vehicle.'
+    return f'Not run: {"; ".join(left)}. Only {known:,} training frames have a visible vehicle.'
 
 
 @dataclass(frozen=True)
 class Frames:
-    """Boxes of a use with their sound: for hand-made rows and for selectors.
+    """Boxes of a use with their sound, for hand-made rows and for selectors.
 
     Attributes:
-        boxes: the list.
-        padded: the same boxes a frame.
-        heard: what comes from each direction, by `RIGHT` and `CONTROLS`.
-        sums: sounds by `RIGHT` and `CONTROLS`.
-        sides_deg: (N, 2) of the boxes.
+        boxes: the boxes as a list.
+        padded: the same boxes by frame.
+        heard: sound received from each direction, by `RIGHT` and `CONTROLS`.
+        sums: sound sums by `RIGHT` and `CONTROLS`.
+        sides_deg: (N, 2) azimuths of the boxes' sides.
     """
 
     boxes: SeenBoxes
@@ -144,14 +144,14 @@ class Frames:
 def load_frames(
     root: Path, boxes: SeenBoxes, rig: Rig, thermal: bool = True, progress: Progress = SILENT
 ) -> Frames:
-    """Boxes with their own sound and wrong ones.
+    """Load boxes with their own sound and wrong ones.
 
     Args:
         root: the data set's folder, with features.
-        boxes: of one use.
+        boxes: boxes of one use.
         rig: array and camera.
-        thermal: look at thermal pictures.
-        progress: shows frames.
+        thermal: use thermal pictures.
+        progress: displays the frames.
     """
     sounds = np.where(boxes.state >= 0, boxes.sounds, np.nan).astype(float)
     padded = box_set(
@@ -178,7 +178,7 @@ def load_frames(
 
 
 def hand_made_scores(row: Row, frames: Frames) -> dict[str, np.ndarray]:
-    """(N,) scores by `RIGHT`, and by those of `CONTROLS` that can change them."""
+    """Compute (N,) scores with `RIGHT` and, if the row uses sound, with each of `CONTROLS`."""
     names = frames.heard if row.hears else (RIGHT,)
     return {
         name: scored(row, frames.boxes, frames.heard[name], frames.sides_deg) for name in names
@@ -195,20 +195,20 @@ def selector_scores(
     steps: int,
     progress: Progress = SILENT,
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Fit a selector and score the boxes of other drives, or read what an earlier run found.
+    """Fit a selector and score the boxes of other drives, or read an earlier run's scores.
 
     Args:
-        row: which.
+        row: the selector.
         train: training frames.
-        uses: ``val`` and ``test``.
+        uses: frames of ``val`` and ``test``.
         rig: array and camera.
-        seed: of weights and order.
-        path: keeps the scores.
-        steps: of each round.
-        progress: shows steps.
+        seed: seed of weights and order.
+        path: file of the scores.
+        steps: steps of each round.
+        progress: displays the steps.
 
     Returns:
-        By use and sound (N,) logits.
+        (N,) logits by use and sound.
 
     Raises:
         AvdetError: the file is damaged, or of other boxes.
@@ -248,13 +248,13 @@ def selector_row(
     """Fit a row with every seed and score it on validation and test boxes.
 
     Args:
-        row: which.
-        train: what to learn from.
+        row: the selector.
+        train: training frames.
         uses: boxes to score, of ``val`` and ``test``.
         rig: array and camera.
-        out: folder that keeps the scores.
+        out: folder of the scores.
         how: steps of each round, and seeds.
-        progress: shows steps.
+        progress: displays the steps.
     """
     steps, seeds = how
     found = [
@@ -276,7 +276,7 @@ def _kept(path: Path, uses: dict[str, Frames]) -> dict[str, dict[str, np.ndarray
                 found[use][sound] = file[name]
                 if len(file[name]) != len(uses[use].boxes):
                     raise ValueError(f'{len(file[name])} scores for {len(uses[use].boxes)} boxes')
-    except Exception as error:  # numpy raises whatever zipfile does
+    except Exception as error:  # numpy passes on all errors of zipfile
         raise AvdetError(
             f'{path}: expected scores of a selector, found {one_line(error)}; delete it to make '
             'them again'

@@ -1,9 +1,9 @@
-"""Which visible vehicle sounds, and does it help to know: all rows, one after another.
+"""Study of which visible vehicle sounds, and whether a student benefits: all rows in turn.
 
-`avdet train reproduce --rows self-supervision` makes drives where none are given, scores hand-made
-rows and selectors on their visible vehicles, teaches students with filtered labels, and writes
-`PAGE`, each table when it is known. Every row leaves its result in the folder and is passed over
-when it is there.
+`avdet train reproduce --rows self-supervision` simulates drives if none are given, scores
+hand-made rows and selectors on their visible vehicles, trains students on filtered labels, and
+writes `PAGE`, each table as soon as it is known. Every row writes its result to the folder and is
+skipped if the result exists.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ from avdet_ros.training.studies.sounding.teacher_rows import (
 )
 
 KEY = 'self-supervision'
-"""Of ``avdet train reproduce --rows``."""
+"""Name of the rows for ``avdet train reproduce --rows``."""
 
 PICTURE = 'attention.jpg'
 """The page's picture of attention."""
@@ -74,7 +74,7 @@ PICTURE = 'attention.jpg'
 USES = ('train', 'val', 'test')
 
 BAR = 'moves first, then nearness'
-"""What traffic alone tells."""
+"""Row that uses only what traffic tells: motion and distance."""
 
 IN_PARTS = (
     'height of the box',
@@ -84,7 +84,7 @@ IN_PARTS = (
     'all told: sound, sight, motion',
     'moves first, then nearness and: all told: sound',
 )
-"""Rows that are scored on each part."""
+"""Rows that are scored on each part of the test set."""
 
 SURE = (
     'sound',
@@ -92,27 +92,27 @@ SURE = (
     'all told: sound',
     'all told: sound, sight, motion',
 )
-"""Selectors whose probabilities are held against what sounds."""
+"""Selectors whose probabilities are compared with the share that sounds."""
 
 TOGETHER = ('sound', 'all told: sound', 'all told: sound, sight, motion')
-"""Selectors that are scored together with what the truth says of motion and distance too."""
+"""Selectors that are also scored in combination with true motion and distance."""
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class StudyScale:
-    """How much the study takes.
+    """Size of the study.
 
     Attributes:
-        name: in the command.
-        drives: simulated ones, 60 % to learn from and 20 % each to choose and to score.
+        name: its name in the command.
+        drives: simulated drives, 60 % for training, 20 % each for validation and test.
         minutes: length of a drive.
-        fps: pictures a second.
-        seed: of the drives.
-        seeds: of each selector.
-        steps: of each round of a selector's fitting.
-        students: of the filtered labels; None leaves them out.
+        fps: pictures per second.
+        seed: seed of the drives.
+        seeds: seeds of each selector.
+        steps: steps of each round of a selector's fitting.
+        students: students trained on filtered labels; None leaves them out.
     """
 
     name: str
@@ -128,7 +128,7 @@ class StudyScale:
 SCALES = {
     'smoke': StudyScale('smoke', 4, 0.05, 1.0, 18, 1, 2, StudentScale(2, 1)),
     'small': StudyScale('small', 80, 0.15, students=StudentScale(400, 3)),
-    # So many that 2,000 training frames have a vehicle that is seen and sounds.
+    # Enough drives for 2,000 training frames with a vehicle that is seen and sounds.
     'evening': StudyScale('evening', 300, 0.15),
 }
 
@@ -146,19 +146,19 @@ def study(
 
     Args:
         scale: a key of `SCALES`.
-        out: folder of everything that is made.
-        data: drives in the MAVD layout with a truth that knows levels; None simulates some.
-        command: for the page.
+        out: folder of all results.
+        data: drives in the MAVD layout whose truth includes levels; None simulates some.
+        command: command shown on the page.
         pages: folder of pages; tables in its `PAGE` are replaced too.
-        teachers: ready ones, that label what selectors are scored on too; None takes labels that
-            are there.
-        progress: shows how far it is.
+        teachers: ready teachers to label the drives that selectors are scored on; None uses
+            existing labels.
+        progress: displays the progress.
 
     Returns:
         ``self-supervision.md`` in the folder.
 
     Raises:
-        AvdetError: the data or the folder are not as they should be.
+        AvdetError: the data or the folder are invalid.
     """
     how = _scale(scale)
     root = data or _simulate(how, out / 'drives', progress)
@@ -166,8 +166,8 @@ def study(
     drives = {use: by_drive(getattr(split, use)) for use in USES}
     if len(drives['train']) == 1:
         _logger.warning(
-            '%s: one training drive: what does not belong to a picture is other moments of it, '
-            'nothing from elsewhere',
+            '%s: one training drive: all sounds that do not belong to a picture are other moments '
+            'of this drive',
             root,
         )
     rig = dataset_rig(root, [name for its in drives.values() for name in its])
@@ -236,16 +236,16 @@ def attention_of(
     page: StudyPage,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
-    """Fit attention to pictures, where there are any; the table is written after each seed.
+    """Fit attention if there are pictures, and write the table after each seed.
 
     Args:
         root: the data set's folder.
-        frames: of `USES`.
+        frames: frames of `USES`.
         rig: array and camera.
-        out: keeps scores and maps.
+        out: folder of scores and maps.
         how: the scale.
-        page: gets the table and a picture.
-        progress: shows pictures and steps.
+        page: receives the table and a picture.
+        progress: displays pictures and steps.
     """
     if not any(root.glob('*/fl_rgb/*')):
         page.write({'attention': 'These drives have no pictures (fl_rgb) to attend over.'})
@@ -271,7 +271,7 @@ def attention_of(
 
 
 def moving_first(row: RowScores, boxes: Mapping[str, SeenBoxes]) -> RowScores:
-    """What moves by the truth first, each kind by a selector and nearness together."""
+    """Rank truly moving vehicles first, and within each group by selector and nearness."""
 
     def together(scores: np.ndarray, its: SeenBoxes) -> np.ndarray:
         return first_then(its.moves, ranks(scores) + ranks(-its.distance_m))
@@ -296,20 +296,21 @@ def _sections(
     how: StudyScale,
     left: str,
 ) -> dict[str, str]:
-    """Tables of rules and selectors by the name of their marks; ``left`` says what was not run."""
+    """Return the tables of rules and selectors by their marks; ``left`` names rows not run."""
     by_title = {row.title: row for row in rows}
     many = len(ROWS) + len(PICTURE_ROWS)
     hand, learned = rows[:many], rows[many:]
     notes = (
-        f'{len(boxes["test"].frames)} test frames, {len(boxes["test"])} visible vehicles; '
-        f'selectors: mean and half the range of {how.seeds} seeds. In brackets 95 % over drives.'
+        f'{len(boxes["test"].frames)} test frames, {len(boxes["test"])} visible vehicles. '
+        f'Selectors have the mean and half the range of {how.seeds} seeds; 95 % intervals over '
+        'drives are in parentheses.'
     )
     return {
         'shares': share_table(listed),
         'hand-made': f'{notes}\n\n{main_table(hand, boxes, CONTROLS)}',
         'selectors': under(f'{notes}\n\n{main_table(learned, boxes, CONTROLS)}', left),
         'bar': bar_table(learned, by_title[BAR], boxes['test']),
-        'parts': 'ROC area.\n\n'
+        'parts': 'Area under the ROC curve.\n\n'
         + part_table([by_title[title] for title in IN_PARTS], boxes['test']),
         'reliability': reliability_table(
             [by_title[title] for title in SURE if title in by_title], boxes['test']
@@ -318,7 +319,7 @@ def _sections(
 
 
 def under(table: str, note: str) -> str:
-    """A table with a note under it, where there is one."""
+    """Return a table with an optional note under it."""
     return f'{table}\n\n{note}' if note else table
 
 
@@ -335,7 +336,7 @@ def _scale(scale: str | StudyScale) -> StudyScale:
 
 
 def _simulate(how: StudyScale, folder: Path, progress: Progress) -> Path:
-    """Write the drives of a scale, those that are not there yet."""
+    """Write the missing drives of a scale."""
     from avdet_ros.simulation.drive import prepare, write_splits
     from avdet_ros.simulation.drive_run import write_drives
     from avdet_ros.simulation.plan import Plan

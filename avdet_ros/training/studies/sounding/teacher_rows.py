@@ -1,7 +1,7 @@
-"""The same rows on what teachers see: their boxes in place of those of the truth.
+"""The same rows on teachers' boxes in place of true boxes.
 
-What a selector is worth in the chain that filters labels. Teachers miss vehicles and see some
-where none is; a box on nothing counts as inaudible.
+They show how well a selector works in the chain that filters labels. Teachers miss vehicles and
+report some that do not exist; a box without a vehicle counts as inaudible.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from avdet_ros.training.studies.sounding.selector_rows import (
 )
 
 KEYS = ('a', 'told_a', 'told_avm')
-"""Selectors that are scored on teachers' boxes too; they learned from true ones."""
+"""Selectors that are also scored on teachers' boxes; they learned from true boxes."""
 
 USES = ('val', 'test')
 
@@ -36,16 +36,16 @@ def label_by(
     drives: Mapping[str, Mapping[str, Sequence[Any]]],
     progress: Progress = SILENT,
 ) -> None:
-    """Let ready teachers label the drives of `USES`.
+    """Label the drives of `USES` with ready teachers.
 
     Args:
         teachers: folder of `avdet train teacher`.
         root: the data set's folder.
         drives: frames by use and drive.
-        progress: shows frames.
+        progress: displays the frames.
 
     Raises:
-        AvdetError: a teacher is missing, or pictures are.
+        AvdetError: a teacher or pictures are missing.
     """
     from avdet_ros.training.data.camera_frames import MODALITIES
     from avdet_ros.training.teachers.labelling import label_drives, open_teachers
@@ -58,7 +58,7 @@ def label_by(
 def seen_by_teachers(
     root: Path, drives: Mapping[str, Mapping[str, Sequence[Any]]]
 ) -> dict[str, SeenBoxes]:
-    """Teachers' boxes of `USES`, where they labelled every drive; else none."""
+    """Load teachers' boxes of `USES` if every drive is labelled; else return none."""
     names = [name for use in USES for name in drives[use]]
     if not all('teachers' in label_sources(root, name) for name in names):
         return {}
@@ -75,22 +75,22 @@ def teacher_table(
     thermal: bool,
     progress: Progress = SILENT,
 ) -> str:
-    """The main table on teachers' boxes, in Markdown; a sentence where there are none.
+    """Return the main table on teachers' boxes, in Markdown; a sentence if there are none.
 
     Args:
         root: the data set's folder, with features.
-        seen: of `seen_by_teachers`.
+        seen: result of `seen_by_teachers`.
         train: true boxes of training frames.
         rig: array and camera.
-        out: keeps the selectors' scores.
+        out: folder of the selectors' scores.
         how: steps of each round of a selector, and seeds.
-        thermal: look at thermal pictures.
-        progress: shows steps.
+        thermal: use thermal pictures.
+        progress: displays the steps.
     """
     if not seen:
         return (
-            'No teacher has labelled these drives: `avdet train label` does it, or `--teachers` '
-            'of the same command.'
+            'No teacher has labelled these drives: run `avdet train label`, or this command with '
+            '`--teachers`.'
         )
     frames = {use: load_frames(root, its, rig, thermal, progress) for use, its in seen.items()}
     rows = rows_without_learning(frames['val'], frames['test'])
@@ -99,5 +99,5 @@ def teacher_table(
         for row in SELECTORS
         if row.key in KEYS
     ]
-    notes = f'{len(seen["test"].frames)} test frames, {len(seen["test"])} boxes of teachers.'
+    notes = f'{len(seen["test"].frames)} test frames, {len(seen["test"])} teacher boxes.'
     return f'{notes}\n\n{main_table(rows, seen, CONTROLS)}'

@@ -304,7 +304,7 @@ def test_a_set_says_which_pairs_it_has_and_another_table_is_refused(tmp_path):
     with pytest.raises(AvdetError, match=r'windows\.json: features: expected .*, found 1 names'):
         front_end_of(tmp_path / 'set')
     card.write_text('{}')
-    with pytest.raises(AvdetError, match=r"windows\.json: expected what made .*'features'"):
+    with pytest.raises(AvdetError, match=r"windows\.json: expected the description .*'features'"):
         front_end_of(tmp_path / 'set')
 
 

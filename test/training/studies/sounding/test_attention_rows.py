@@ -37,7 +37,7 @@ def test_no_row_is_told_of_more_frames_than_there_are():
     assert not {'map_500', 'literal_500', 'map_only_500', 'literal_2000'} & set(keys)
     assert {'map_thermal', 'literal_100_thermal', 'map_told_thermal'} <= set(keys)
     assert attention_not_run(masks).endswith(
-        'In 100 training frames a vehicle that is seen sounds.'
+        'Only 100 training frames have a visible vehicle that sounds.'
     )
     assert attention_not_run(masks).count(' frames told') == 5
     enough = np.ones((2000, 1, 1))

@@ -24,5 +24,5 @@ def test_what_an_earlier_run_found_is_asked_and_other_boxes_are_refused(rig, tmp
     assert found.verdict.tolist() == [KEEP, OPEN]
     assert found.score == pytest.approx([0.9, 0.4])
     np.save(tmp_path / 'sounding.npy', np.array([0.9]))
-    with pytest.raises(AvdetError, match=r'found 1 for 2 boxes; delete it to make it again'):
+    with pytest.raises(AvdetError, match=r'found 1 for 2 boxes; delete it to create it again'):
         its['sounding'](boxes)

@@ -41,7 +41,7 @@ def test_no_row_is_told_of_more_frames_than_there_are():
     left = selectors_not_run(train)
     assert left.startswith('Not run: sound, sight, motion, 500 frames told; ')
     assert left.endswith(
-        '2,000 frames told, no others. 100 training frames have a visible vehicle.'
+        '2,000 frames told, no others. Only 100 training frames have a visible vehicle.'
     )
     assert (
         selectors_not_run(
