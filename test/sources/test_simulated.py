@@ -65,7 +65,8 @@ def test_a_paced_drive_takes_its_time_and_begins_anew(written):
         source.start()
         block = first_block(source)
         began_s = block.time_s
-        assert source.read(0.0) is None  # its last sample is not due yet
+        # So long a block is not due yet, even if the machine stands still for a moment.
+        assert source.read(0.0, RATE_HZ) is None
         assert (block.first_sample, block.samples.shape[1]) == (0, 8)
         count = 0
         while not source.exhausted:
