@@ -3,10 +3,9 @@
     python tools/right_boxes.py WINDOWS MODEL [MODEL ...]
 
 WINDOWS is a set of validation windows (`avdet sim windows --arrays drawn`), MODEL a model file or
-the folder of a run (its last epoch). Of each model the most likely boxes of all windows are taken,
-as many as there are vehicles, divided by two. The table has, for each kind of vehicle, the share
-with a box of IoU 0.5 or more among them. So models that report more or less are compared at an
-equal number of boxes.
+the folder of a run (its last epoch). The most likely boxes of all windows count, half as many as
+there are vehicles, so models are compared at an equal number of boxes. For each kind of vehicle
+the table has the share that one of these boxes overlaps by IoU 0.5 or more.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from averaged_runs import windows_of
 import numpy as np
 from weights_between import read
 
-from avdet_ros.detection.boxes import box_iou
+from avdet_ros.evaluation.boxes.metrics import match
 from avdet_ros.training.any_array.fitting.validation import (
     FoundInWindow,
     found_in,
@@ -48,21 +47,15 @@ def boxed(found: Sequence[FoundInWindow], true: Sequence[np.ndarray]) -> np.ndar
         true: (M, 4) boxes of each window.
 
     Returns:
-        (vehicles,) bool. Best first, each box takes the true box that it overlaps most among
-        those that are left, as in `box_precision`.
+        (vehicles,) bool, matched as in `match`.
     """
     logits = np.sort(np.concatenate([window.logits for window in found]))[::-1]
     count = round(BOXES_A_VEHICLE * sum(map(len, true)))
     limit = logits[min(count, len(logits)) - 1]
     vehicles = []
     for window, truth in zip(found, true, strict=True):
-        has_box = np.zeros(len(truth), bool)
-        overlap = box_iou(window.boxes[window.logits >= limit], truth)
-        for row in overlap if len(truth) else ():
-            row[has_box] = -1
-            if row.max() >= IOU:
-                has_box[row.argmax()] = True
-        vehicles.append(has_box)
+        matched = match(window.boxes[window.logits >= limit], truth, IOU)
+        vehicles.append(np.isin(np.arange(len(truth)), matched))
     return np.concatenate(vehicles)
 
 
@@ -76,19 +69,18 @@ def main(folder: Path, *models: Path) -> None:
         store.column('visible_fraction')[sure],
         store.column('range_m')[sure],
     )
-    bins = [
-        (f'{name} {low:g} to {high:g}' if high < np.inf else f'{name} from {low:g}', which)
+    bins = {
+        f'{name} {low:g} to {high:g}': (low <= values) & (values < high)
         for (name, edges), values in zip(KINDS.items(), properties, strict=True)
         for low, high in pairwise(edges)
-        for which in [(low <= values) & (values < high)]
-    ]
-    print('| | AP50 | ' + ' | '.join(name for name, _ in bins) + ' |')
+    }
+    print(f'| | AP50 | {" | ".join(bins)} |')
     print('|---|' + '--:|' * (1 + len(bins)))
-    print('| vehicles | | ' + ' | '.join(str(int(which.sum())) for _, which in bins) + ' |')
+    print(f'| vehicles | | {" | ".join(str(which.sum()) for which in bins.values())} |')
     for model, network in zip(models, networks, strict=True):
         found = found_in(network, store)
         has_box = boxed(found, true_boxes(store))
-        shares = ' | '.join(f'{has_box[which].mean():.3f}' for _, which in bins)
+        shares = ' | '.join(f'{has_box[which].mean():.3f}' for which in bins.values())
         print(f'| {model} | {scores_of(found, store)["ap50"]:.3f} | {shares} |', flush=True)
 
 

@@ -10,9 +10,9 @@ from avdet_ros.training.any_array.fitting.validation import FoundInWindow
 
 def window(*boxes, logits):
     """Detections of one window."""
-    count = len(boxes)
+    boxes = np.reshape(boxes, (-1, 4))
     return FoundInWindow(
-        np.zeros((count, 4)), np.array(logits, float), np.zeros((count, 3)), np.array(boxes, float)
+        np.zeros_like(boxes), np.array(logits, float), np.zeros((len(boxes), 3)), boxes
     )
 
 
@@ -27,7 +27,6 @@ def test_each_box_takes_one_vehicle_and_unlikely_boxes_do_not_count():
     np.testing.assert_array_equal(boxed(found, true), [True, False, False, False])
     # The third most likely box counts as well where there are six.
     true.append(np.stack([two, three]))
-    none = np.zeros((0, 4))
-    found.append(FoundInWindow(none, np.zeros(0), np.zeros((0, 3)), none))
+    found.append(window(logits=[]))
     expected = [True, False, False, True, False, False]
     np.testing.assert_array_equal(boxed(found, true), expected)

@@ -58,9 +58,9 @@ class Doubts:
     def __str__(self) -> str:
         """Return a one-sentence summary."""
         return (
-            f"the network detects no vehicle at {self.silent} of the teachers' {self.labels} "
-            f'labels, and {self.unseen} vehicles without a label: training leaves these '
-            'directions out'
+            f"{self.silent} of the teachers' {self.labels} labels match no vehicle that the "
+            f'network detects, and {self.unseen} vehicles that it detects have no label: training '
+            'leaves these directions out'
         )
 
 

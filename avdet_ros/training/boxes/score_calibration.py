@@ -14,7 +14,7 @@ from scipy.optimize import brentq, isotonic_regression
 import torch
 from torch import Tensor, nn
 
-from avdet_ros.detection.boxes import box_iou
+from avdet_ros.evaluation.boxes.metrics import match
 
 KNOTS = 16
 """Number of groups of boxes that the curve passes through."""
@@ -55,9 +55,7 @@ class Calibration(nn.Module):
 def matches(
     found: Sequence[np.ndarray], true: Sequence[np.ndarray], iou_threshold: float = 0.5
 ) -> list[np.ndarray]:
-    """Find which predicted boxes are right.
-
-    Best first, each takes the true box it overlaps most among those that are left.
+    """Find which predicted boxes are right, see `match`.
 
     Args:
         found: per window (n, 4) boxes, best first.
@@ -67,17 +65,9 @@ def matches(
     Returns:
         per window (n,) bool.
     """
-    results = []
-    for boxes, truth in zip(found, true, strict=True):
-        overlap = box_iou(boxes, truth)
-        right = np.zeros(len(boxes), bool)
-        for index in range(len(boxes) if len(truth) else 0):
-            best = overlap[index].argmax()
-            if overlap[index, best] >= iou_threshold:
-                right[index] = True
-                overlap[:, best] = -1
-        results.append(right)
-    return results
+    return [
+        match(boxes, truth, iou_threshold) >= 0 for boxes, truth in zip(found, true, strict=True)
+    ]
 
 
 def fit_curve(logits: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

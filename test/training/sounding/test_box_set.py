@@ -90,5 +90,7 @@ def test_what_is_missing_is_said(two_drives, rig, tmp_path):
     later = layout.make_id(frames[0].drive, frames[0].stamp_ns + 1)
     with pytest.raises(AvdetError, match='expected the sound of frame'):
         box_set(root, [later], np.zeros(1, int), box, rig, thermal=False)
-    with pytest.raises(AvdetError, match=r'thermal pictures .* --no-thermal leaves them out'):
+    with pytest.raises(
+        AvdetError, match=r'expected thermal pictures .* --no-thermal leaves them out'
+    ):
         warmth_of_boxes(tmp_path, frames[:1], np.zeros(1, int), box)
