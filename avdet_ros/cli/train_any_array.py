@@ -91,6 +91,15 @@ def train_any_array(
             'a vehicle without a label.'
         ),
     ] = False,
+    hold: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            help="With --start-from: weight of the loss that holds the start network's own "
+            'predictions wherever labels are open: beside the image, on hidden or doubted '
+            'vehicles. 0 for none; 1 is as much as for labels.',
+        ),
+    ] = 0.0,
     only: Annotated[
         str,
         typer.Option(
@@ -152,7 +161,7 @@ def train_any_array(
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
     if steps is None and minutes is None:
         steps = 4000
-    for option, given in (('--doubts', doubts), ('--only', only)):
+    for option, given in (('--doubts', doubts), ('--hold', hold), ('--only', only)):
         if given and start_from is None:
             raise AvdetError(
                 f'{option}: expected --start-from, weights that hear already, found none'
@@ -168,6 +177,7 @@ def train_any_array(
         start_from='' if start_from is None else str(start_from),
         bfloat16=bfloat16,
         only=only,
+        hold=hold,
     )
     shape = BearingShape()
     if start_from is not None:

@@ -185,6 +185,8 @@ class FitRecipe:
         doubts: for ``any_array`` with start weights: ignore labels that the network it starts from
             does not detect at all, and directions where it is sure of an unlabelled vehicle
             (`training.any_array.doubts`).
+        hold: for ``any_array`` with start weights: weight of the loss that holds the start
+            network's own predictions where labels are open (`training.any_array.holding`).
     """
 
     epochs: int = value(40, 1, 10_000)
@@ -200,6 +202,7 @@ class FitRecipe:
     schedule: str = value('cosine', choices=('cosine', 'plateau'))
     start: str = value('')
     doubts: bool = value(False)
+    hold: float = value(0.0, 0.0, 1000.0)
 
 
 @dataclass(frozen=True)

@@ -85,10 +85,11 @@ class StudentRecipe:
                 'labels: expected truth or teachers for a student of teachers, found simulated: '
                 'simulated windows have no pictures'
             )
-        if self.fit.doubts and not self.fit.start:
-            raise AvdetError(
-                'fit.doubts: expected fit.start, weights that hear already, found none'
-            )
+        for name in ('doubts', 'hold'):
+            if getattr(self.fit, name) and not self.fit.start:
+                raise AvdetError(
+                    f'fit.{name}: expected fit.start, weights that hear already, found none'
+                )
         unknown = [name for name in wanted if name not in there]
         if unknown and (there or not self.teachers.labels):
             raise AvdetError(

@@ -115,6 +115,7 @@ def fit_plan(recipe: StudentRecipe, windows: int) -> FitPlan:
         ),
         start_from=fit.start,
         bfloat16=True if fit.precision == 'bf16-mixed' else None,
+        hold=fit.hold,
     )
 
 

@@ -23,6 +23,7 @@ from avdet_ros.cli.train_quantise import quantise
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.training.any_array.bearing_first import BEAMS, BearingShape
+from avdet_ros.training.any_array.boxes import columns_deg
 from avdet_ros.training.any_array.detector import BearingDetector
 from avdet_ros.training.any_array.export import check_export
 from avdet_ros.training.any_array.fitting.best_epoch import load_best
@@ -255,6 +256,40 @@ def test_last_layers_of_one_thing_are_taught(folders, finished, only, layers):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize('only', ['', 'presence'])
+def test_a_network_stays_where_it_is_held(folders, finished, tmp_path, only):
+    """Beside the image, `hold` keeps what the network knew."""
+    first, _ = finished
+    for seed in range(3):
+        path = write_shard(tmp_path / 'train', seed)
+        with np.load(path) as shard:
+            arrays = dict(shard)
+        # In the camera's image there are no vehicles: the network learns silence.
+        arrays['seen_deg'] = np.tile(np.float32([25, -25]), (len(arrays['count']), 1))
+        arrays['count'] = np.zeros_like(arrays['count'])
+        with path.open('wb') as file:
+            np.savez(file, **arrays)
+    before = load_best(first.out)
+    beside = columns_deg(SMALL).abs() > 25
+    moved = {}
+    for hold in (0.0, 1.0):
+        out = tmp_path / f'run-{hold}'
+        run = run_in(folders, out, 36, start_from=str(first.out), only=only, hold=hold)
+        store, val = run.store(tmp_path / 'train', None), run.store(run.val, None)
+        val.refresh()
+        state = fit(store, val, run.out, run.plan, SMALL)
+        windows = val.batch(torch.arange(len(val)))
+        with torch.no_grad():
+            predicted = [
+                network(windows.level_db, windows.coherence, windows.steering)[:, 0]
+                for network in (before, state.averaged)
+            ]
+        change = torch.sigmoid(predicted[0]) - torch.sigmoid(predicted[1])
+        moved[hold] = float(change[:, beside].abs().max())
+    assert moved[1.0] < 0.6 * moved[0.0], moved
+
+
+@pytest.mark.slow
 def test_own_columns_are_taught_and_no_bearing_changes(folders, finished, tmp_path):
     first, _ = finished
     shape = replace(SMALL, own_columns=True)
@@ -325,6 +360,7 @@ def test_too_few_windows_are_refused(folders, tmp_path):
     ('options', 'error'),
     [
         (['--doubts'], '--doubts: expected --start-from'),
+        (['--hold', '1'], '--hold: expected --start-from'),
         (['--only', 'boxes'], '--only: expected --start-from'),
         (['--only', 'ears'], "--only: expected boxes or presence, found 'ears'"),
         (['--scores-of', 'models/octagon.onnx'], 'expected a curve of scores, found no calib'),

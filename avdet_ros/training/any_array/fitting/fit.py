@@ -21,7 +21,7 @@ from torch import nn
 from avdet_ros.errors import AvdetError
 from avdet_ros.process import SignalFlag
 from avdet_ros.progress import SILENT, Progress
-from avdet_ros.training.any_array.bearing_first import BearingShape
+from avdet_ros.training.any_array.bearing_first import BearingFirst, BearingShape
 from avdet_ros.training.any_array.fitting.fit_state import (
     FitPlan,
     FitState,
@@ -35,6 +35,7 @@ from avdet_ros.training.any_array.fitting.fit_state import (
 from avdet_ros.training.any_array.fitting.frozen_parts import frozen_parts
 from avdet_ros.training.any_array.fitting.start_weights import joined_ranges
 from avdet_ros.training.any_array.fitting.validation import found_in, scores_of, sure_labels
+from avdet_ros.training.any_array.holding import held_loss
 from avdet_ros.training.any_array.losses import bearing_loss
 from avdet_ros.training.any_array.windows.store import ArrayStore
 
@@ -182,19 +183,26 @@ def _epoch(
             rate = plan.learning_rate * _rate(share_done(state, plan))
             for group in state.optimiser.param_groups:
                 group['lr'] = rate
+            half = _half(plan, device)
             if frozen is None:
                 batch = train.batch(index, plan.augmentation, generator)
-                labels = batch.labels
-                with torch.autocast(device.type, torch.bfloat16, enabled=_half(plan, device)):
-                    said = network(batch.level_db, batch.coherence, batch.steering)
+                labels, predict = batch.labels, nn.Module.__call__
+                inputs = [batch.level_db, batch.coherence, batch.steering]
             else:
-                labels, heard = train.labels(index), frozen[index].float()
+                labels, inputs = train.labels(index), [frozen[index].float()]
                 own = teaches_own(state.network, plan)
+                predict = BearingFirst.of_maps if own else BearingFirst.said
                 # The last layers alone are so small that bfloat16 saves nothing.
-                half = own and _half(plan, device)
-                with torch.autocast(device.type, torch.bfloat16, enabled=half):
-                    said = state.network.of_maps(heard) if own else state.network.said(heard)
-            terms = bearing_loss(said.float(), labels, state.network.shape)
+                half = own and half
+            with torch.autocast(device.type, torch.bfloat16, enabled=half):
+                said = predict(network, *inputs).float()
+                if state.start is not None:
+                    with torch.no_grad():
+                        before = predict(state.start, *inputs).float()
+            terms = bearing_loss(said, labels, state.network.shape)
+            if state.start is not None:
+                held = plan.hold * held_loss(said, before, labels, state.network.shape)
+                terms |= {'held': held, 'loss': terms['loss'] + held}
             state.optimiser.zero_grad(set_to_none=True)
             terms['loss'].backward()
             nn.utils.clip_grad_norm_(state.network.parameters(), plan.clip)

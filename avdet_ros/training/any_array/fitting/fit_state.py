@@ -58,6 +58,8 @@ class FitPlan:
         only: which of `HEADS` alone is trained, with all else frozen; '' for everything. Of the
             augmentation, only what the detector knows of speed and air is then drawn, once; see
             `frozen_parts`.
+        hold: weight of the loss that holds the predictions of the start network where labels are
+            open, see `holding`; 0 for none.
         augmentation: random changes of every window.
     """
 
@@ -73,6 +75,7 @@ class FitPlan:
     start_from: str = ''
     bfloat16: bool | None = None
     only: str = ''
+    hold: float = 0.0
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 
@@ -89,6 +92,7 @@ class FitState:
         epoch: epochs done.
         best: highest score of an epoch, see `BOXES_COUNT`.
         ranges: the arrays of all its training windows, including those of the start weights.
+        start: the network that the training started from, if its predictions are held.
     """
 
     network: BearingFirst
@@ -99,6 +103,7 @@ class FitState:
     epoch: int = 0
     best: float = -math.inf
     ranges: TaughtRanges | None = None
+    start: BearingFirst | None = None
 
 
 def head_of(network: BearingFirst, plan: FitPlan) -> nn.Module:
@@ -145,13 +150,14 @@ def open_state(
     there, ranges = (out / LAST).exists(), None
     if not plan.start_from:
         network.set_levels(train.levels())
-    elif not there:
+    elif not there or plan.hold:
         start = read_start_weights(plan.start_from)
         if shape.own_columns:
             start = start.with_own_columns()
         check_same_shape(plan.start_from, start.shape, shape)
         network.load_state_dict(start.weights)
         ranges = start.ranges
+    held = copy.deepcopy(network).eval().requires_grad_(False) if plan.hold else None
     if plan.only:
         # All other layers have no gradient, so the optimiser leaves them unchanged.
         network.requires_grad_(False)
@@ -159,7 +165,8 @@ def open_state(
     optimiser = torch.optim.AdamW(
         _groups(network, plan), lr=plan.learning_rate, fused=device.type == 'cuda'
     )
-    state = FitState(network, copy.deepcopy(network).eval(), optimiser, ranges=ranges)
+    averaged = copy.deepcopy(network).eval()
+    state = FitState(network, averaged, optimiser, ranges=ranges, start=held)
     if not there:
         return state
     saved = read_run_file(out / LAST, 'network', 'averaged', 'optimiser', device=device)

@@ -1,0 +1,61 @@
+"""Hold the start network's own predictions where labels are open.
+
+Teachers label what a camera shows. A network that is fine-tuned with their labels alone forgets
+what it knew about all else: vehicles beside the image, at its edge, or hidden. So in columns
+without a label, its predictions are held at those of the network it started from, on the same
+augmented windows ("learning without forgetting", Z. Li and D. Hoiem, arXiv 1606.09282).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from avdet_ros.training.any_array.bearing_first import BearingShape
+from avdet_ros.training.any_array.boxes import column_boxes
+from avdet_ros.training.any_array.losses import (
+    WEIGHTS,
+    BearingLabels,
+    bearing_targets,
+    generalised_iou_loss,
+)
+
+
+def held_loss(
+    columns: Tensor, start: Tensor, labels: BearingLabels, shape: BearingShape
+) -> Tensor:
+    """Sum the differences from the start network's predictions in columns without a label.
+
+    Presence costs the Kullback-Leibler divergence of its probability. Box and range cost what they
+    do in `bearing_loss`, times the start network's probability of a vehicle.
+
+    Args:
+        columns: (B, VALUES, front) float32, the prediction.
+        start: the same of the start network, for the same windows.
+        labels: of these windows.
+        shape: of both networks.
+
+    Returns:
+        scalar, per labelled vehicle as in `bearing_loss`; 0 if the predictions are equal.
+    """
+    predicted, asked = columns.transpose(1, 2), start.detach().transpose(1, 2)
+    probability = torch.sigmoid(asked[..., 0])
+    presence, least = (
+        functional.binary_cross_entropy_with_logits(logits, probability, reduction='none')
+        for logits in (predicted[..., 0], asked[..., 0])
+    )
+    huber = functional.huber_loss(predicted[..., 1:5], asked[..., 1:5], reduction='none')
+    giou = generalised_iou_loss(column_boxes(predicted, shape), column_boxes(asked, shape))
+    ranges, asked_ranges = (
+        functional.log_softmax(values[..., 5:], dim=-1) for values in (predicted, asked)
+    )
+    apart = functional.kl_div(ranges, asked_ranges, log_target=True, reduction='none')
+    box = (
+        WEIGHTS['huber'] * huber.sum(dim=-1)
+        + WEIGHTS['giou'] * giou
+        + WEIGHTS['range'] * apart.sum(dim=-1)
+    )
+    targets = bearing_targets(labels, shape)
+    differences = (presence - least + probability * box) * ~targets.known
+    return differences.sum() / targets.vehicles

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from avdet_ros.training.any_array.bearing_first import VALUES, BearingShape
+from avdet_ros.training.any_array.boxes import columns_deg
+from avdet_ros.training.any_array.holding import held_loss
+from avdet_ros.training.any_array.losses import BearingLabels
+
+SHAPE = BearingShape()
+SEEN_DEG = 30.0
+
+
+def window(*unsure_deg: float) -> BearingLabels:
+    """One window with a sure label straight ahead, unsure labels 6 degrees wide, and a camera."""
+    count = 1 + len(unsure_deg)
+    angles = torch.zeros(1, count, 4)
+    angles[0, :, 0] = torch.tensor([0.0, *unsure_deg])
+    angles[0, :, 2:] = 6.0
+    unsure = torch.ones(1, count, dtype=torch.bool)
+    unsure[0, 0] = False
+    return BearingLabels(
+        angles,
+        torch.full((1, count), torch.nan),
+        torch.ones(1, count, dtype=torch.bool),
+        torch.tensor([[SEEN_DEG, -SEEN_DEG]]),
+        unsure,
+    )
+
+
+def start() -> torch.Tensor:
+    generator = torch.Generator().manual_seed(3)
+    return torch.randn(1, VALUES, SHAPE.front, generator=generator)
+
+
+def gradient(labels: BearingLabels, value: slice = slice(None)) -> torch.Tensor:
+    """(front,) largest gradient of a column's values, where all of ``value`` are off by 0.3."""
+    columns = start()
+    columns[:, value] += 0.3
+    columns.requires_grad_()
+    held_loss(columns, start(), labels, SHAPE).backward()
+    return columns.grad[0].abs().amax(dim=0)
+
+
+def test_equal_predictions_cost_nothing_and_others_something():
+    assert held_loss(start(), start(), window(), SHAPE) == pytest.approx(0, abs=1e-5)
+    for value in range(6):
+        columns = start()
+        columns[:, value] += 0.5
+        assert held_loss(columns, start(), window(), SHAPE) > 0.01, value
+
+
+def test_only_columns_without_a_label_are_held():
+    centres = columns_deg(SHAPE)
+    beside = centres.abs() > SEEN_DEG
+    assert torch.equal(gradient(window()) > 0, beside)
+    doubted = (centres - 15.0).abs() < 4
+    assert torch.equal(gradient(window(15.0)) > 0, beside | doubted)
+
+
+def test_boxes_count_as_much_as_a_vehicle_is_likely():
+    columns, rare = start(), start()
+    rare[:, 0] -= 4
+    columns[:, 1:] += 0.3
+    likely = held_loss(columns, start(), window(), SHAPE)
+    columns[:, 0] -= 4
+    assert held_loss(columns, rare, window(), SHAPE) < likely / 4
