@@ -4,9 +4,8 @@ Teachers see pictures. They draw boxes around parked vehicles, and miss vehicles
 in the dark or far away. A trained audio network knows better in the clear cases. Each bearing that
 it finds takes one box near it, the widest: of several vehicles in one direction, the nearest is
 the loudest and hides the others. A box that no bearing takes becomes an unsure label, and so does
-a direction in which the network is sure of a vehicle and there is no box. In less clear cases the
-teachers' labels stay (learning with some labels withheld: "co-teaching", B. Han et al.,
-arXiv 1804.06872).
+a bearing without a box. In less clear cases the teachers' labels stay (learning with some labels
+withheld: "co-teaching", B. Han et al., arXiv 1804.06872).
 """
 
 from __future__ import annotations
@@ -27,12 +26,10 @@ NEAR_DEG = 4.0
 """A box and a bearing at most this far apart belong to the same vehicle."""
 
 HEARD = 0.3
-"""Minimum probability of a bearing that takes a box. Of a good teacher's labels on simulated
-windows, six in ten are on nothing audible; of the labels taken, fewer than two in ten; of those
-that only less probable bearings would take, most (`tools/doubted_labels.py`)."""
-
-SURE = 0.5
-"""A bearing with a higher probability counts as a certain vehicle."""
+"""Minimum probability of a bearing that takes a box, or leaves its direction open. Of a good
+teacher's labels on simulated windows, six in ten are on nothing audible; of the labels taken,
+fewer than two in ten; of those that only less probable bearings would take, most
+(`tools/doubted_labels.py`)."""
 
 WHOLE_DEG = 360.0
 """Labels that are complete in a sector this wide are the simulator's own and are not doubted."""
@@ -91,7 +88,7 @@ def settle_doubts(
             near = near_labels(its, centres)
             quiet = sure & ~taken_labels(heard, its, near)
             seen = (near & its.valid[..., None]).any(dim=1)
-            peaks = _peaks(heard) & (heard > SURE) & ~seen
+            peaks = _peaks(heard) & (heard >= HEARD) & ~seen
             labels += int(sure.sum())
             silent += int(quiet.sum())
             store.part('unsure')[index] |= quiet

@@ -183,10 +183,10 @@ class FitRecipe:
         start: weights to start from, '' for random ones: ``checkpoints/best.ckpt`` of a run with
             the same student, or ``best.pt`` of one for any array, or a model file for any array.
         doubts: for ``any_array`` with start weights: ignore labels that the network it starts from
-            does not detect at all, and directions where it is sure of an unlabelled vehicle
+            does not detect at all, and directions where it detects an unlabelled vehicle
             (`training.any_array.doubts`).
         hold: for ``any_array`` with start weights: weight of the loss that holds the start
-            network's own predictions where labels are open (`training.any_array.holding`).
+            network's own predictions where labels are open (`training.any_array.fitting.holding`).
     """
 
     epochs: int = value(40, 1, 10_000)

@@ -33,9 +33,9 @@ from avdet_ros.training.any_array.fitting.fit_state import (
     write_state,
 )
 from avdet_ros.training.any_array.fitting.frozen_parts import frozen_parts
+from avdet_ros.training.any_array.fitting.holding import held_loss
 from avdet_ros.training.any_array.fitting.start_weights import joined_ranges
 from avdet_ros.training.any_array.fitting.validation import found_in, scores_of, sure_labels
-from avdet_ros.training.any_array.holding import held_loss
 from avdet_ros.training.any_array.losses import bearing_loss
 from avdet_ros.training.any_array.windows.store import ArrayStore
 

@@ -59,7 +59,7 @@ class FitPlan:
             augmentation, only what the detector knows of speed and air is then drawn, once; see
             `frozen_parts`.
         hold: weight of the loss that holds the predictions of the start network where labels are
-            open, see `holding`; 0 for none.
+            open, see `fitting.holding`; 0 for none.
         augmentation: random changes of every window.
     """
 

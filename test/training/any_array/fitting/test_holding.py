@@ -5,7 +5,7 @@ import torch
 
 from avdet_ros.training.any_array.bearing_first import VALUES, BearingShape
 from avdet_ros.training.any_array.boxes import columns_deg
-from avdet_ros.training.any_array.holding import held_loss
+from avdet_ros.training.any_array.fitting.holding import held_loss
 from avdet_ros.training.any_array.losses import BearingLabels
 
 SHAPE = BearingShape()
