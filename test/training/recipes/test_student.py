@@ -74,6 +74,8 @@ def test_a_wrong_recipe_is_refused_in_one_sentence(tmp_path, text, says):
         ('labels: truth\ntransfer: {loss: mta}', r'teachers\.modalities: expected some of rgb'),
         ('labels: simulated\nteachers: {modalities: [rgb]}', 'expected truth or teachers for a'),
         ('labels: by hand', 'labels: expected one of simulated, truth, teachers'),
+        ('fit: {doubts: true}', r'fit\.doubts: expected fit\.start, weights that hear already'),
+        ('fit: {hold: 1.0}', r'fit\.hold: expected fit\.start, weights that hear already'),
     ],
 )
 def test_labels_and_teachers_go_together(tmp_path, text, says):

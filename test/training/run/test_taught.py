@@ -95,7 +95,7 @@ def test_taught_by_teachers_that_look_at_simulated_cameras(start, bright_spots, 
     for use, count, seeds in (('train', 32, (60_000, 61_000)), ('val', 8, (100_000, 101_000))):
         assert sum(make_array_windows(tmp_path / use, count, seeds, 1, plan, rig)) == count
     recipe = recipe_of(start)
-    recipe = replace(recipe, fit=replace(recipe.fit, epochs=1, doubts=True))
+    recipe = replace(recipe, fit=replace(recipe.fit, epochs=1, doubts=True, hold=1.0))
     out = tmp_path / 'run'
     model = run_student(open_run(recipe, tmp_path, out, given={'rgb': bright_spots}))
     scores = json.loads((out / 'scores.json').read_text())
@@ -111,8 +111,9 @@ def test_a_recipe_in_the_words_of_the_fitting():
     assert plan.augmentation.mirror == 0.5
     assert plan.augmentation.masked == 0
     assert plan.bfloat16 is None
-    halved = replace(recipe, fit=replace(recipe.fit, precision='bf16-mixed'))
+    halved = replace(recipe, fit=replace(recipe.fit, precision='bf16-mixed', hold=0.5))
     assert fit_plan(halved, 100).bfloat16
+    assert fit_plan(halved, 100).hold == 0.5
     few = replace(recipe, augmentation=Augmentation(mirror=False, drop_channel=0.4))
     assert fit_plan(few, 8).steps == 6
     assert fit_plan(few, 8).augmentation.mirror == 0
