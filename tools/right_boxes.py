@@ -63,7 +63,7 @@ def main(folder: Path, *models: Path) -> None:
     """Print the table."""
     networks = [read(model) for model in models]
     store = windows_of(folder, networks[0].shape)
-    sure = sure_labels(store)
+    sure, true = sure_labels(store), true_boxes(store)
     properties = (
         np.abs(store.column('angles_deg')[..., 0])[sure],
         store.column('visible_fraction')[sure],
@@ -79,7 +79,7 @@ def main(folder: Path, *models: Path) -> None:
     print(f'| vehicles | | {" | ".join(str(which.sum()) for which in bins.values())} |')
     for model, network in zip(models, networks, strict=True):
         found = found_in(network, store)
-        has_box = boxed(found, true_boxes(store))
+        has_box = boxed(found, true)
         shares = ' | '.join(f'{has_box[which].mean():.3f}' for which in bins.values())
         print(f'| {model} | {scores_of(found, store)["ap50"]:.3f} | {shares} |', flush=True)
 

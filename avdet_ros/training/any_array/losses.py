@@ -158,22 +158,42 @@ def bearing_loss(columns: Tensor, labels: BearingLabels, shape: BearingShape) ->
     # Columns without a vehicle have an arbitrary box as target; its weight is 0.
     centres = columns_deg(shape, columns.device)
     asked = encoded_boxes(targets.angles_deg, centres, shape)
-    huber = functional.huber_loss(predicted[..., 1:5], asked, reduction='none').sum(dim=-1)
-    boxes = column_boxes(predicted, shape)
-    giou = generalised_iou_loss(boxes, _edges(targets.angles_deg))
-    logits = functional.log_softmax(predicted[..., 5:], dim=-1)
     measured = torch.isfinite(targets.range_m)
-    nearness = -(range_shares(targets.range_m.nan_to_num(LEAST_RANGE_M)) * logits).sum(dim=-1)
+    shares = range_shares(targets.range_m.nan_to_num(LEAST_RANGE_M))
+    costs = box_costs(predicted, asked, _edges(targets.angles_deg), shares, shape)
     ranged = targets.weights * measured
     presence = focal_loss(predicted[..., 0], targets.heat) * targets.known
     terms = {
         'focal': presence.sum() / targets.vehicles,
-        'huber': (huber * weights).sum(),
-        'giou': (giou * weights).sum(),
-        'range': (nearness * ranged).sum() / ranged.sum().clamp(min=1.0),
+        'huber': (costs['huber'] * weights).sum(),
+        'giou': (costs['giou'] * weights).sum(),
+        'range': (costs['range'] * ranged).sum() / ranged.sum().clamp(min=1.0),
     }
     terms = {name: WEIGHTS[name] * term for name, term in terms.items()}
     return {**terms, 'loss': torch.stack(list(terms.values())).sum()}
+
+
+def box_costs(
+    predicted: Tensor, asked: Tensor, boxes: Tensor, shares: Tensor, shape: BearingShape
+) -> dict[str, Tensor]:
+    """Compute what each column's box and range cost, before `WEIGHTS`.
+
+    Args:
+        predicted: (B, front, VALUES) float32.
+        asked: (B, front, 4) column values of the boxes asked for, see `encoded_boxes`.
+        boxes: (B, front, 4) the same boxes, degrees to the right and down.
+        shares: (B, front, RANGE_BINS) the ranges asked for, a distribution.
+        shape: of the network.
+
+    Returns:
+        (B, front) each: ``huber``, ``giou``, and ``range``, a cross entropy.
+    """
+    huber = functional.huber_loss(predicted[..., 1:5], asked, reduction='none')
+    return {
+        'huber': huber.sum(dim=-1),
+        'giou': generalised_iou_loss(column_boxes(predicted, shape), boxes),
+        'range': -(shares * functional.log_softmax(predicted[..., 5:], dim=-1)).sum(dim=-1),
+    }
 
 
 def focal_loss(logits: Tensor, heat: Tensor) -> Tensor:

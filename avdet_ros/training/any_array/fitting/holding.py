@@ -18,7 +18,7 @@ from avdet_ros.training.any_array.losses import (
     WEIGHTS,
     BearingLabels,
     bearing_targets,
-    generalised_iou_loss,
+    box_costs,
 )
 
 
@@ -45,17 +45,12 @@ def held_loss(
         functional.binary_cross_entropy_with_logits(logits, probability, reduction='none')
         for logits in (predicted[..., 0], asked[..., 0])
     )
-    huber = functional.huber_loss(predicted[..., 1:5], asked[..., 1:5], reduction='none')
-    giou = generalised_iou_loss(column_boxes(predicted, shape), column_boxes(asked, shape))
-    ranges, asked_ranges = (
-        functional.log_softmax(values[..., 5:], dim=-1) for values in (predicted, asked)
-    )
-    apart = functional.kl_div(ranges, asked_ranges, log_target=True, reduction='none')
-    box = (
-        WEIGHTS['huber'] * huber.sum(dim=-1)
-        + WEIGHTS['giou'] * giou
-        + WEIGHTS['range'] * apart.sum(dim=-1)
-    )
+    shares = torch.softmax(asked[..., 5:], dim=-1)
+    boxes = column_boxes(asked, shape)
+    costs = box_costs(predicted, asked[..., 1:5], boxes, shares, shape)
+    # A cross entropy is least, and not 0, where both distributions are equal.
+    costs['range'] = costs['range'] - torch.special.entr(shares).sum(dim=-1)
+    box = sum(WEIGHTS[name] * cost for name, cost in costs.items())
     targets = bearing_targets(labels, shape)
     differences = (presence - least + probability * box) * ~targets.known
     return differences.sum() / targets.vehicles
