@@ -8,16 +8,12 @@ when the rig, the speed or the temperature changes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-import contextlib
 from dataclasses import dataclass, replace
 import hashlib
-import io
 import logging
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.audio.microphone_pairs import of_first_pairs
@@ -25,21 +21,13 @@ from avdet_ros.detection.angles import degrees_from_boxes, to_pixels
 from avdet_ros.detection.boxes import LEAST_IN_IMAGE, Detections, clip_boxes, inside_share
 from avdet_ros.detection.contract import FIXED_RIG, ModelContract
 from avdet_ros.detection.contract_check import check, remarks
+from avdet_ros.detection.fallback_session import FallbackSession
 from avdet_ros.detection.model_file import read_model
 from avdet_ros.detection.moving_steering import USUAL_AIR_C, MovingSteering
 from avdet_ros.detection.output_check import check_outputs, check_ranges
-from avdet_ros.detection.providers import (
-    CPU,
-    PROVIDERS,
-    both_installed,
-    load_cuda,
-    provider_names,
-)
 from avdet_ros.detection.steering import heading_rad
 from avdet_ros.errors import AvdetError
-from avdet_ros.files import make_private_folder
 from avdet_ros.paths import found_or_shipped
-from avdet_ros.quoting import one_line
 from avdet_ros.rig import Rig
 
 _logger = logging.getLogger(__name__)
@@ -54,10 +42,8 @@ class Detector:
         size_bytes: of the file.
         contract: what the model declares.
         front_end: the front end that computes the spectrograms.
-        provider: the ONNX Runtime provider in use now, e.g. ``CPUExecutionProvider``.
-        provider_notes: sentences about requested providers that cannot be used, oldest first;
-            each is logged as a warning too.
-        rig_notes: the same about the rig, where it is outside a model's training ranges.
+        rig_notes: sentences about the rig, where it is outside a model's training ranges; each
+            is logged as a warning too.
     """
 
     def __init__(
@@ -86,19 +72,25 @@ class Detector:
                 or no provider can run the model.
         """
         self.path = found_or_shipped(model_path)
-        self.provider_notes: list[str] = []
         self.rig_notes: list[str] = []
-        self._wanted = provider_names(providers)
-        if threads is not None and not 1 <= threads <= 1024:
-            raise AvdetError(f'threads: expected a whole number from 1 to 1024, found {threads}')
-        self._threads = threads
-        self._tensorrt_cache = Path(tensorrt_cache) if tensorrt_cache else None
         content, self.contract = read_model(self.path)
         self.use_rig(rig, front_end)
-        self._content = content
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.size_bytes = len(content)
-        self._session, self.provider = self._open(self._wanted)
+        blank = self._view.feed(np.zeros(self.contract.input_shape, np.float32))
+        self._session = FallbackSession(
+            self.path, content, blank, providers, threads, tensorrt_cache
+        )
+
+    @property
+    def provider(self) -> str:
+        """ONNX Runtime's name of the provider in use now, e.g. ``CPUExecutionProvider``."""
+        return self._session.provider
+
+    @property
+    def provider_notes(self) -> list[str]:
+        """Sentences about requested providers that cannot be used, oldest first."""
+        return self._session.notes
 
     @property
     def notes(self) -> list[str]:
@@ -190,7 +182,7 @@ class Detector:
             raise AvdetError('spectrogram: expected finite numbers, found NaN or infinity')
         view = self._view
         feed = view.feed(spectrogram, ahead_mps, air_c)
-        boxes, scores, labels, *ranges = self._run(feed)
+        boxes, scores, labels, *ranges = self._session.run(self.contract.output_names, feed)
         check_outputs(self.path, len(self.contract.classes), boxes, scores, labels)
         if ranges:
             check_ranges(self.path, ranges[0], len(scores))
@@ -207,105 +199,6 @@ class Detector:
             inside = np.all(camera_boxes[:, 2:] > camera_boxes[:, :2], axis=1)
         found = Detections(camera_boxes, np.clip(scores, 0, 1), range_m, azimuth_rad)
         return found.only(inside)
-
-    def _run(self, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
-        try:
-            return self._session.run(self.contract.output_names, feed)
-        except Exception as error:  # ONNX Runtime's errors share no base class but Exception
-            if self.provider == CPU:
-                raise AvdetError(f'{self.path} cannot run: {one_line(error)}') from error
-            self._note(
-                f'{self.provider} failed while running ({one_line(error)}): falling back to {CPU}'
-            )
-        self._session, self.provider = self._open([CPU])
-        return self._run(feed)
-
-    def _open(self, wanted: Sequence[str]) -> tuple[onnxruntime.InferenceSession, str]:
-        available = onnxruntime.get_available_providers()
-        order = [name for name in wanted if name in available]
-        cache = self._tensorrt_cache if PROVIDERS['tensorrt'] in wanted else None
-        asked = wanted != list(PROVIDERS.values()) or cache is not None
-        if len(order) < len(wanted) and asked:
-            missing = [name for name in wanted if name not in available]
-            unused = ''
-            if cache is not None and PROVIDERS['tensorrt'] in missing:
-                unused = f'; tensorrt_cache {cache} is not used'
-            self._note(
-                f'{", ".join(missing)}: not in this ONNX Runtime, which has '
-                f'{", ".join(available)}{unused}'
-            )
-        if PROVIDERS['cuda'] in wanted and PROVIDERS['cuda'] not in available and both_installed():
-            self._note(
-                'onnxruntime and onnxruntime-gpu are both installed, and one has overwritten the '
-                'other: uninstall both, then install onnxruntime-gpu alone'
-            )
-        if CPU not in order:
-            order.append(CPU)
-        if order[0] != CPU:
-            load_cuda()
-        while order:
-            try:
-                session = self._make_session(order)
-                got = session.get_providers()[0]
-                # A provider whose libraries are missing is dropped by ONNX Runtime itself.
-                if got != order[0]:
-                    sentence = f'{order[0]} cannot be used here: running on {got}'
-                    # If nothing was requested, CUDA without TensorRT is no problem.
-                    if asked or got == CPU:
-                        self._note(sentence)
-                    else:
-                        _logger.info(sentence)
-                blank = self._view.feed(np.zeros(self.contract.input_shape, np.float32))
-                for _ in range(2):  # the first run allocates, the second runs like all later ones
-                    session.run(None, blank)
-            except Exception as error:
-                if order[0] == CPU:
-                    raise AvdetError(f'{self.path} cannot be loaded: {one_line(error)}') from error
-                following = order[1]
-                self._note(
-                    f'{order[0]} cannot run {self.path} ({one_line(error)}): trying {following}'
-                )
-                order = order[1:]
-            else:
-                return session, got
-        raise AssertionError('the CPU provider either works or raises')
-
-    def _make_session(self, order: list[str]) -> onnxruntime.InferenceSession:
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        if self._threads:
-            options.intra_op_num_threads = self._threads
-        # Spinning threads save microseconds but occupy cores that capture and tracker need.
-        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-        providers = [self._with_options(name) for name in order]
-        # ONNX Runtime prints five lines on a missing provider; we report one sentence.
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            session = onnxruntime.InferenceSession(self._content, options, providers=providers)
-        if printed.getvalue():
-            _logger.debug(one_line(printed.getvalue()))
-        return session
-
-    def _with_options(self, provider: str) -> str | tuple[str, dict[str, Any]]:
-        """A provider, with TensorRT's cache if there is one."""
-        cache = self._tensorrt_cache
-        if provider != PROVIDERS['tensorrt'] or cache is None:
-            return provider
-        try:
-            make_private_folder(cache)
-        except AvdetError as error:
-            self._note(f'tensorrt_cache: {error}: engines are built at each start')
-            return provider
-        return provider, {
-            'trt_engine_cache_enable': True,
-            'trt_engine_cache_path': str(cache),
-            'trt_timing_cache_enable': True,
-            'trt_timing_cache_path': str(cache),
-        }
-
-    def _note(self, sentence: str) -> None:
-        self.provider_notes.append(sentence)
-        _logger.warning(sentence)
 
 
 @dataclass(frozen=True)

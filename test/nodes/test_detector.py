@@ -202,7 +202,8 @@ def test_a_provider_that_fails_while_it_runs_costs_no_window_that_is_not_counted
     lost = lost_session(make_network(front_end))
     send(10)
     before = received[0].detections
-    node._detector._session, node._detector.provider = lost, 'CUDAExecutionProvider'
+    session = node._detector._session
+    session.session, session.provider = lost, 'CUDAExecutionProvider'
     send(20)
     level, sentence, values = watcher.wait_status(
         'detector',

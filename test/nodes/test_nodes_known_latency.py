@@ -96,7 +96,7 @@ def test_the_trackers_is_from_the_windows_end(start, watcher, wait, stand_still)
 
 def test_the_detectors_is_from_the_stamp(start, watcher, wait, stand_still, model_path, front_end):
     node = start(DetectorNode, model=str(model_path), use_sim_time=True, threads=2)
-    assert node._detector._session.get_session_options().intra_op_num_threads == 2
+    assert node._detector._session.session.get_session_options().intra_op_num_threads == 2
     late = watcher.collect(Float64, 'debug/detections_latency_ms')
     steps = watcher.collect(String, 'debug/steps')
     inference = watcher.collect(Float64, 'debug/inference_ms')
