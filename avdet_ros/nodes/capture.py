@@ -14,16 +14,14 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Float64, String
 
 from avdet_ros.audio.features import FrontEnd
-from avdet_ros.audio.sound_rate import RateWatch, other_rate
 from avdet_ros.audio.window import Window, WindowBuffer
 from avdet_ros.detection.model_file import front_end_for
 from avdet_ros.errors import AvdetError
-from avdet_ros.messages.decode import decode_sound, stamp_ns
 from avdet_ros.messages.encode import encode_header, encode_spectrogram
-from avdet_ros.messages.stream import StampedBlocks
 from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.capture_array import CaptureArray
 from avdet_ros.nodes.capture_audio import AUDIO_S, AudioPublisher
+from avdet_ros.nodes.capture_topic import TopicSound
 from avdet_ros.nodes.capture_truth import TruthPublisher
 from avdet_ros.nodes.channel_judge import ChannelJudge
 from avdet_ros.nodes.channel_levels import ChannelLevels
@@ -38,7 +36,7 @@ from avdet_ros.nodes.worker import LatestValueWorker, make_worker
 from avdet_ros.parameters import TOPIC
 from avdet_ros.paths import DEFAULT_MODEL, share
 from avdet_ros.rig import MICROPHONES
-from avdet_ros.sources.base import SOURCES, Block, StampedBlock
+from avdet_ros.sources.base import SOURCES, StampedBlock
 from avdet_ros.sources.make import make_source
 
 PENDING_WINDOWS = 2
@@ -87,6 +85,7 @@ class CaptureNode(AvdetNode):
         self._audio: AudioPublisher | None = None
         self._truth: TruthPublisher | None = None
         self._subscription: Any = None
+        self._heard: TopicSound | None = None
         self._input: SourceReader | None = None
         self._jump: JumpHandle | None = None
         self._hanging: SourceReader | None = None
@@ -124,8 +123,6 @@ class CaptureNode(AvdetNode):
                 'is the sound server stopped?'
             )
         self._lock = threading.Lock()
-        self._blocks: StampedBlocks[np.ndarray] = StampedBlocks(self._rig.sample_rate_hz)
-        self._rate_watch = RateWatch(self._rig.sample_rate_hz)
         self._buffer = self._new_buffer(self.p['hop_s'])
         self._levels = ChannelLevels(self._rig)
         self._array = CaptureArray(self, self._rig, self._array_state, self._pair_count)
@@ -133,7 +130,7 @@ class CaptureNode(AvdetNode):
         self._compute_times, self._latency = diagnostics.LatencyStats(), diagnostics.LatencyStats()
         self._samples, self._windows = diagnostics.RateCounter(), diagnostics.RateCounter()
         self._flow = WindowFlow()
-        self._with_gap = self._lost = self._jumps = 0
+        self._with_gap = self._lost = 0
         self._last_block_s: float | None = None
         self._worker = make_worker(self, 'features', PENDING_WINDOWS, self._publish)
         self._worker.start()
@@ -142,6 +139,8 @@ class CaptureNode(AvdetNode):
             self._subscription = self.create_subscription(
                 Image, 'audio', self._on_audio, qos.ASK_SOUND, **how
             )
+            topic = self._subscription.topic_name
+            self._heard = TopicSound(topic, self._rig.sample_rate_hz)
             # Only ROS time can jump under a topic's stamps; other sources count samples.
             back = JumpThreshold(
                 min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
@@ -213,36 +212,21 @@ class CaptureNode(AvdetNode):
         return -(-missing // max(1, int(missing / (least_s * self._rig.sample_rate_hz))))
 
     def _take(self, stamped: StampedBlock) -> None:
-        self._arrived(len(stamped.block.samples))
+        self._last_block_s = time.monotonic()
+        self._samples.add(len(stamped.block.samples))
         self._push(stamped)
         if self._truth is not None:
             self._truth.publish_drive_time(stamped)
         held(self._audio).take(stamped, wanted=self.p['publish_audio'])
 
     def _on_audio(self, message: Image) -> None:
-        topic = self._subscription.topic_name
         try:
-            samples = decode_sound(message, topic)
-            first_ns = stamp_ns(message)
-            if first_ns <= 0 and not self._blocks.begun:
-                raise AvdetError(f'{topic}: expected a stamp in the header, found {first_ns}')
-            if not self._rate_watch.add(first_ns, len(samples)):
-                self._last_block_s = time.monotonic()
-                other_hz = self._rate_watch.other_hz or 0.0
-                raise AvdetError(other_rate(topic, other_hz, self._rig.sample_rate_hz))
-            self._arrived(len(samples))
-            # A block with a doubtful stamp is returned later, in order, with the next ones.
-            for place, part in self._blocks.add(first_ns, samples):
-                self._jumps += place.restarted
-                # Sample numbers restart with the stream; the window buffer notices by itself.
-                block = Block(part, place.first_sample, time.monotonic(), place.lost)
-                self._push(StampedBlock(block, place.time_ns))
+            blocks = held(self._heard).take(message)
+            self._samples.add(message.height)
+            for block in blocks:
+                self._push(block)
         except AvdetError as error:
             self.refuse('audio', str(error))
-
-    def _arrived(self, samples: int) -> None:
-        self._last_block_s = time.monotonic()
-        self._samples.add(samples)
 
     def _push(self, stamped: StampedBlock) -> None:
         block, taken_ns = stamped.block, self.now_ns()
@@ -270,9 +254,7 @@ class CaptureNode(AvdetNode):
             self._truth.restart()
 
     def _on_jump(self, jump: TimeJump) -> None:
-        self._jumps += 1
-        self._blocks = StampedBlocks(self._rig.sample_rate_hz)
-        self._rate_watch.reset()
+        held(self._heard).restart()
         self._restart()
 
     # The worker's thread.
@@ -332,7 +314,7 @@ class CaptureNode(AvdetNode):
             silent_s = time.monotonic() - max(self._last_block_s or 0, self._active_since)
             finished = report_source(report, self._input, self._windows.count, silent_s)
         elif self._subscription is not None:
-            self.explain_silence(report, self._subscription, self._last_block_s)
+            self.explain_silence(report, self._subscription, held(self._heard).last_s)
             if self.publisher_watch.count(self._subscription) > 1:
                 report.warn(f'several publishers on {self._subscription.topic_name}')
         report.value(
@@ -343,8 +325,8 @@ class CaptureNode(AvdetNode):
             windows_with_gaps=self._with_gap,
             windows_skipped=self._buffer.skipped_windows,
             samples_lost=self._lost,
-            time_jumps=self._jumps,
-            wrong_stamps=self._blocks.wrong_stamps,
+            time_jumps=self._heard.restarts if self._heard else 0,
+            wrong_stamps=self._heard.wrong_stamps if self._heard else 0,
         )
         self._compute_times.add_to(report, 'features')
         self._latency.add_to(report, 'spectrogram_latency')

@@ -186,7 +186,7 @@ def test_sound_of_another_rate_is_refused_until_the_right_one_comes(watcher, sta
     send(48000, 50.0, lambda: words in watcher.status.get('/avdet/capture', (0, ''))[1])
     assert not received
     send(RATE_HZ, 500.0, lambda: bool(received))
-    assert node._rate_watch.other_hz is None
+    assert node._heard._watch.other_hz is None
 
 
 def test_sound_from_a_topic(feed, wait):

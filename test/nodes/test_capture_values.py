@@ -224,7 +224,7 @@ def test_of_one_topic_two_publishers_and_silence_are_said(capture):
     assert counted == [node._subscription]
     node.publisher_watch.count = lambda subscription: 1
     node._active_since -= 10
-    node._last_block_s -= 10
+    node._heard.last_s -= 10
     assert report_of(node).message.startswith(f'no publisher on {TOPIC}')
     node.count_publishers = lambda topic: 2
     words = '2 nodes publish /avdet/spectrogram, expected this one (or one of them has just died)'
