@@ -1,4 +1,4 @@
-"""What every test shares: a DDS domain, the rig, a small model; and what cannot run here."""
+"""Shared set-up of all tests: a DDS domain, the rig, a small model, and skipped tests."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ from avdet_ros.rig import Rig, load_rig
 
 HAS_ROS = importlib.util.find_spec('rclpy') is not None
 
-# The domain is this process's, so that two test runs on one machine (or two pytest-xdist workers)
-# never hear each other; nothing leaves the machine. Both must be set before rclpy is imported.
+# Each process has its own domain, so that two test runs on one machine (or two pytest-xdist
+# workers) never receive each other's messages; nothing leaves the machine. Both variables must be
+# set before rclpy is imported.
 os.environ['ROS_DOMAIN_ID'] = str(free_domain())
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-# Tests that run `avdet` or `python` as a command mean those of this interpreter.
+# Tests that run `avdet` or `python` as a command use those of this interpreter.
 os.environ['PATH'] = os.pathsep.join([str(Path(sys.executable).parent), os.environ['PATH']])
 
 if not HAS_ROS:
@@ -42,20 +43,20 @@ if not HAS_ROS:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """`make test` runs the tests with marker ros apart: each run imports only files it needs."""
+    """`make test` runs tests with marker ros separately: a run imports only the files it needs."""
     wanted, name = config.getoption('markexpr'), collection_path.name
     if 'ros' not in wanted.split() or not (name.startswith('test_') and name.endswith('.py')):
         return None
-    if any('.py' in arg for arg in config.args):  # who names files gets them
+    if any('.py' in arg for arg in config.args):  # files given by name are collected
         return None
     text = collection_path.read_text(encoding='utf-8')
-    if 'not ros' in wanted:  # all of its tests are
+    if 'not ros' in wanted:  # all of its tests have the marker
         return True if re.search(r'^pytestmark = \[?\s*pytest\.mark\.ros\b', text, re.M) else None
     return None if 'mark.ros' in text else True
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Of two workers of a fresh clone one compiles a function of numba, the other loads it."""
+    """Let one worker of a fresh clone compile a numba function; the others load it."""
     if not hasattr(config, 'workerinput'):
         return
     from numba.core.dispatcher import Dispatcher
@@ -80,7 +81,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip, with the reason, what cannot run here; run what depends on time once more."""
+    """Skip tests that cannot run here, with the reason; rerun tests that depend on time once."""
     if 'PYTEST_XDIST_WORKER' in os.environ:  # long files first, so that workers end together
         slow = Counter(item.path for item in items if item.get_closest_marker('slow'))
         items.sort(key=lambda item: -slow[item.path])
@@ -123,7 +124,7 @@ def drives(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def avdet(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
-    """Runs a command line in this process, soon: exit status, output and error output."""
+    """Run a command line in this process; returns exit status, output and error output."""
     from avdet_ros.cli.main import main
 
     def run(*words: object) -> tuple[int, str, str]:
@@ -138,7 +139,7 @@ def avdet(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
 
 @pytest.fixture(autouse=True)
 def package_log() -> Iterator[None]:
-    """Commands and nodes set up the package's log; no test finds what another one left of it."""
+    """Reset the log of the package, which commands and nodes set up, around each test."""
     _as_imported(logging.getLogger('avdet_ros'))
     yield
     _as_imported(logging.getLogger('avdet_ros'))

@@ -1,4 +1,4 @@
-"""Many programs choose a DDS domain at once, and no two get the same."""
+"""Many programs choose a DDS domain at the same time, and no two get the same one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def choosers(count):
     ]
 
 
-def test_many_processes_at_once_never_share_a_domain():
+def test_concurrent_processes_never_share_a_domain():
     processes = choosers(20)
     try:
         chosen = [int(word) for process in processes for word in process.stdout.readline().split()]
@@ -42,7 +42,7 @@ def test_many_processes_at_once_never_share_a_domain():
             process.communicate()
 
 
-def test_a_killed_process_lets_go(monkeypatch):
+def test_killed_process_releases_its_domains(monkeypatch):
     (process,) = choosers(1)
     first, second = map(int, process.stdout.readline().split())
     monkeypatch.setattr(dds_domain, 'DOMAINS', [first])
@@ -55,7 +55,7 @@ def test_a_killed_process_lets_go(monkeypatch):
     assert second != first
 
 
-def test_a_participant_keeps_others_away(monkeypatch):
+def test_domain_of_a_running_participant_is_not_chosen(monkeypatch):
     import socket
 
     mine = dds_domain.free_domain()

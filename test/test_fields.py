@@ -1,4 +1,4 @@
-"""One check of values for parameters, recipes, rig files and model metadata."""
+"""The check of values shared by parameters, recipes, rig files and model metadata."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from avdet_ros.fields import Field, fill, value
         (Field(list), 'car', "a list of texts, found 'car'"),
     ],
 )
-def test_a_wrong_value_is_one_sentence(field, given, sentence):
+def test_invalid_value_error_states_the_expected_value(field, given, sentence):
     with pytest.raises(AvdetError, match=f'^here: expected {sentence}'):
         field.check(given, 'here')
 
 
-def test_choices_of_a_registry_are_asked_for_at_each_check():
+def test_callable_choices_are_evaluated_at_each_check():
     known = ['car']
     field = Field(str, choices=lambda: known)
     with pytest.raises(AvdetError, match='one of car, found'):
@@ -45,7 +45,7 @@ class Wheels:
     size_m: float = value(0.6, 0.1, 3)
 
 
-def test_a_tree_becomes_a_dataclass():
+def test_fill_converts_a_tree_to_a_dataclass():
     assert fill(Wheels, {'count': 6, 'size_m': 1}, 'a.yaml') == Wheels(6, 1.0)
     with pytest.raises(AvdetError, match=r'a\.yaml: count: expected a whole number from 2 to 18'):
         fill(Wheels, {'count': 1}, 'a.yaml')

@@ -30,7 +30,7 @@ def fail(path, error: Exception) -> None:
         raise error
 
 
-def test_a_file_is_replaced_only_by_a_whole_one(tmp_path):
+def test_file_is_replaced_only_by_a_complete_one(tmp_path):
     path = tmp_path / 'result.json'
     write_scores({'map': float('nan')}, path)
     assert path.read_text() == '{\n "map": null\n}'
@@ -42,14 +42,14 @@ def test_a_file_is_replaced_only_by_a_whole_one(tmp_path):
     assert path.read_bytes() == b'whole'
 
 
-def test_what_cannot_be_written_is_one_sentence(tmp_path):
+def test_unwritable_path_is_named_in_the_error(tmp_path):
     (tmp_path / 'taken').write_text('a file')
     path = tmp_path / 'taken' / 'a.json'
     with pytest.raises(AvdetError, match=f'cannot write {path}: '), write_atomically(path) as file:
         file.write(b'x')
 
 
-def test_two_that_write_at_once_do_not_mix(tmp_path):
+def test_concurrent_writers_do_not_mix_their_content(tmp_path):
     path = tmp_path / 'new' / 'a.json'
     with write_atomically(path) as file:
         file.write(b'one')
@@ -59,7 +59,7 @@ def test_two_that_write_at_once_do_not_mix(tmp_path):
     assert [each.name for each in path.parent.iterdir()] == ['a.json']
 
 
-def test_a_full_disk_leaves_nothing_behind(tmp_path):
+def test_full_disk_leaves_no_partial_file(tmp_path):
     path = tmp_path / 'a.npz'
     with pytest.raises(AvdetError, match='the disk is full'):
         fail(path, OSError(errno.ENOSPC, 'No space left on device'))
@@ -69,7 +69,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path):
 MIB = 1 << 20
 
 
-def test_a_file_is_read_up_to_its_bound(tmp_path):
+def test_file_is_read_up_to_its_size_limit(tmp_path):
     path = tmp_path / 'file'
     path.write_bytes(b'x' * MIB)
     assert read_bounded(path, MIB, 'letter') == b'x' * MIB
@@ -79,14 +79,14 @@ def test_a_file_is_read_up_to_its_bound(tmp_path):
         read_bounded(path, MIB, 'letter')
 
 
-def test_what_cannot_be_read_is_named(tmp_path):
+def test_unreadable_file_is_named_in_the_error(tmp_path):
     with pytest.raises(AvdetError, match=r'cannot read the letter .*none: No such file'):
         read_bounded(tmp_path / 'none', MIB, 'letter')
 
 
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize('read', [read_model, load_rig, read_recipe])
-def test_what_never_ends_is_not_waited_for(tmp_path, read):
+def test_pipes_devices_and_folders_are_rejected_without_waiting(tmp_path, read):
     pipe = tmp_path / 'pipe'
     os.mkfifo(pipe)
     for path in (pipe, Path('/dev/zero'), tmp_path):
@@ -95,14 +95,14 @@ def test_what_never_ends_is_not_waited_for(tmp_path, read):
 
 
 @pytest.mark.parametrize('read', [load_rig, read_recipe])
-def test_a_recipe_and_a_rig_are_small(tmp_path, read):
+def test_oversized_recipes_and_rig_files_are_rejected(tmp_path, read):
     path = tmp_path / 'large.yaml'
     path.write_bytes(b'a: b\n' * 300_000)
     with pytest.raises(AvdetError, match='of at most 1 MiB, found 1500000 bytes'):
         read(path)
 
 
-def test_a_private_folder_is_this_users_alone(tmp_path):
+def test_private_folder_is_writable_by_this_user_only(tmp_path):
     made = tmp_path / 'a' / 'b'
     make_private_folder(made)
     make_private_folder(made)

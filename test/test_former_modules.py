@@ -1,4 +1,4 @@
-"""Modules that have moved are found under the names they had."""
+"""Modules that have moved are found under their former names."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def exists(module: str) -> bool:
     return path.with_suffix('.py').is_file() or (path / '__init__.py').is_file()
 
 
-def test_every_former_name_has_a_place_now_and_none_hides_a_module():
+def test_former_names_map_to_existing_modules_and_hide_none():
     assert all(exists(now) for now in FORMER.values())
     assert not any(exists(former) for former in FORMER)
 
 
 @pytest.mark.parametrize('former', ['shown', 'audio.calibration', 'audio.loss', 'same_rig'])
-def test_a_former_name_gives_what_is_there_now_and_says_where(former):
+def test_former_module_name_works_with_a_deprecation_warning(former):
     sys.modules.pop(f'avdet_ros.{former}', None)
     with pytest.warns(DeprecationWarning, match=rf'avdet_ros\.{former} is avdet_ros\.') as caught:
         module = importlib.import_module(f'avdet_ros.{former}')
@@ -35,6 +35,6 @@ def test_a_former_name_gives_what_is_there_now_and_says_where(former):
         _ = module.nothing_of_that_name
 
 
-def test_names_that_never_were_are_not_found():
+def test_unknown_module_names_are_not_found():
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module('avdet_ros.audio.never')

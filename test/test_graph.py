@@ -1,4 +1,4 @@
-"""The graph with a simulated camera."""
+"""The graph of nodes: cameras, arguments, odometry and processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def nodes_of(*words):
     return {node.name: node for node in make_graph(parse_arguments(list(words))).nodes}
 
 
-def test_a_camera_sees_the_drive_of_captures_sound():
+def test_simulated_camera_gets_the_same_drive_as_capture():
     nodes = nodes_of(
         'source:=simulation',
         'camera:=true',
@@ -35,13 +35,13 @@ def test_a_camera_sees_the_drive_of_captures_sound():
     assert nodes['recorder'].remappings['camera_info'] == 'camera/camera_info'
 
 
-def test_without_being_asked_there_is_none():
+def test_camera_is_absent_unless_requested():
     nodes = nodes_of('source:=simulation')
     assert 'camera' not in nodes
     assert nodes['overlay'].remappings == {}
 
 
-def test_a_camera_of_ones_own_keeps_its_topic():
+def test_given_image_topic_is_kept_with_a_simulated_camera():
     nodes = nodes_of('source:=simulation', 'camera:=true', 'image:=/front/image')
     front = {'image': '/front/image', 'camera_info': '/front/camera_info'}
     assert nodes['overlay'].remappings == front
@@ -58,12 +58,12 @@ def test_a_camera_of_ones_own_keeps_its_topic():
         ('image_raw/compressed', 'camera_info'),
     ],
 )
-def test_the_cameras_model_lies_beside_its_pictures(image, camera_info):
+def test_camera_info_topic_is_next_to_the_image_topic(image, camera_info):
     recorder = nodes_of(f'image:={image}', 'record:=/tmp/x')['recorder']
     assert recorder.remappings == {'image': image, 'camera_info': camera_info}
 
 
-def test_what_nobody_asked_for_is_left_to_the_parameter_file():
+def test_default_arguments_are_left_to_the_parameter_file():
     nodes = nodes_of('min_score:=0.05', 'autostart:=true', 'use_sim_time:=false', 'camera:=false')
     assert all(node.parameters == {} for node in nodes.values())
     nodes = nodes_of('min_score:=0.1', 'autostart:=false', 'use_sim_time:=true')
@@ -72,12 +72,12 @@ def test_what_nobody_asked_for_is_left_to_the_parameter_file():
     assert nodes['detector'].parameters == {'min_score': 0.1, **general}
 
 
-def test_only_the_simulation_has_a_camera():
+def test_camera_requires_the_simulation_source():
     with pytest.raises(AvdetError, match='expected source:=simulation, found device'):
         nodes_of('camera:=true')
 
 
-def test_truths_are_taken_as_each_language_writes_them():
+def test_booleans_are_accepted_in_any_letter_case():
     for false in ('false', 'False', 'FALSE'):
         graph = make_graph({'overlay': false})
         assert 'overlay' not in [node.name for node in graph.nodes]
@@ -85,7 +85,7 @@ def test_truths_are_taken_as_each_language_writes_them():
         make_graph({'overlay': 'no'})
 
 
-def test_odometry_of_the_vehicle_goes_to_detector_and_tracker_and_into_the_bag():
+def test_odometry_topic_reaches_detector_tracker_and_recorder():
     graph = make_graph({'odom': '/vehicle/odometry', 'record': 'bag', 'ego_motion': 'odometry'})
     remapped = {node.name: node.remappings.get('odom') for node in graph.nodes}
     assert {remapped[name] for name in ('detector', 'tracker', 'recorder')} == {
@@ -94,13 +94,13 @@ def test_odometry_of_the_vehicle_goes_to_detector_and_tracker_and_into_the_bag()
     assert remapped['capture'] is None
 
 
-def test_detector_and_tracker_have_the_same_motion():
+def test_detector_and_tracker_get_the_same_ego_motion():
     nodes = nodes_of('ego_motion:=tf', 'air_temperature:=-4')
     assert nodes['detector'].parameters == {'ego_motion': 'tf', 'air_temperature_c': -4.0}
     assert nodes['tracker'].parameters == {'ego_motion': 'tf'}
 
 
-def test_composed_the_way_of_a_window_is_one_process():
+def test_composed_graph_runs_capture_to_tracker_in_one_process():
     graph = make_graph({'composed': 'true', 'record': 'bag', 'min_score': '0.1'})
     names = [(process.name, [node.name for node in process.nodes]) for process in graph.processes]
     assert names == [
@@ -111,7 +111,7 @@ def test_composed_the_way_of_a_window_is_one_process():
     assert graph.nodes == make_graph({'record': 'bag', 'min_score': '0.1'}).nodes
 
 
-def test_a_node_left_over_is_a_process_as_ever():
+def test_single_node_of_a_composed_graph_is_its_own_process():
     graph = make_graph({'composed': 'true'})
     tracker = next(node for node in graph.nodes if node.name == 'tracker')
     assert replace(graph, nodes=(tracker,)).processes == (ProcessSpec('tracker', (tracker,)),)

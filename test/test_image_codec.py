@@ -1,4 +1,4 @@
-"""Small files of huge pictures, and files of none."""
+"""Small files of huge pictures, and files that are not pictures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from avdet_ros.messages.decode import decode_picture
 
 
 def png(width: int, height: int) -> bytes:
-    """A black picture of one bit a pixel: a few kilobytes, however many pixels."""
+    """Return a black PNG of one bit per pixel: a few kilobytes for any number of pixels."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         whole = kind + content
@@ -36,7 +36,7 @@ def as_bytes(data: bytes) -> np.ndarray:
     return np.frombuffer(data, np.uint8)
 
 
-def test_a_picture_is_decoded():
+def test_picture_is_decoded():
     whole = np.random.default_rng(0).integers(0, 65535, (48, 64), np.uint16)
     data = cv2.imencode('.png', whole)[1]
     np.testing.assert_array_equal(decode_bytes(data), whole)
@@ -48,11 +48,11 @@ def test_a_picture_is_decoded():
     [b'', b'no picture', png(64, 64)[:20], png(8200, 8200)],
     ids=['empty', 'text', 'cut off', 'huge'],
 )
-def test_what_is_no_picture_or_too_large_a_one_is_none(data):
+def test_invalid_or_oversized_pictures_decode_to_none(data):
     assert decode_bytes(as_bytes(data)) is None
 
 
-def test_a_message_with_a_huge_picture_is_refused():
+def test_message_with_a_huge_picture_is_rejected():
     message = SimpleNamespace(format='png', data=as_bytes(png(8200, 8200)))
     expected = f'/camera: expected a JPEG or PNG picture of at most {LARGEST_IMAGE_PX} pixels'
     with pytest.raises(AvdetError, match=expected):
@@ -71,8 +71,8 @@ except cv2.error:
 """
 
 
-def test_opencv_itself_refuses_it_before_it_decodes():
-    """In a process of its own: this one may have loaded OpenCV before the package."""
+def test_opencv_rejects_huge_pictures_before_decoding():
+    """In a separate process, as this one may have loaded OpenCV before the package."""
     environment = {**os.environ}
     environment.pop('OPENCV_IO_MAX_IMAGE_PIXELS', None)
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The package as a whole: what imports what, and that its descriptions agree."""
+"""The package as a whole: its imports, its requirements and its descriptions."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def imported(code: ast.Module, *, at_import: bool) -> set[str]:
 
 
 def names_of(path: Path) -> set[str]:
-    """The packages a requirement file names."""
+    """Return the packages that a requirement file names."""
     lines = (line.partition('#')[0].strip() for line in path.read_text().splitlines())
     return {re.split(r'[\[=;<> ]', line)[0].lower().replace('_', '-') for line in lines if line}
 
@@ -86,12 +86,12 @@ ONLY_IN = {
 """The only rooms that may import these packages at import time."""
 
 
-def test_every_module_stands_in_a_room():
+def test_every_module_belongs_to_a_room():
     outside = {name for name in module_arrows() if '.' in name and room_of(name) not in LEVEL}
     assert not outside - {'avdet_ros.__init__'}
 
 
-def test_no_import_climbs():
+def test_imports_only_go_to_lower_rooms():
     climbing = [
         f'{name} imports {other}'
         for name, others in module_arrows().items()
@@ -102,7 +102,7 @@ def test_no_import_climbs():
     assert not climbing
 
 
-def test_no_import_climbs_inside_a_room():
+def test_imports_inside_a_room_only_go_to_lower_inner_rooms():
     climbing = [
         f'{name} imports {other}'
         for name, others in module_arrows().items()
@@ -115,10 +115,10 @@ def test_no_import_climbs_inside_a_room():
 
 
 MANY = 10
-"""Modules that a room inside a room may have: more and one no longer finds one's way."""
+"""Most modules that a room inside a room may have, so that it stays easy to survey."""
 
 
-def test_the_rooms_inside_rooms_are_small():
+def test_inner_rooms_have_few_modules():
     folders = [
         path for room in INNER_ROOMS for path in (PACKAGE / room).rglob('*') if path.is_dir()
     ]
@@ -128,7 +128,7 @@ def test_the_rooms_inside_rooms_are_small():
     assert {room: count for room, count in counts.items() if count > MANY} == {}
 
 
-def test_no_imports_in_a_circle():
+def test_imports_have_no_cycles():
     graph = module_arrows()
     state: dict[str, int] = {}
 
@@ -155,7 +155,7 @@ def test_only_training_imports_torch_and_only_nodes_import_rclpy():
         assert not imported(code, at_import=False) & {'librosa', 'pickle'}, path.relative_to(ROOT)
 
 
-def test_the_runtime_does_without_torch():
+def test_runtime_imports_without_torch():
     program = """
 import importlib, pkgutil, sys
 
@@ -180,10 +180,10 @@ for part in ('audio', 'detection', 'tracking', 'simulation', 'bags', 'drawing'):
 
 
 TESTED_FROM_OUTSIDE = {'integration', 'helpers'}
-"""Folders of test/ that belong to no room: tests of several rooms, and what tests share."""
+"""Folders of test/ that belong to no room: tests of several rooms, and shared helpers."""
 
 
-def test_a_modules_tests_are_found_by_its_name():
+def test_files_of_tests_are_named_after_their_modules():
     """test/<room>/test_<module>.py or test_<module>_<topic>.py; test_<room>.py for the whole."""
     strange = []
     for path in sorted((ROOT / 'test').rglob('test_*.py')):
@@ -205,7 +205,7 @@ PAGES = sorted([*ROOT.glob('*.md'), *(ROOT / 'docs').glob('*.md'), ROOT / 'model
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
-def test_files_that_a_page_names_are_there(page):
+def test_files_named_on_a_page_exist(page):
     text = page.read_text(encoding='utf-8')
     named = set(re.findall(rf'\b((?:{FOLDERS})/[a-z][\w/.-]+\.\w+)', text))
     gone = [name for name in named if not (ROOT / name).exists()]
@@ -214,7 +214,7 @@ def test_files_that_a_page_names_are_there(page):
         assert (page.parent / target).exists(), target
 
 
-def test_the_formatter_is_never_switched_off():
+def test_formatter_is_never_switched_off():
     words = 'fmt: ' + 'skip', 'fmt: ' + 'off'
     files = [*MODULES, *(ROOT / 'test').rglob('*.py'), *(ROOT / 'tools').rglob('*.py')]
     assert not [path for path in files if any(w in path.read_text('utf-8') for w in words)]
@@ -251,7 +251,7 @@ def test_hooks_have_the_pinned_versions():
     assert revisions['codespell'] == f'v{pins["codespell"]}'
 
 
-def test_hosted_ci_runs_what_a_merge_has_to_pass():
+def test_hosted_ci_runs_the_checks_required_for_a_merge():
     import yaml
 
     workflow = yaml.safe_load((ROOT / '.github' / 'workflows' / 'test.yml').read_text())
@@ -260,7 +260,7 @@ def test_hosted_ci_runs_what_a_merge_has_to_pass():
     assert os.access(ROOT / '.ci' / 'run', os.X_OK)
 
 
-def test_no_python_meets_two_versions_of_a_package():
+def test_each_python_version_gets_one_version_of_a_package():
     from packaging.requirements import Requirement
 
     lines = (LISTS / 'constraints.txt').read_text().splitlines()
@@ -271,7 +271,7 @@ def test_no_python_meets_two_versions_of_a_package():
         assert len(names) == len(set(names)), version
 
 
-def test_setup_py_names_what_the_requirement_lists_name():
+def test_setup_py_matches_the_requirement_lists():
     words = definition()
     plain = {re.split(r'[\[;]', name)[0] for name in words['install_requires']} - {'setuptools'}
     assert plain == names_of(LISTS / 'runtime.txt')
@@ -292,13 +292,13 @@ def test_programs_and_shared_files_exist():
     assert settings['install']['install_scripts'] == '$base/lib/avdet_ros'
 
 
-def test_no_package_is_left_out():
+def test_setup_py_lists_every_package():
     folders = {path.parent for path in MODULES}
     named = {name.replace('.', '/') for name in definition()['packages']}
     assert {str(folder.relative_to(ROOT)) for folder in folders} == named
 
 
-def test_the_command_explains_itself():
+def test_run_command_prints_its_help():
     done = subprocess.run(
         [sys.executable, '-m', 'avdet_ros.cli.main', 'run', '--help'],
         cwd=ROOT,
@@ -311,7 +311,7 @@ def test_the_command_explains_itself():
     assert 'Usage' in done.stdout
 
 
-def test_an_unknown_command_is_one_sentence(avdet):
+def test_unknown_command_is_rejected_without_traceback(avdet):
     status, _, error = avdet('listen-to-whales')
     assert status != 0
     assert 'Traceback' not in error

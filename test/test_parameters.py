@@ -1,4 +1,4 @@
-"""Parameter tables: types, ranges, texts. Free of ROS."""
+"""Parameter tables: types, ranges and texts, without ROS."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from avdet_ros.parameters import NODES
 
 
 @pytest.mark.parametrize('node', NODES)
-def test_every_default_is_allowed_and_described(node):
+def test_every_default_is_valid_and_described(node):
     names = [param.name for param in NODES[node]]
     assert len(names) == len(set(names))
     for param in NODES[node]:
@@ -34,13 +34,13 @@ def test_every_default_is_allowed_and_described(node):
         (Param('a', ['b'], 'x'), 'b'),
     ],
 )
-def test_wrong_values_are_refused_in_one_sentence(param, value):
+def test_invalid_values_raise_one_line_errors(param, value):
     with pytest.raises(AvdetError, match=r'^parameter a: expected .*, found') as caught:
         param.check(value)
     assert '\n' not in str(caught.value)
 
 
-def test_a_whole_number_is_a_number():
+def test_float_parameters_accept_integers():
     assert Param('a', 0.5, 'x', 0, 2).check(1) == 1.0
 
 
@@ -54,16 +54,16 @@ def test_a_whole_number_is_a_number():
         (['a'], 'a, b', ['a', 'b']),
     ],
 )
-def test_texts_of_the_command_line(default, text, value):
+def test_command_line_texts_are_parsed(default, text, value):
     assert Param('a', default, 'x').parse(text) == value
 
 
 @pytest.mark.parametrize(('default', 'text'), [(True, 'yes'), (1, '3.5'), (0.5, 'much')])
-def test_texts_that_are_no_value(default, text):
+def test_invalid_command_line_texts_are_rejected(default, text):
     with pytest.raises(AvdetError, match='parameter a: expected'):
         Param('a', default, 'x').parse(text)
 
 
-def test_a_misspelt_name_is_corrected():
+def test_error_suggests_the_name_for_a_misspelt_one():
     with pytest.raises(AvdetError, match=r'hop_s\?'):
         find(NODES['capture'], 'hops')

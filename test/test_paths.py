@@ -11,7 +11,7 @@ from avdet_ros.paths import FORMER_NAMES, found_or_shipped, share
 MODEL = 'models/student.onnx'
 
 
-def test_a_shipped_model_is_found_from_any_folder(tmp_path, monkeypatch):
+def test_shipped_model_is_found_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert found_or_shipped(MODEL) == share(MODEL)
     own = tmp_path / MODEL
@@ -21,13 +21,13 @@ def test_a_shipped_model_is_found_from_any_folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('name', ['models/none.onnx', '/models/student.onnx', f'../{MODEL}'])
-def test_other_names_stay_as_they_are(tmp_path, monkeypatch, name):
+def test_other_names_are_returned_unchanged(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     assert found_or_shipped(name) == Path(name)
 
 
 @pytest.mark.parametrize('name', FORMER_NAMES)
-def test_a_former_name_finds_what_it_was_the_name_of(tmp_path, monkeypatch, caplog, name):
+def test_former_name_finds_the_renamed_file(tmp_path, monkeypatch, caplog, name):
     monkeypatch.chdir(tmp_path)
     assert found_or_shipped(name) == share(FORMER_NAMES[name])
     assert f'{name} is called {FORMER_NAMES[name]} now' in caplog.text

@@ -1,4 +1,4 @@
-"""How a process treats the machine and the signals that end it."""
+"""Priority and memory of a process, and the signals that end it."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ ASK = (
 )
 
 
-def test_a_process_gives_way_and_its_parent_does_not():
+def test_lower_priority_affects_the_process_and_not_its_parent():
     before = os.nice(0)
     for session in (False, True):
         done = subprocess.run(
@@ -47,7 +47,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 @pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='mallopt is glibc')
-def test_kept_memory_is_not_asked_for_again():
+def test_kept_memory_causes_fewer_page_faults():
     faults = {}
     for how in ('keep', 'give back'):
         command = [sys.executable, '-c', FAULTS, how]
@@ -75,7 +75,7 @@ thread.join()
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='elsewhere a process has one niceness')
-def test_threads_that_are_there_already_give_way_too():
+def test_lower_priority_affects_running_threads():
     done = subprocess.run([sys.executable, '-c', ASK_THREAD], capture_output=True, text=True)
     assert int(done.stdout) == min(os.nice(0) + NICENESS, 19)
 
@@ -95,13 +95,13 @@ print('the end')
 
 
 @pytest.mark.parametrize('first', ['SIGINT', 'SIGTERM'])
-def test_the_first_signal_ends_a_block_and_the_next_disturb_nothing(first):
+def test_first_signal_ends_a_block_and_later_ones_are_ignored(first):
     command = [sys.executable, '-c', TIDY.format(first=first)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, 'tidy\nthe end\n', '')
 
 
-def test_without_a_signal_the_handlers_are_as_before():
+def test_signal_handlers_are_restored_without_a_signal():
     before = [signal.getsignal(number) for number in END_SIGNALS]
     with until_signal():
         assert [signal.getsignal(number) for number in END_SIGNALS] != before
@@ -110,7 +110,7 @@ def test_without_a_signal_the_handlers_are_as_before():
         raise KeyboardInterrupt
 
 
-def test_threads_share_one_place_for_memory():
+def test_threads_share_one_memory_arena():
     count = """
 import ctypes, sys, threading
 from avdet_ros.process import use_one_arena
@@ -140,7 +140,7 @@ held.wait()
 
 
 @pytest.mark.parametrize('number', END_SIGNALS)
-def test_a_signal_is_noted_wherever_the_main_thread_is(number):
+def test_every_end_signal_sets_the_flag(number):
     before = {each: signal.getsignal(each) for each in END_SIGNALS}
     try:
         flag = SignalFlag()
@@ -152,8 +152,8 @@ def test_a_signal_is_noted_wherever_the_main_thread_is(number):
             signal.signal(each, handler)
 
 
-def test_a_flag_takes_two_signals_and_gives_them_back():
-    """The second one may come while the first is still being noted."""
+def test_signal_flag_takes_two_signals_and_restores_the_handler():
+    """The second signal may arrive while the first is still being handled."""
     before = signal.getsignal(signal.SIGINT)
     with SignalFlag() as stop:
         assert not stop.received
@@ -184,7 +184,7 @@ ended.set()
 @pytest.mark.skipif(
     sys.platform != 'linux' or os.geteuid() != 0, reason='only root may be somebody else'
 )
-def test_real_time_priority_is_granted_or_the_refusal_explained():
+def test_real_time_priority_is_granted_or_refusal_explained():
     printed = {}
     for who in ('root', 'nobody'):
         command = [sys.executable, '-c', RAISE, who]
@@ -201,7 +201,7 @@ def test_real_time_priority_is_granted_or_the_refusal_explained():
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='mallopt is glibc')
-def test_what_only_starting_needed_goes_back_once_and_later_memory_is_kept():
+def test_startup_memory_is_returned_once_and_later_memory_kept():
     program = """
 import psutil
 from avdet_ros.process import give_back_freed_memory, keep_freed_memory

@@ -9,13 +9,13 @@ from avdet_ros.training.recipes.read import read_recipe
 
 
 def laughs(levels: int = 12) -> str:
-    """A small YAML file whose last list stands for ten to the power of levels."""
+    """Return a small YAML file whose last list expands to 10 ** levels items."""
     lines = ['a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]']
     lines += [f'a{n}: &a{n} [{", ".join([f"*a{n - 1}"] * 10)}]' for n in range(1, levels)]
     return '\n'.join(lines)
 
 
-def test_a_value_is_shown_short_however_large():
+def test_brief_repr_shortens_values_of_any_size():
     tree = yaml.safe_load(laughs())
     assert len(brief_repr(tree['a11'])) <= 60
     assert len(brief_repr('x' * 1_000_000, 20)) == 20
@@ -27,7 +27,7 @@ def test_a_value_is_shown_short_however_large():
 @pytest.mark.parametrize(
     'line', ['model: *a11', 'fit: *a11', 'fit: {epochs: *a11}', '? 1\n: *a11', 'kind: *a11']
 )
-def test_a_recipe_that_unfolds_to_billions_is_one_short_sentence(tmp_path, line):
+def test_recipe_that_expands_to_billions_raises_a_short_error(tmp_path, line):
     path = tmp_path / 'laughs.yaml'
     path.write_text(f'{laughs()}\n{line}\n')
     with pytest.raises(AvdetError) as caught:
@@ -35,7 +35,7 @@ def test_a_recipe_that_unfolds_to_billions_is_one_short_sentence(tmp_path, line)
     assert len(str(caught.value)) < 500
 
 
-def test_an_error_of_many_lines_is_one_short_line():
+def test_one_line_joins_and_shortens_an_error():
     assert one_line(ValueError('first\n   second')) == 'first second'
     assert one_line(ValueError()) == 'ValueError'
     assert 200 < len(one_line(ValueError('word ' * 1000))) <= 240
@@ -64,17 +64,17 @@ def test_an_error_of_many_lines_is_one_short_line():
         ('/home/me/drive (2)/a.h:3 was not there', '/home/me/drive (2)/a.h:3 was not there'),
     ],
 )
-def test_the_reason_is_what_stays_of_an_error(text, reason):
+def test_one_line_keeps_the_reason_of_an_error(text, reason):
     assert one_line(RuntimeError(text)) == reason
 
 
-def test_of_a_long_error_the_end_stays_too():
+def test_one_line_keeps_the_end_of_a_long_error():
     text = 'Opset 99 is new. ' + 'Words that help nobody. ' * 40 + 'Support ends with opset 26.'
     assert one_line(text).startswith('Opset 99 is new. ')
     assert one_line(text).endswith(' Support ends with opset 26.')
 
 
-def test_the_nearest_name_is_proposed_if_one_is_near():
+def test_did_you_mean_suggests_only_near_names():
     assert did_you_mean('trakcer', ['tracker', 'source']) == '; did you mean tracker?'
     assert did_you_mean('xyz', ['tracker', 'source']) == ''
     assert did_you_mean(['tracker'] * 10_000, ['tracker']) in ('', '; did you mean tracker?')

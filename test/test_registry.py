@@ -21,7 +21,7 @@ ASK = "from shapes.registry import SHAPES\nprint(','.join(SHAPES.names()))\n"
 
 
 def write_package(root: Path, entry_point: str = 'squares:Square') -> None:
-    """A folder of one class, and a package outside that offers another by an entry point."""
+    """Write a folder of one class, and an outside package that offers another one."""
     for name, text in FOLDER.items():
         path = root / 'shapes' / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,19 +42,19 @@ def names_in(root: Path) -> subprocess.CompletedProcess:
     )
 
 
-def test_the_folder_and_other_packages_are_found(tmp_path):
+def test_classes_of_the_folder_and_other_packages_are_found(tmp_path):
     write_package(tmp_path)
     assert names_in(tmp_path).stdout == 'circle,square\n'
 
 
-def test_another_packages_fault_is_a_warning(tmp_path):
+def test_fault_of_another_package_is_a_warning(tmp_path):
     write_package(tmp_path, 'squares:Triangle')
     done = names_in(tmp_path)
     assert done.stdout == 'circle\n'
     assert 'shape square of another package cannot be used' in done.stderr
 
 
-def test_two_classes_cannot_have_one_name():
+def test_duplicate_class_name_is_rejected():
     registry = Registry('shape', 'avdet_ros.messages')
 
     @registry.register
@@ -69,12 +69,12 @@ def test_two_classes_cannot_have_one_name():
     registry.register(Circle)
 
 
-def test_a_class_needs_a_name():
+def test_class_without_a_name_is_rejected():
     with pytest.raises(AvdetError, match='expected an attribute name, found None'):
         Registry('shape', 'avdet_ros.messages').register(type('Nameless', (), {}))
 
 
-def test_an_unknown_name_gets_the_nearest():
+def test_unknown_name_error_suggests_the_nearest():
     registry = Registry('shape', 'avdet_ros.messages')
     registry.register(type('Circle', (), {'name': 'circle'}))
     with pytest.raises(AvdetError, match=r"expected one of circle, found 'cirle'; did you mean c"):

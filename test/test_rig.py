@@ -1,4 +1,4 @@
-"""The rig file: what it means, each mistake in it, and any bytes at all."""
+"""The rig file: its geometry, errors of invalid values, and arbitrary bytes."""
 
 import copy
 
@@ -20,7 +20,7 @@ def tree():
     return copy.deepcopy(TREE)
 
 
-def test_the_shipped_rig_is_an_octagon():
+def test_shipped_rig_is_an_octagon():
     rig = load_rig()
     centre = rig.microphones_m - rig.array_position_m
     assert rig.microphones_m.shape == (8, 3)
@@ -38,7 +38,7 @@ def test_yaw_turns_the_array_to_the_left(tree):
     np.testing.assert_allclose(rig.microphones_m[0], [0, 0.25, 1.7], atol=1e-9)
 
 
-def test_points_project_where_a_camera_sees_them(tree):
+def test_points_project_to_the_expected_pixels(tree):
     camera = parse_rig(tree).camera
     pixels, depth_m = camera.project([[10.3, 0, 1.55], [10.3, 1.0, 1.55], [10.3, 0, 0.55]])
     np.testing.assert_allclose(pixels, [[960, 300], [860, 300], [960, 400]], atol=1e-6)
@@ -53,7 +53,7 @@ def test_points_project_where_a_camera_sees_them(tree):
     st.lists(st.tuples(st.floats(0, 1920), st.floats(0, 650)), min_size=1, max_size=5),
 )
 @settings(max_examples=examples(100), deadline=None)
-def test_a_pixels_ray_projects_onto_it(yaw, pitch, roll, pixels):
+def test_ray_of_a_pixel_projects_back_onto_it(yaw, pitch, roll, pixels):
     tree = copy.deepcopy(TREE)
     tree['camera'].update(yaw_deg=yaw, pitch_deg=pitch, roll_deg=roll)
     camera = parse_rig(tree).camera
@@ -64,13 +64,13 @@ def test_a_pixels_ray_projects_onto_it(yaw, pitch, roll, pixels):
     np.testing.assert_allclose(again, pixels, atol=1e-6)
 
 
-def test_a_nose_down_camera_sees_the_road(tree):
+def test_positive_pitch_turns_the_camera_down(tree):
     tree['camera']['pitch_deg'] = 10
     camera = parse_rig(tree).camera
     assert camera.directions([960.0, 300.0])[2] == pytest.approx(-np.sin(np.radians(10)))
 
 
-def test_what_a_calibration_found_is_read(tree):
+def test_calibration_values_are_read(tree):
     plain = parse_rig(tree)
     assert not plain.gain_db.any()
     assert not plain.delay_s.any()
@@ -83,7 +83,7 @@ def test_what_a_calibration_found_is_read(tree):
     assert rig.alive.tolist() == [True] * 4 + [False] + [True] * 3
 
 
-def test_an_array_of_dead_microphones_is_none(tree):
+def test_rig_with_too_few_live_microphones_is_rejected(tree):
     for microphone in tree['array']['microphones'][:6]:
         microphone['dead'] = True
     with pytest.raises(AvdetError, match='expected at least 3 that are not dead, found 2'):
@@ -164,7 +164,7 @@ MICROPHONE = ('array', 'microphones', 3)
         (('camera', 'pitch_deg'), 200, 'pitch_deg: expected a number from -180 to 180'),
     ],
 )
-def test_each_mistake_names_its_key(tree, path, value, sentence):
+def test_errors_name_the_invalid_key(tree, path, value, sentence):
     put(tree, path, value)
     with pytest.raises(AvdetError) as error:
         parse_rig(tree, where='my.yaml')
@@ -172,7 +172,7 @@ def test_each_mistake_names_its_key(tree, path, value, sentence):
     assert sentence in str(error.value)
 
 
-def test_unreadable_files_are_named(tmp_path):
+def test_unreadable_files_are_named_in_the_error(tmp_path):
     with pytest.raises(AvdetError, match=r'cannot read the rig file .*none\.yaml'):
         load_rig(tmp_path / 'none.yaml')
     with pytest.raises(AvdetError, match='expected a rig file, found something that is not a fi'):
@@ -195,8 +195,8 @@ ANYTHING = st.recursive(
 )
 
 
-def parses_or_says_why(read):
-    """Whatever the input is: a rig of finite numbers, or one sentence."""
+def check_parses_or_raises(read):
+    """Check that the input gives a rig of finite numbers or a one-line error."""
     sentence = ''
     try:
         rig = read()
@@ -212,8 +212,8 @@ def parses_or_says_why(read):
 
 @given(tree=ANYTHING)
 @settings(max_examples=examples(200), deadline=None)
-def test_any_tree_parses_or_the_error_says_why(tree):
-    parses_or_says_why(lambda: parse_rig(tree))
+def test_any_tree_parses_or_raises_a_clear_error(tree):
+    check_parses_or_raises(lambda: parse_rig(tree))
 
 
 def places(node, path=()):
@@ -233,10 +233,10 @@ def places(node, path=()):
 
 @given(path=st.sampled_from(places(TREE)), value=ANYTHING)
 @settings(max_examples=examples(400), deadline=None)
-def test_any_value_in_any_place_parses_or_the_error_says_why(path, value):
+def test_any_value_at_any_key_parses_or_raises_a_clear_error(path, value):
     tree = copy.deepcopy(TREE)
     put(tree, path, value)
-    parses_or_says_why(lambda: parse_rig(tree))
+    check_parses_or_raises(lambda: parse_rig(tree))
 
 
 TEXT = default_rig_path().read_bytes()
@@ -254,9 +254,9 @@ def scratch(tmp_path_factory):
     | st.sampled_from([b'&a', b'*a', b'<<', b'!!python/object', b'[' * 400]),
 )
 @settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_any_damage_to_the_file_parses_or_the_error_says_why(scratch, at, gone, new):
+def test_damaged_file_parses_or_raises_a_clear_error(scratch, at, gone, new):
     scratch.write_bytes(TEXT[:at] + new + TEXT[at + gone :])
-    parses_or_says_why(lambda: load_rig(scratch))
+    check_parses_or_raises(lambda: load_rig(scratch))
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_any_damage_to_the_file_parses_or_the_error_says_why(scratch, at, gone, 
         b'- 1\n- 2',
     ],
 )
-def test_hostile_files_do_nothing_but_a_sentence(tmp_path, monkeypatch, content):
+def test_hostile_files_only_raise_an_error(tmp_path, monkeypatch, content):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / 'rig.yaml'
     path.write_bytes(content)
@@ -286,7 +286,7 @@ def test_hostile_files_do_nothing_but_a_sentence(tmp_path, monkeypatch, content)
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize('place', ['array: *z', 'array: {frame_id: *z}', 'camera: *z'])
-def test_aliases_that_double_and_double_again_are_not_written_out(place):
+def test_exponential_yaml_aliases_are_not_expanded(place):
     lines = ['z0: &z0 [x, x]']
     lines += [f'z{i}: &z{i} [*z{i - 1}, *z{i - 1}]' for i in range(1, 60)]
     nested = '\n'.join(lines).replace('z59: &z59', 'z59: &z')
@@ -297,7 +297,7 @@ def test_aliases_that_double_and_double_again_are_not_written_out(place):
     assert len(str(error.value)) < 500
 
 
-def test_values_at_their_bounds_are_taken(tree):
+def test_values_at_their_bounds_are_accepted(tree):
     tree['frame_id'] = 'vehicle'
     tree['array'].update(yaw_deg=-360, sample_rate_hz=8000, frame_id='x' * 200)
     tree['array']['microphones'][0].update(gain_db=-40, delay_s=-0.002, channel=255)
@@ -322,14 +322,14 @@ def test_values_at_their_bounds_are_taken(tree):
     assert parse_rig(tree).camera.cy == 16
 
 
-def test_a_rig_without_a_camera_is_one_sentence(tree):
+def test_rig_without_a_camera_raises_a_one_line_error(tree):
     del tree['camera']
     with pytest.raises(AvdetError, match=r'camera: expected a value, found none') as refused:
         parse_rig(tree)
     assert '\n' not in str(refused.value)
 
 
-def test_a_rig_file_without_names_has_some(tree):
+def test_missing_names_get_defaults(tree):
     del tree['frame_id']
     del tree['array']['microphones'][3]['name']
     tree['array'].pop('yaw_deg')
@@ -338,24 +338,24 @@ def test_a_rig_file_without_names_has_some(tree):
 
 
 @pytest.mark.parametrize('angles', [(30.0, 20.0, -10.0), (-120.0, -5.0, 3.0)])
-def test_a_cameras_angles_come_back(tree, angles):
+def test_camera_angles_round_trip_through_the_rotation(tree, angles):
     tree['camera'].update(zip(('yaw_deg', 'pitch_deg', 'roll_deg'), angles, strict=True))
     assert yaw_pitch_roll_deg(parse_rig(tree).camera.rotation) == pytest.approx(angles)
 
 
-def test_a_key_inside_another_is_named_by_both():
+def test_error_names_nested_keys_with_their_parent():
     tree = yaml.safe_load(default_rig_path().read_text())
     tree['array']['microphones'][1] = 5
     with pytest.raises(AvdetError, match=r': array\.microphones[^X:]*: expected keys with values'):
         parse_rig(tree)
 
 
-def test_errors_of_a_rig_that_is_no_file_begin_with_rig():
+def test_errors_of_a_tree_without_file_begin_with_rig():
     with pytest.raises(AvdetError, match=r'^rig: array: expected a value, found none: the key is'):
         parse_rig({})
 
 
-def test_a_picture_may_have_odd_numbers_of_rows_and_columns(tree):
+def test_odd_image_sizes_are_accepted(tree):
     tree['camera']['image_size_px'] = [1281, 719]
     camera = parse_rig(tree).camera
     assert (camera.width_px, camera.height_px) == (1281, 719)

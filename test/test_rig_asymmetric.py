@@ -1,4 +1,4 @@
-"""The camera's geometry where nothing is symmetric: yaw with pitch and roll, fx other than fy."""
+"""Camera geometry without symmetry: yaw with pitch and roll, fx different from fy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def camera_of():
     return make
 
 
-def test_yaw_is_about_the_vehicles_axis_and_pitch_about_the_turned_camera(camera_of):
+def test_yaw_is_about_the_vehicle_axis_and_pitch_about_the_camera(camera_of):
     yaw, pitch = np.radians(30), np.radians(20)
     camera = camera_of(yaw_deg=30.0, pitch_deg=20.0)
     axis = camera.rotation[2]  # the optical axis in base_link
@@ -35,7 +35,7 @@ def test_yaw_is_about_the_vehicles_axis_and_pitch_about_the_turned_camera(camera
     assert camera.rotation[0] == pytest.approx([np.sin(yaw), -np.cos(yaw), 0])
 
 
-def test_roll_turns_the_picture_about_the_axis_that_yaw_and_pitch_made(camera_of):
+def test_roll_turns_the_picture_about_the_optical_axis(camera_of):
     level = camera_of(yaw_deg=-25.0, pitch_deg=15.0)
     rolled = camera_of(yaw_deg=-25.0, pitch_deg=15.0, roll_deg=10.0)
     assert rolled.rotation[2] == pytest.approx(level.rotation[2])
@@ -61,7 +61,7 @@ def test_each_axis_has_its_own_focal_length(camera_of):
     assert ray == pytest.approx(np.array([10, 2, -1]) / np.sqrt(105))
 
 
-def test_a_camera_without_angles_looks_straight_ahead(camera_of):
+def test_camera_without_angles_looks_straight_ahead(camera_of):
     tree = yaml.safe_load(default_rig_path().read_text(encoding='utf-8'))
     for key in ('yaw_deg', 'pitch_deg', 'roll_deg'):
         tree['camera'].pop(key, None)
@@ -69,7 +69,7 @@ def test_a_camera_without_angles_looks_straight_ahead(camera_of):
     assert camera.rotation == pytest.approx(np.array([[0, -1, 0], [0, 0, -1], [1, 0, 0]]))
 
 
-def test_directions_are_exact_whatever_the_pixels_are_given_in(camera_of):
+def test_directions_are_exact_for_any_pixel_type(camera_of):
     camera = camera_of(yaw_deg=12.3, focal_px=[1003.0, 997.0])
     pixels = np.array([[100.0, 50.0], [1800.0, 640.0]])
     plain = {key: float(getattr(camera, key)) for key in ('fx', 'fy', 'cx', 'cy')}

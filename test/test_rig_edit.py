@@ -1,4 +1,4 @@
-"""A calibrated copy of a rig file: exactly the new values, and all that stood around them."""
+"""A calibrated copy of a rig file has the new values and keeps everything else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEXT = default_rig_path().read_text()
 
 
 def values_of(text):
-    """What a rig file says of its microphones now."""
+    """Return the values of the microphones in a rig file."""
     entries = yaml.safe_load(text)['array']['microphones']
     return [
         MicrophoneValues(
@@ -34,7 +34,7 @@ def values_of(text):
 
 
 def changed(values):
-    """The first microphone moved and louder, the second late, the third dead."""
+    """Return values with microphone 0 moved and louder, 1 late and 2 dead."""
     first = replace(values[0], position_m=(0.256, 0.001, 0.0), gain_db=1.25, comment='± 0.1 dB')
     second = replace(values[1], delay_s=3.4e-5)
     return [first, second, replace(values[2], dead=True), *values[3:]]
@@ -51,7 +51,7 @@ def check(text, expected):
     assert rig.channels.tolist() == load_rig().channels.tolist()
 
 
-def test_values_change_and_all_else_stays():
+def test_values_change_and_all_else_is_kept():
     expected = changed(values_of(TEXT))
     text = calibrated_text(TEXT, expected, heading=['calibrated from a drive'])
     check(text, expected)
@@ -66,7 +66,7 @@ def test_values_change_and_all_else_stays():
     assert ', dead: true}' in different[2]
 
 
-def test_a_copy_of_a_copy_takes_the_old_values_place():
+def test_second_calibration_replaces_the_values_of_the_first():
     expected = changed(values_of(TEXT))
     once = calibrated_text(TEXT, expected)
     assert calibrated_text(once, [replace(e, comment='') for e in expected]) == once
@@ -74,7 +74,7 @@ def test_a_copy_of_a_copy_takes_the_old_values_place():
     check(calibrated_text(once, plain), plain)
 
 
-def test_blocks_instead_of_braces():
+def test_block_style_yaml_is_edited():
     tree = yaml.safe_load(TEXT)
     text = yaml.safe_dump(tree, sort_keys=False, default_flow_style=False)
     text = text.replace('- name: left\n', '- name: left  # blue cable\n')
@@ -85,7 +85,7 @@ def test_blocks_instead_of_braces():
     assert '# ± 0.1 dB' in new
 
 
-def test_aliases_are_written_out():
+def test_yaml_aliases_are_expanded():
     text = TEXT.replace(
         'position_m: [ 0.250000,  0.000000, 0.0]', 'position_m: &here [0.25, 0, 0]'
     )
@@ -113,7 +113,7 @@ def test_yaw_is_changed_or_added(yaw_line):
     st.sets(st.integers(0, 7), max_size=5),
 )
 @settings(max_examples=examples(40), deadline=None)
-def test_any_values_within_the_bounds_are_written_to_rounding(errors, dead):
+def test_any_values_within_bounds_are_written_up_to_rounding(errors, dead):
     values = [
         replace(each, gain_db=gain, delay_s=delay, dead=index in dead)
         for index, (each, (gain, delay)) in enumerate(zip(values_of(TEXT), errors, strict=True))
@@ -124,7 +124,7 @@ def test_any_values_within_the_bounds_are_written_to_rounding(errors, dead):
     assert np.flatnonzero(~rig.alive).tolist() == sorted(dead)
 
 
-def test_the_rig_itself_is_never_overwritten(tmp_path):
+def test_original_rig_file_is_never_overwritten(tmp_path):
     path = tmp_path / 'rig.yaml'
     path.write_text(TEXT)
     with pytest.raises(AvdetError, match='expected another file than the rig itself'):
@@ -136,7 +136,7 @@ def test_the_rig_itself_is_never_overwritten(tmp_path):
         write_calibrated(path, path / 'new.yaml', values_of(TEXT))
 
 
-def test_values_beyond_the_bounds_write_nothing(tmp_path):
+def test_values_beyond_the_bounds_are_not_written(tmp_path):
     path = tmp_path / 'rig.yaml'
     path.write_text(TEXT)
     values = [replace(values_of(TEXT)[0], gain_db=50), *values_of(TEXT)[1:]]
@@ -147,15 +147,15 @@ def test_values_beyond_the_bounds_write_nothing(tmp_path):
     assert not (tmp_path / 'new.yaml').exists()
 
 
-def test_what_rounds_to_nothing_has_no_sign():
+def test_values_rounded_to_zero_have_no_sign():
     values = [replace(values_of(TEXT)[0], gain_db=-1e-9, delay_s=-1e-12), *values_of(TEXT)[1:]]
     text = calibrated_text(TEXT, values)
     assert '-0.0' not in text
     check(text, values_of(TEXT))
 
 
-def test_a_comment_stands_behind_the_entry_that_it_is_about():
-    """Of an entry in braces behind its end, of one in a block behind its last line."""
+def test_comment_is_on_the_line_of_its_entry():
+    """Entries in braces are on one line each, followed by their comments."""
     expected = [replace(each, comment=f'the {each.name} one') for each in values_of(TEXT)]
     text = calibrated_text(TEXT, expected)
     for line in text.splitlines():
@@ -163,7 +163,7 @@ def test_a_comment_stands_behind_the_entry_that_it_is_about():
             assert (f'name: {each.name},' in line) == (f'# the {each.name} one' in line)
 
 
-def test_a_delay_is_written_to_ten_nanoseconds_and_a_place_to_a_micrometre():
+def test_delays_are_written_to_10_ns_and_positions_to_1_um():
     values = [
         replace(each, delay_s=1.234567e-5, gain_db=1.23456, position_m=(0.1234567, index, 0.5))
         for index, each in enumerate(values_of(TEXT))
@@ -174,7 +174,7 @@ def test_a_delay_is_written_to_ten_nanoseconds_and_a_place_to_a_micrometre():
     assert entry['position_m'] == [0.123457, 2, 0.5]
 
 
-def test_a_second_comment_stands_behind_the_first():
+def test_second_comment_is_appended_to_the_first():
     first = [replace(values_of(TEXT)[0], comment='± 0.1 dB'), *values_of(TEXT)[1:]]
     once = calibrated_text(TEXT, first)
     again = [replace(values_of(once)[0], comment='heard well'), *values_of(once)[1:]]
@@ -182,12 +182,12 @@ def test_a_second_comment_stands_behind_the_first():
     assert line.endswith('± 0.1 dB; heard well')
 
 
-def test_a_rig_file_that_is_not_there_is_called_one(tmp_path):
+def test_missing_rig_file_is_reported(tmp_path):
     with pytest.raises(AvdetError, match=r'^cannot read the rig file '):
         write_calibrated(tmp_path / 'rig.yaml', tmp_path / 'new.yaml', values_of(TEXT))
 
 
-def test_comments_of_a_file_that_is_written_out_stand_at_its_top():
+def test_comments_move_to_the_top_if_aliases_are_expanded():
     text = TEXT.replace(
         'position_m: [ 0.250000,  0.000000, 0.0]', 'position_m: &here [0.25, 0, 0]'
     ).replace('position_m: [0.30, 0.0, 1.55] ', 'position_m: *here')

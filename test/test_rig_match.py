@@ -11,7 +11,7 @@ from avdet_ros.rig import default_rig_path, load_rig
 from avdet_ros.rig_match import check_recorded_rig, rig_difference, rig_digest, rig_numbers
 
 
-def test_a_rig_is_the_same_after_a_file_and_within_rounding():
+def test_rig_matches_itself_after_a_file_and_within_rounding():
     rig = load_rig()
     there = json.loads(json.dumps(rig_numbers(rig)))
     assert rig_difference(rig, there) == ''
@@ -19,7 +19,7 @@ def test_a_rig_is_the_same_after_a_file_and_within_rounding():
     assert rig_difference(near, there) == ''
 
 
-def test_places_are_kept_to_a_micrometre():
+def test_positions_are_rounded_to_a_micrometre():
     rig = load_rig()
     exact = np.array([1.23456789, -0.00000149, 2.0])
     camera = replace(rig.camera, position_m=exact, rotation=np.diag(exact))
@@ -52,25 +52,25 @@ def test_places_are_kept_to_a_micrometre():
         ),
     ],
 )
-def test_what_differs_is_named(key, change):
+def test_rig_difference_names_the_differing_key(key, change):
     rig = load_rig()
     assert rig_difference(change(rig), rig_numbers(rig)).startswith(f'{key}: expected')
 
 
 @pytest.mark.parametrize('value', [None, 'wide', [1920], [[1], [2, 3]], [np.nan, 650]])
-def test_numbers_of_a_file_may_be_anything(value):
+def test_invalid_numbers_of_a_file_are_reported_as_a_difference(value):
     rig = load_rig()
     found = {**rig_numbers(rig), 'image_px': value}
     assert rig_difference(rig, found).startswith('image_px: expected [1920, 650], found')
 
 
-def test_what_is_not_there_is_said_to_be_none():
+def test_missing_key_is_reported_as_none():
     rig = load_rig()
     found = {key: value for key, value in rig_numbers(rig).items() if key != 'sample_rate_hz'}
     assert rig_difference(rig, found) == 'sample_rate_hz: expected 44100, found none'
 
 
-def test_a_recorded_drive_of_another_camera_is_refused(tmp_path):
+def test_recorded_drive_of_another_camera_is_rejected(tmp_path):
     text = default_rig_path().read_text()
     own = tmp_path / 'rig.yaml'
     own.write_text(text)
@@ -81,7 +81,7 @@ def test_a_recorded_drive_of_another_camera_is_refused(tmp_path):
         check_recorded_rig(own, load_rig())
 
 
-def test_a_calibrated_copy_is_of_the_recorded_rig(tmp_path):
+def test_calibrated_copy_matches_the_recorded_rig(tmp_path):
     own = tmp_path / 'rig.yaml'
     own.write_bytes(default_rig_path().read_bytes())
     rig = load_rig()
@@ -98,8 +98,8 @@ def test_a_calibrated_copy_is_of_the_recorded_rig(tmp_path):
     for error in ({'delay_s': delay_s}, {'alive': ~dead}, {'delay_s': delay_s, 'alive': ~dead}):
         check_recorded_rig(own, replace(rig, microphones_m=moved, **error))
     for other in (
-        replace(rig, microphones_m=moved),  # moved, and nobody calibrated it
-        replace(calibrated, microphones_m=moved),  # the names are elsewhere
+        replace(rig, microphones_m=moved),  # moved without calibration
+        replace(calibrated, microphones_m=moved),  # names at other positions
         replace(calibrated, microphones_m=moved[order] + [0.04, 0, 0]),
         replace(calibrated, channels=rig.channels[order]),
         replace(calibrated, camera=replace(rig.camera, fx=rig.camera.fx + 9)),
@@ -108,7 +108,7 @@ def test_a_calibrated_copy_is_of_the_recorded_rig(tmp_path):
             check_recorded_rig(own, other)
 
 
-def test_a_digest_is_of_values_and_not_of_comments(tmp_path):
+def test_digest_depends_on_values_and_not_on_comments(tmp_path):
     own = tmp_path / 'rig.yaml'
     own.write_text('# our car\n' + default_rig_path().read_text(encoding='utf-8'))
     rig = load_rig(own)

@@ -1,4 +1,4 @@
-"""RViz is given what the nodes publish, and the rig where the rig file says it is."""
+"""RViz shows the topics of the nodes, and the frames of the rig as the rig file defines them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from avdet_ros.rig import load_rig
 from avdet_ros.rviz import CONFIG, TOPICS, processes, static_transforms
 
 
-def test_the_layout_shows_every_topic_and_each_once():
+def test_rviz_layout_shows_every_topic_once():
     tree = yaml.safe_load(share(CONFIG).read_text())
     shown = [
         display['Topic']['Value']
@@ -24,7 +24,7 @@ def test_the_layout_shows_every_topic_and_each_once():
     assert fixed == load_rig().frame_id
 
 
-def test_the_optical_frame_is_where_the_camera_is():
+def test_optical_frame_is_at_the_camera():
     rig = load_rig()
     (parent, child, words), (_, array, _) = static_transforms(rig)
     assert (parent, child, array) == ('base_link', 'camera_optical_frame', 'microphone_array')
@@ -34,17 +34,17 @@ def test_the_optical_frame_is_where_the_camera_is():
     assert np.allclose(ahead, rig.camera.position_m + [1, 0, 0])
 
 
-def test_nothing_is_started_unless_asked_for():
+def test_no_process_is_started_unless_requested():
     assert processes(make_graph({})) == []
 
 
-def test_frames_are_published_without_rviz_too():
+def test_frames_are_published_without_rviz():
     frames = processes(make_graph({'tf': 'true'}))
     assert [frame['executable'] for frame in frames] == ['static_transform_publisher'] * 2
     assert frames == processes(make_graph({'rviz': 'true'}))[1:]
 
 
-def test_another_namespace_is_remapped():
+def test_topics_of_another_namespace_are_remapped():
     window, *frames = processes(make_graph({'rviz': 'true', 'namespace': 'truck'}))
     assert ('/avdet/overlay', '/truck/overlay') in window['remappings']
     assert [frame['package'] for frame in frames] == ['tf2_ros', 'tf2_ros']

@@ -1,4 +1,4 @@
-"""What the supervisor lets its nodes print and do at the end."""
+"""Output and time that the supervisor grants its nodes at the end."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from avdet_ros.supervisor import RECORDER_PATIENCE_S, Supervisor, shutdown_timeo
 
 
 @pytest.mark.ros
-def test_the_recorders_last_line_is_shown(tmp_path):
-    (tmp_path / 'bag').mkdir()  # is left as it is
+def test_last_line_of_the_recorder_is_shown(tmp_path):
+    (tmp_path / 'bag').mkdir()  # stays unchanged
     graph = make_graph({'record': str(tmp_path / 'bag')})
     recorder = next(node for node in graph.nodes if node.name == 'recorder')
     lines = []
@@ -30,7 +30,7 @@ def test_the_recorders_last_line_is_shown(tmp_path):
     assert any(f'{tmp_path / "bag"} is there already' in line for line in lines)
 
 
-def test_launch_waits_for_the_recorder_as_long_as_we_do():
+def test_launch_and_supervisor_wait_equally_long_for_the_recorder():
     from avdet_ros.nodes.main import _TIDY_S
 
     assert shutdown_timeouts('capture') == {}

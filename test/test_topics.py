@@ -46,13 +46,13 @@ def in_code(node: str) -> list[tuple[str, str, str, str]]:
 
 
 @pytest.mark.parametrize('node', sorted(NODES))
-def test_the_table_has_what_the_policy_allows(node):
+def test_topic_table_matches_the_access_policy(node):
     assert {topic.name for topic in outputs(node)} == in_policy(node, 'publish')
     assert {topic.name for topic in inputs(node)} == in_policy(node, 'subscribe')
 
 
 @pytest.mark.parametrize('node', ['camera', 'capture', 'detector', 'tracker', 'overlay'])
-def test_types_and_profiles_are_those_of_the_code(node):
+def test_topic_types_and_profiles_match_the_code(node):
     table = {topic.name: topic for topic in TOPICS}
     calls = in_code(node)
     assert calls
@@ -65,6 +65,6 @@ def test_types_and_profiles_are_those_of_the_code(node):
             assert profile == (f'qos.{written}' if written else '10'), topic
 
 
-def test_a_topic_is_named_once():
+def test_topic_names_are_unique():
     names = [topic.name for topic in TOPICS]
     assert len(names) == len(set(names))

@@ -1,4 +1,4 @@
-"""What a segment of sound counts in the fit of an array, and what near vehicles do to it."""
+"""Weights of sound segments in the fit of an array, and the effect of near vehicles on it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AXLES_M = 2.7
 
 
 def fronts_of(strength):
-    """Segments whose two bands weigh so much together."""
+    """Segments of two bands whose weights add up to the given strengths."""
     count = len(strength)
     return WaveFronts(
         time_s=np.arange(count) * 0.2,
@@ -30,21 +30,21 @@ def fronts_of(strength):
 
 
 def sources_at(azimuths, distance_m=1e6):
-    """Sources of an array that stands, so far away that distance takes nothing."""
+    """Sources around a stationary array, by default too far away for distance to matter."""
     count = len(azimuths)
     return Sources(azimuths, np.full(count, np.log(distance_m)), np.zeros(count))
 
 
 def test_segments_of_a_crowded_sector_share_their_weight():
-    """A sector is 15 degrees: 40 segments from 16 to 29 of them count as 20 do, 3 others fully."""
+    """In a sector of 15 degrees 40 segments weigh as much as 20; the 3 others weigh fully."""
     sources = sources_at(np.radians([*np.linspace(16, 29, 40), 14, 31, -1]))
     weights = _segment_weights(fronts_of(np.full(43, 3.0)), sources, np.ones(43, bool))
     assert weights[:40] == pytest.approx(0.5)
     assert weights[40:] == pytest.approx(1)
 
 
-def test_a_segment_counts_as_strong_as_it_is_within_bounds():
-    """Against the middle one of those that count, from a tenth to twice."""
+def test_segment_weight_follows_its_strength_within_bounds():
+    """Relative to the median of the counted segments, limited to 0.1 to 2."""
     azimuths = np.radians([0.0, 60, 120, 180, 240, 300])
     counts = np.array([True, True, True, True, True, False])
     strength = [0.01, 3.0, 4.0, 6.0, 90.0, 90.0]
@@ -55,7 +55,7 @@ def test_a_segment_counts_as_strong_as_it_is_within_bounds():
 
 
 @pytest.mark.parametrize(('distance_m', 'expected'), [(16, 16 / 17), (8, 1 / 2), (4, 1 / 17)])
-def test_a_near_segment_counts_less(distance_m, expected):
+def test_near_segment_has_less_weight(distance_m, expected):
     sources = sources_at(np.radians([0.0, 90, 180]), distance_m)
     weights = _segment_weights(fronts_of(np.ones(3)), sources, np.ones(3, bool))
     assert weights == pytest.approx(expected)
@@ -69,7 +69,7 @@ def octagon() -> ArrayGuess:
 
 
 def passed_on_the_left(array: ArrayGuess, noise: float = 0.1) -> WaveFronts:
-    """Vehicles of two axles pass 4 m to the left, one every five seconds for two minutes."""
+    """Two-axle vehicles pass 4 m to the left, one every five seconds for two minutes."""
     time_s = np.arange(0, 120, 0.186)
     along = np.where(time_s % 10 < 5, 1, -1) * (25 - 10 * (time_s % 5))
     vectors = np.zeros((len(time_s), len(FREQUENCIES_HZ), 8), complex)
@@ -77,7 +77,7 @@ def passed_on_the_left(array: ArrayGuess, noise: float = 0.1) -> WaveFronts:
         azimuths, away = np.arctan2(4, along + axle), np.hypot(4, along + axle)
         sources = Sources(azimuths, np.log(away), np.full(len(time_s), SPEED_MPS))
         leads_s = array.leads_s(sources)[:, None]
-        # As the strongest wave front of two incoherent ones: the mean of their phases.
+        # The strongest wave front of two incoherent sources has the mean of their phases.
         vectors += 0.5j * 2 * np.pi * FREQUENCIES_HZ[:, None] * leads_s
     vectors = np.exp(vectors + 1j * np.random.default_rng(0).normal(0, noise, vectors.shape))
     return WaveFronts(
@@ -92,7 +92,7 @@ def passed_on_the_left(array: ArrayGuess, noise: float = 0.1) -> WaveFronts:
 
 
 def ahead_error_s(fit: ArrayFit, array: ArrayGuess) -> float:
-    """How far leads from ahead and the left are off, rms, but for a turn of the array."""
+    """RMS error of the leads from ahead and the left, except for a rotation of the array."""
     azimuths = np.radians(np.arange(0, 57, 4.0))
     towards = np.stack([np.cos(azimuths), np.sin(azimuths)])
     turned = np.stack([-np.sin(azimuths), np.cos(azimuths)])
@@ -105,17 +105,17 @@ def ahead_error_s(fit: ArrayFit, array: ArrayGuess) -> float:
 
 
 def test_near_vehicles_do_not_shrink_the_array(octagon, monkeypatch):
-    """The waves of two axles together cross it as if it were smaller; from afar they are one."""
+    """Two near axles together make the array appear smaller; from afar they are one source."""
     fronts = passed_on_the_left(octagon)
     speeds_mps = np.full(len(fronts.time_s), SPEED_MPS)
-    mended = ahead_error_s(fit_array(fronts, octagon, speeds_mps=speeds_mps), octagon)
+    weighted = ahead_error_s(fit_array(fronts, octagon, speeds_mps=speeds_mps), octagon)
     monkeypatch.setattr(array_fit, 'NEAR_M', 0.01)
-    before = ahead_error_s(fit_array(fronts, octagon, speeds_mps=speeds_mps), octagon)
-    assert mended < 6e-6
-    assert before > 8e-6
+    unweighted = ahead_error_s(fit_array(fronts, octagon, speeds_mps=speeds_mps), octagon)
+    assert weighted < 6e-6
+    assert unweighted > 8e-6
 
 
-def test_known_speeds_hold_those_that_are_fitted(octagon):
+def test_fitted_speeds_stay_close_to_known_speeds(octagon):
     fronts = passed_on_the_left(octagon, noise=0.5)
     speeds_mps = np.full(len(fronts.time_s), SPEED_MPS)
     off = []

@@ -1,4 +1,4 @@
-"""Leads of a moving array and a near source against distances worked out one by one."""
+"""Leads, shape, dead channels, sectors and yaw of an array against known sources."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def array():
     return ArrayGuess(places, np.linspace(-1e-4, 2e-4, 8), np.arange(8) != 5, 1.5)
 
 
-def test_a_channel_is_earlier_by_how_much_nearer_it_is(array):
+def test_leads_match_individually_calculated_distances(array):
     sources = Sources(np.array([0.5, -2.0]), np.log([6.0, 40.0]), np.array([0.0, 20.0]))
     leads = array.leads_s(sources)
     for row, (azimuth, away, speed) in enumerate([(0.5, 6.0, 0.0), (-2.0, 40.0, 20.0)]):
@@ -35,13 +35,13 @@ def test_a_channel_is_earlier_by_how_much_nearer_it_is(array):
             assert leads[row, channel] == pytest.approx(expected, abs=1e-12)
 
 
-def test_sources_begin_at_a_typical_distance_from_a_standing_array():
+def test_sources_start_at_a_typical_distance_and_zero_speed():
     sources = Sources.at(np.array([0.1, 0.2]))
     assert np.exp(sources.log_distances) == pytest.approx([15, 15])
     assert sources.speeds_mps.tolist() == [0, 0]
 
 
-def test_the_aperture_is_that_of_channels_that_count(array):
+def test_aperture_ignores_dead_channels(array):
     far = array.positions_m.copy()
     far[5] = 9.0
     apart = np.linalg.norm(array.positions_m[:, None] - array.positions_m[None], axis=-1)
@@ -49,7 +49,7 @@ def test_the_aperture_is_that_of_channels_that_count(array):
     assert replace(array, positions_m=far).aperture_m == pytest.approx(live.max(), rel=0.05)
 
 
-def test_an_array_on_a_line_tells_the_direction_across(array):
+def test_check_shape_finds_linear_arrays_and_rejects_tiny_ones(array):
     along = np.array([0.6, 0.8, 0.0])
     line = np.linspace(-0.3, 0.3, 8)[:, None] * along
     across = check_shape(replace(array, positions_m=line))
@@ -73,10 +73,10 @@ def fronts_of(vectors, weights, power_db):
     )
 
 
-def test_a_channel_that_has_too_little_of_the_waves_is_dead():
+def test_channel_with_weak_wave_fronts_or_low_power_is_dead():
     rng = np.random.default_rng(0)
     vectors = np.exp(2j * np.pi * rng.uniform(size=(50, 2, 8))) / np.sqrt(8)
-    vectors[..., 1] *= 0.6  # 0.36 of its due
+    vectors[..., 1] *= 0.6  # 0.36 of the expected power
     vectors[..., 2] *= 0.66  # 0.44
     power_db = np.full((50, 8), -40.0)
     power_db[:, 3], power_db[:, 6] = -66, -64
@@ -86,22 +86,22 @@ def test_a_channel_that_has_too_little_of_the_waves_is_dead():
     assert share == pytest.approx([1, 0.36, 0.4356, 1, 1, 1, 1, 1], abs=1e-3)
 
 
-def test_sectors_count_from_eight_clear_segments():
+def test_sector_needs_eight_counted_segments():
     azimuths = np.radians([5] * 8 + [35] * 7 + [-25] * 9 + [185] * 20 + [95] * 8)
     counts = np.arange(52) < 44
     fit = SimpleNamespace(sources=SimpleNamespace(azimuths=azimuths), counts=counts)
     assert source_sectors(fit) == 3
 
 
-def test_a_source_between_two_sectors_is_in_one():
+def test_source_on_a_sector_border_counts_once():
     azimuths = np.radians([1] * 20 + [-1] * 20 + [44] * 20 + [46] * 20 + [180] * 7)
     counts = np.ones(len(azimuths), bool)
     fit = SimpleNamespace(sources=SimpleNamespace(azimuths=azimuths), counts=counts)
     assert source_sectors(fit) == 2
 
 
-def test_a_box_stands_on_the_road_where_its_lower_edge_meets_it(rig):
-    # The camera stands 1.55 m high and looks level: 100 px below the middle is 15.5 m away.
+def test_lower_edge_of_a_box_gives_its_distance_and_azimuth(rig):
+    # The camera is level and 1.55 m high: 100 px below the image centre is 15.5 m away.
     boxes = [[860, 250, 1060, 400], [1060, 250, 1260, 400], [900, 290, 1000, 301]]
     seen = box_sightings(rig, [1.0, 2.0, 3.0], boxes, [4, 5, 6])
     place = rig.camera.position_m + [15.5, 0, 0] - rig.array_position_m
@@ -115,7 +115,7 @@ def test_a_box_stands_on_the_road_where_its_lower_edge_meets_it(rig):
 
 
 def drive(yaw_deg, vehicles=6, seed=0):
-    """Vehicles that a camera sees every tenth second and an array that is turned hears."""
+    """Vehicles seen by a camera ten times a second and heard by a rotated array."""
     rng = np.random.default_rng(seed)
     time_s, azimuths, ids = [], [], []
     for vehicle in range(vehicles):
@@ -134,7 +134,7 @@ def drive(yaw_deg, vehicles=6, seed=0):
 
 
 @pytest.mark.parametrize('yaw_deg', [-6.0, 0.5, 4.0])
-def test_the_yaw_is_what_array_and_camera_differ_by(yaw_deg):
+def test_yaw_is_the_azimuth_difference_of_array_and_camera(yaw_deg):
     seen, time_s, azimuths = drive(yaw_deg)
     fit = np.full(len(time_s), 0.8)
     yaw, spread, vehicles = array_yaw(time_s, azimuths, fit, seen)
@@ -143,7 +143,7 @@ def test_the_yaw_is_what_array_and_camera_differ_by(yaw_deg):
     assert vehicles == 6
 
 
-def test_no_yaw_of_few_vehicles_bad_fits_other_times_or_near_ones():
+def test_yaw_is_nan_for_few_or_far_vehicles_bad_fits_or_other_times():
     seen, time_s, azimuths = drive(4.0)
     fit = np.full(len(time_s), 0.8)
     few = Sightings(seen.time_s[:120], seen.azimuths[:120], seen.distances_m[:120], seen.ids[:120])
@@ -151,6 +151,6 @@ def test_no_yaw_of_few_vehicles_bad_fits_other_times_or_near_ones():
     assert array_yaw(time_s, azimuths, fit, few)[2] == 3
     assert np.isnan(array_yaw(time_s, azimuths, fit * 0.6, seen)[0])
     assert np.isnan(array_yaw(time_s + 7, azimuths, fit, seen)[0])
-    # 12 degrees a second from 60 m away: the sound is two degrees old.
+    # At 12 degrees a second, sound from 60 m away lags by two degrees.
     far = replace(seen, distances_m=np.full(len(time_s), 60.0))
     assert np.isnan(array_yaw(time_s, azimuths, fit, far)[0])

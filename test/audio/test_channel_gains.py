@@ -1,4 +1,4 @@
-"""Gains out of levels that were made of gains and shading."""
+"""Channel gains are recovered from levels composed of gains and shading."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ALIVE = np.ones(8, bool)
 
 @pytest.fixture
 def places():
-    """A bent row of eight, no two alike."""
+    """A bent row of eight microphones, all at different positions."""
     return np.stack(
         [np.linspace(-0.4, 0.5, 8), 0.1 + np.linspace(-0.3, 0.4, 8) ** 2, np.ones(8)], 1
     )
@@ -28,13 +28,13 @@ def levels(places, azimuths, seed=0, noise_db=0.0, gains_db=GAINS_DB):
     return loud + shading + gains_db + rng.normal(0, noise_db, shading.shape)
 
 
-def test_gains_are_found_whatever_the_body_shades(places):
+def test_gains_are_found_despite_body_shading(places):
     azimuths = np.random.default_rng(1).uniform(-np.pi, np.pi, 300)
     found = channel_gains(levels(places, azimuths), np.ones(300), azimuths, places, ALIVE)
     np.testing.assert_allclose(found, GAINS_DB - GAINS_DB.mean(), atol=1e-3)
 
 
-def test_dead_channels_and_segments_that_do_not_count_say_nothing(places):
+def test_dead_channels_and_zero_weight_segments_are_ignored(places):
     azimuths = np.random.default_rng(1).uniform(-np.pi, np.pi, 300)
     level_db, weights = levels(places, azimuths), np.ones(300)
     alive = np.arange(8) != 4
@@ -46,7 +46,7 @@ def test_dead_channels_and_segments_that_do_not_count_say_nothing(places):
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
-def test_segments_that_are_far_off_hardly_count(places):
+def test_outlier_segments_hardly_affect_gains(places):
     azimuths = np.random.default_rng(1).uniform(-np.pi, np.pi, 400)
     level_db = levels(places, azimuths, noise_db=0.3)
     level_db[:40, 2] += 25
@@ -54,8 +54,8 @@ def test_segments_that_are_far_off_hardly_count(places):
     np.testing.assert_allclose(found, GAINS_DB - GAINS_DB.mean(), atol=0.15)
 
 
-def test_each_direction_counts_about_once(places):
-    """A thousand segments from ahead, louder at one microphone, and 400 from everywhere."""
+def test_crowded_direction_does_not_dominate_gains(places):
+    """A thousand segments from ahead, louder at one microphone, and 400 from all directions."""
     rng = np.random.default_rng(1)
     azimuths = np.concatenate([rng.uniform(0.01, 0.4, 1000), rng.uniform(-np.pi, np.pi, 400)])
     level_db = levels(places, azimuths, noise_db=0.5)
@@ -65,7 +65,7 @@ def test_each_direction_counts_about_once(places):
     assert 0.02 < off[5] < 0.35
 
 
-def test_too_little_is_no_gain(places):
+def test_too_few_segments_give_no_gains(places):
     azimuths = np.linspace(-3, 3, 16)
     level_db = levels(places, azimuths)
     weights = np.ones(16)

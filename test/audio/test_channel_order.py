@@ -1,4 +1,4 @@
-"""Orders of channels where the sound says nothing."""
+"""Channel order without usable sound."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from avdet_ros.audio.wave_fronts import WaveFronts
 
 
 @pytest.mark.parametrize('segments', [0, 2])
-def test_nothing_is_exchanged_in_silence(segments):
+def test_silence_keeps_the_channel_order(segments):
     places = np.random.default_rng(4).uniform(-0.3, 0.3, (8, 3)) * [1, 1, 0]
     silence = WaveFronts(
         time_s=np.arange(segments) * 0.2,

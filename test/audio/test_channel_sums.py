@@ -1,4 +1,4 @@
-"""Sums of the channels of a sound, which do not depend on how it is cut."""
+"""Channel sums of a sound do not depend on how it is split."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def sound():
     return (rng.normal(size=(3000, 8)) * np.geomspace(3, 9000, 8)).clip(-32768, 32767).astype('i2')
 
 
-def test_the_sums_are_those_of_the_samples(sound):
+def test_sums_match_the_samples(sound):
     sums, values = ChannelSums.of(sound), sound / 32768
     assert sums.count == 3000
     assert np.allclose(sums.mean, values.mean(axis=0))
@@ -27,27 +27,27 @@ def test_the_sums_are_those_of_the_samples(sound):
     assert np.allclose(sums.products / sums.count, rough.T @ rough / len(rough))
 
 
-def test_pieces_add_up(sound):
+def test_sums_of_pieces_add_up(sound):
     whole = ChannelSums.of(sound[:2000]) + ChannelSums.of(sound[2000:])
     expected = ChannelSums.of(sound)
     for name in ('total', 'squares', 'low', 'high', 'clipped', 'bad'):
         assert np.allclose(getattr(whole, name), getattr(expected, name))
-    # Second differences over the cut are left out, and made up for.
+    # Second differences across the cut are left out and compensated for.
     assert np.allclose(whole.products.diagonal(), expected.products.diagonal(), rtol=0.01)
     assert (ChannelSums.none(8) + expected).count == 3000
 
 
-def test_what_is_no_number_is_counted_and_silent(sound):
+def test_non_finite_samples_are_counted_and_treated_as_silence(sound):
     broken = (sound / 32768).astype(np.float32)
     broken[5, 2], broken[7, 2], broken[9, 3] = np.nan, np.inf, -np.inf
-    mended = np.where(np.isfinite(broken), broken, 0)
-    sums, expected = ChannelSums.of(broken), ChannelSums.of(mended)
+    cleaned = np.where(np.isfinite(broken), broken, 0)
+    sums, expected = ChannelSums.of(broken), ChannelSums.of(cleaned)
     assert sums.bad.tolist() == [0, 0, 2, 1, 0, 0, 0, 0]
     assert np.array_equal(sums.total, expected.total)
     assert np.array_equal(sums.high, expected.high)
     assert np.array_equal(sums.products, expected.products)
 
 
-def test_a_constant_channel_is_one(sound):
+def test_constant_channel_is_detected(sound):
     sound[:, 4] = -17
     assert np.flatnonzero(ChannelSums.of(sound).constant).tolist() == [4]

@@ -1,4 +1,4 @@
-"""The sample clock against sound cards whose truth is known, at many times real time."""
+"""The sample clock against simulated sound cards with known times, faster than real time."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def run(seconds, drift, seed=0, skip_s=5.0):
 
 
 @pytest.mark.parametrize('drift', [100e-6, pytest.param(-100e-6, marks=pytest.mark.slow)])
-def test_an_hour_at_100_ppm_grows_no_error(drift):
+def test_error_stays_small_over_an_hour_at_100_ppm(drift):
     clock, errors, times = run(3600, drift)
     assert np.percentile(np.abs(errors), 99) < 0.5e-3
     assert np.abs(errors).max() < 2e-3
@@ -49,12 +49,12 @@ def test_an_hour_at_100_ppm_grows_no_error(drift):
 
 @pytest.mark.parametrize('seed', range(8))
 @pytest.mark.parametrize('drift', [200e-6, 0.0, -200e-6])
-def test_stamps_are_good_from_the_first_seconds(seed, drift):
+def test_stamps_are_accurate_after_half_a_second(seed, drift):
     _, errors, _ = run(60, drift, seed, skip_s=0.5)
     assert np.percentile(np.abs(errors), 99) < 2e-3
 
 
-def test_one_late_reading_moves_nothing():
+def test_one_late_reading_does_not_move_the_clock():
     clock = SampleClock()
     for block in range(200):
         clock.update(block * 0.02, 100 + block * 0.02)
@@ -65,7 +65,7 @@ def test_one_late_reading_moves_nothing():
     assert clock.jumps == 0
 
 
-def test_one_early_slip_moves_nothing():
+def test_one_early_reading_does_not_move_the_clock():
     clock = SampleClock()
     for block in range(200):
         clock.update(block * 0.02, 100 + block * 0.02)
@@ -75,7 +75,7 @@ def test_one_early_slip_moves_nothing():
 
 
 @pytest.mark.parametrize('jump_s', [3600.0, 2.0, 0.3, 0.02, -0.02, -0.3, -2.0, -3600.0])
-def test_a_clock_that_is_set_is_followed(jump_s):
+def test_clock_jump_is_followed(jump_s):
     rng = np.random.default_rng(4)
     clock = SampleClock()
     found_after = None
@@ -90,8 +90,8 @@ def test_a_clock_that_is_set_is_followed(jump_s):
     assert clock.to_ros(time_s) == pytest.approx(truth, abs=2e-3)
 
 
-def test_a_paused_ros_clock_does_not_break_it():
-    """With simulated time the ROS clock may stand still while sound goes on."""
+def test_paused_ros_clock_is_followed_after_it_resumes():
+    """With simulated time the ROS clock may pause while sound continues."""
     clock = SampleClock()
     ros_s = 50.0
     for block in range(6000):
@@ -102,7 +102,7 @@ def test_a_paused_ros_clock_does_not_break_it():
     assert abs(clock.drift) < 1e-4
 
 
-def test_before_the_first_reading_there_is_no_time():
+def test_clock_is_not_ready_before_the_first_reading():
     clock = SampleClock()
     assert not clock.ready
     with pytest.raises(RuntimeError):
@@ -113,7 +113,7 @@ def test_before_the_first_reading_there_is_no_time():
     assert not clock.ready
 
 
-def test_a_clock_set_back_by_more_than_a_second_is_a_jump_at_once():
+def test_clock_set_back_by_over_a_second_jumps_at_once():
     clock = SampleClock()
     for block in range(200):
         assert not clock.update(block * 0.02, 100 + block * 0.02)
@@ -122,7 +122,7 @@ def test_a_clock_set_back_by_more_than_a_second_is_a_jump_at_once():
     assert clock.to_ros(4.0) == pytest.approx(102.0)
 
 
-def test_a_clock_set_ahead_by_more_than_a_second_is_a_jump_at_once():
+def test_clock_set_ahead_by_over_a_second_jumps_at_once():
     clock = SampleClock()
     for block in range(200):
         clock.update(block * 0.02, 100 + block * 0.02)

@@ -1,4 +1,4 @@
-"""Features made frame by frame are those of the whole window, whatever comes and goes."""
+"""Features computed frame by frame match those of the whole window for any input blocks."""
 
 from helpers.examples import examples
 from hypothesis import given, settings
@@ -56,8 +56,8 @@ def assert_equal(stream, window):
     left_out=st.lists(st.booleans(), max_size=20),
 )
 @settings(max_examples=examples(60), deadline=None)
-def test_every_window_is_as_if_computed_whole(blocks, calibration, hop_s, left_out):
-    """Blocks of any size, gaps before them, restarts, and windows that nobody asked for."""
+def test_streamed_features_match_the_whole_window(blocks, calibration, hop_s, left_out):
+    """Blocks of any size with gaps, restarts and windows that are not computed."""
     stream = FeatureStream(small_front_end(calibration))
     ring = buffer(stream.front_end, hop_s)
     at = number = 0
@@ -78,13 +78,13 @@ def test_every_window_is_as_if_computed_whole(blocks, calibration, hop_s, left_o
     grid=st.booleans(),
 )
 @settings(max_examples=examples(25), deadline=None)
-def test_any_front_end_on_any_grid(hop_length, n_fft, grid):
+def test_any_front_end_and_grid_match_the_whole_window(hop_length, n_fft, grid):
     stream = FeatureStream(small_front_end(hop_length=hop_length, n_fft=n_fft))
     for window in buffer(stream.front_end, 0.06, grid).push(SOUND[:5000], 17):
         assert_equal(stream, window)
 
 
-def test_a_frame_is_transformed_once(front_end):
+def test_shared_frames_are_transformed_once(front_end):
     stream = FeatureStream(front_end)
     sound = SOUND[: 44100 + 8 * 4410]
     windows = WindowBuffer(8, 44100, 1.0, 0.1, front_end.hop_length).push(sound, 0)
@@ -97,7 +97,7 @@ def test_a_frame_is_transformed_once(front_end):
     assert stream.frames_transformed == front_end.frames + steps + 4 * edges
 
 
-def test_samples_at_the_same_place_of_another_stream_are_not_mixed_up():
+def test_equal_sample_numbers_of_different_streams_are_kept_apart():
     stream = FeatureStream(small_front_end())
     for begin in (0, 20_000):
         ring = buffer(stream.front_end)
@@ -108,7 +108,7 @@ def test_samples_at_the_same_place_of_another_stream_are_not_mixed_up():
             assert_equal(stream, window)
 
 
-def test_going_back_and_far_ahead():
+def test_windows_in_any_order_and_far_ahead_match():
     stream = FeatureStream(small_front_end())
     windows = buffer(stream.front_end).push(SOUND[:20_000], 0)
     for index in (5, 5, 4, 0, 20, 21, 7, 22):
@@ -118,8 +118,8 @@ def test_going_back_and_far_ahead():
 
 
 @pytest.mark.parametrize('value', [np.nan, np.inf, 1e30, -1e30])
-def test_damaged_samples_stay_in_their_frames(value):
-    """Also beside samples above full scale, which a damaged neighbour does not change."""
+def test_damaged_samples_give_finite_matching_features(value):
+    """Also next to samples above full scale, which a damaged neighbour does not change."""
     stream = FeatureStream(small_front_end())
     sound = SOUND[:6000].astype(np.float32) / 8192
     assert np.abs(sound).max() > 1
@@ -129,7 +129,7 @@ def test_damaged_samples_stay_in_their_frames(value):
         assert np.isfinite(stream.compute(window)).all()
 
 
-def test_results_stay_as_they_were_made():
+def test_earlier_results_are_not_overwritten():
     stream = FeatureStream(small_front_end())
     first, *rest = buffer(stream.front_end).push(SOUND[:6000], 0)
     found = stream.compute(first)
@@ -146,6 +146,6 @@ def test_results_stay_as_they_were_made():
         (np.zeros((8, 2000)), 'float64'),
     ],
 )
-def test_wrong_windows_are_refused(waveform, found):
+def test_wrong_window_shape_or_type_is_rejected(waveform, found):
     with pytest.raises(AvdetError, match=rf'expected \(8, 2000\) float32 samples, found.*{found}'):
         FeatureStream(small_front_end()).compute(Window(waveform, 2000, 0, 1))

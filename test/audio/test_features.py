@@ -1,4 +1,4 @@
-"""The front end against librosa, and the coherence against physics."""
+"""Log-mel features match librosa, and the coherence matches physics."""
 
 import copy
 
@@ -14,7 +14,7 @@ from avdet_ros.rig import load_rig
 
 @pytest.fixture(scope='module')
 def noise():
-    """Eight independent noises, falling with frequency as road noise does, with unequal levels."""
+    """Eight independent channels of road-like noise with unequal levels."""
     rng = np.random.default_rng(1)
     white = rng.standard_normal((8, 44100))
     red = np.cumsum(white, axis=1)
@@ -35,7 +35,7 @@ def librosa_power(waveform, **grid):
     )
 
 
-def test_the_default_grid_is_the_papers(front_end):
+def test_default_grid_matches_the_paper(front_end):
     assert (front_end.samples, front_end.frames, front_end.n_mels) == (44100, 173, 80)
     assert len(front_end.feature_names) == len(set(front_end.feature_names)) == 32
     assert front_end.feature_names[0] == 'log_mel_0'
@@ -45,7 +45,7 @@ def test_the_default_grid_is_the_papers(front_end):
     assert (7, 0) in PAIRS
 
 
-def test_all_pairs_are_the_twelve_and_then_each_other_one_once(noise):
+def test_all_pairs_extend_the_twelve_without_duplicates(noise):
     twelve, every = FrontEnd(), FrontEnd(pair_count=28)
     assert len({frozenset(pair) for pair in every.pairs}) == 28
     assert every.pairs[:12] == PAIRS
@@ -53,7 +53,7 @@ def test_all_pairs_are_the_twelve_and_then_each_other_one_once(noise):
     assert every.feature_names[-2:] == ('coherence_re_7_2', 'coherence_im_7_2')
     features = every.compute(noise)
     np.testing.assert_allclose(features[:32], twelve.compute(noise), atol=1e-5)
-    # The same two microphones next to each other in another order.
+    # The same pairs, made neighbours by reordering the channels.
     order = [0, 3, 1, 4, 6, 2, 5, 7]
     moved = coherence(twelve, noise[order])
     phases = features[8::2] + 1j * features[9::2]
@@ -102,7 +102,7 @@ def test_paper_log_mel_equals_librosa_with_ref_max_per_microphone(noise):
     assert found.min() == -80
 
 
-def test_level_is_absolute(front_end, noise):
+def test_log_mel_level_is_absolute(front_end, noise):
     quieter = front_end.compute(noise * np.float32(0.1))[:8]
     assert np.abs(front_end.compute(noise)[:8] - quieter - 20).max() < 0.01
 
@@ -125,13 +125,13 @@ def test_incoherent_noise_averages_out(front_end):
     over_time = np.abs(found.mean(axis=2))
     assert over_time.max() < 0.35
     assert over_time.mean() < 0.1
-    # A wide band is small in every single frame too: some 40 bins' random phases.
+    # A wide band is small even in single frames, as it averages some 40 random phases.
     assert np.sqrt((np.abs(found[:, -1]) ** 2).mean()) < 0.25
 
 
 @pytest.mark.parametrize('frequency_hz', [250.0, 1000.0, 3000.0])
 @pytest.mark.parametrize('delay_samples', [-5, 3])
-def test_a_delay_turns_the_phase(front_end, frequency_hz, delay_samples):
+def test_delay_rotates_the_coherence_phase(front_end, frequency_hz, delay_samples):
     t = np.arange(44100) / 44100
     waveform = np.zeros((8, 44100), np.float32)
     for microphone in range(8):
@@ -146,28 +146,28 @@ def test_a_delay_turns_the_phase(front_end, frequency_hz, delay_samples):
     assert np.abs(inner[PAIRS.index((2, 3))] - 1).max() < 0.01
 
 
-def test_a_plain_rig_changes_nothing(front_end, noise):
+def test_default_rig_gives_the_default_front_end(front_end, noise):
     plain = FrontEnd.of(load_rig())
     assert plain == front_end
     assert np.array_equal(plain.compute(noise), front_end.compute(noise))
 
 
-def test_known_gains_and_delays_are_taken_out(front_end, noise):
+def test_known_gains_and_delays_are_corrected(front_end, noise):
     late, loud_db = np.array([0, 3, 1, 0, 2, 0, 0, 1]), np.linspace(-6, 6, 8)
     clean = np.repeat(noise[:1], 8, axis=0)
     wrong = np.stack([np.roll(row, shift) for row, shift in zip(clean, late, strict=True)])
     wrong *= 10 ** (loud_db[:, None] / 20).astype(np.float32)
-    taken = front_end.calibrated(loud_db, late / 44100, np.ones(8, bool))
-    expected, found = front_end.compute(clean), taken.compute(wrong)
-    inner = slice(4, -4)  # where the edges are reflected the sound is not the delayed one
+    corrected = front_end.calibrated(loud_db, late / 44100, np.ones(8, bool))
+    expected, found = front_end.compute(clean), corrected.compute(wrong)
+    inner = slice(4, -4)  # the reflected edges differ between delayed and clean sound
     uncorrected = front_end.compute(wrong)
     difference = np.abs(found - expected)[..., inner]
-    assert difference[:8].mean() < 0.06  # the frame's taper stays where it was
+    assert difference[:8].mean() < 0.06  # the frame's taper is not delayed
     assert difference[8:].mean() < 0.01
     assert np.abs(uncorrected - expected)[8:, :, inner].mean() > 0.2
 
 
-def test_half_a_sample_is_a_phase(front_end):
+def test_fractional_sample_delays_are_corrected(front_end):
     t = np.arange(44100) / 44100
     tone = np.stack([0.1 * np.sin(2 * np.pi * 3000 * (t - late)) for late in np.arange(8) * 5e-6])
     found = front_end.calibrated(np.zeros(8), np.arange(8) * 5e-6, np.ones(8, bool))
@@ -175,7 +175,7 @@ def test_half_a_sample_is_a_phase(front_end):
     assert np.abs(coherence(found, tone)[:, band, 4:-4] - 1).max() < 1e-3
 
 
-def test_a_dead_microphone_is_silent_and_coherent_with_none(front_end, noise):
+def test_dead_microphone_is_silent_and_has_zero_coherence(front_end, noise):
     found = front_end.calibrated(np.zeros(8), np.zeros(8), np.arange(8) != 3).compute(noise)
     whole = front_end.compute(noise)
     without = [8 + 2 * pair + part for pair, p in enumerate(PAIRS) if 3 in p for part in (0, 1)]
@@ -185,13 +185,13 @@ def test_a_dead_microphone_is_silent_and_coherent_with_none(front_end, noise):
     assert np.array_equal(found[kept], whole[kept])
 
 
-def test_wrong_errors_are_refused(front_end):
+def test_wrong_number_of_delays_is_rejected(front_end):
     with pytest.raises(AvdetError, match='delay_s: expected 8 finite numbers or none'):
         FrontEnd(delay_s=(0.0, 1e-5))
 
 
 @pytest.mark.parametrize('value', [0.0, 0.5, -1.0])
-def test_constant_sound_is_finite(front_end, value):
+def test_constant_sound_gives_finite_features(front_end, value):
     features = front_end.compute(np.full((8, 44100), value, np.float32))
     assert np.isfinite(features).all()
     assert features[:8].min() >= -100.001
@@ -201,7 +201,7 @@ def test_constant_sound_is_finite(front_end, value):
 
 
 @pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf, 1e30])
-def test_damaged_samples_do_not_spread(front_end, noise, value):
+def test_damaged_samples_leave_other_channels_and_frames_unchanged(front_end, noise, value):
     damaged = noise.copy()
     damaged[2, 5000] = value
     features = front_end.compute(damaged)
@@ -212,7 +212,7 @@ def test_damaged_samples_do_not_spread(front_end, noise, value):
     assert np.array_equal(features[2, :, 40:], clean[2, :, 40:])
 
 
-def test_the_input_is_left_alone(front_end, noise):
+def test_input_waveform_is_not_modified(front_end, noise):
     before = noise.copy()
     front_end.compute(noise)
     paper_log_mel(noise)
@@ -230,7 +230,7 @@ def test_the_input_is_left_alone(front_end, noise):
         ([[0.0] * 44100] * 8, 'list'),
     ],
 )
-def test_wrong_windows_are_refused(front_end, waveform, found):
+def test_wrong_window_shape_or_type_is_rejected(front_end, waveform, found):
     with pytest.raises(AvdetError, match=rf'expected \(8, 44100\) floating.*found {found}'):
         front_end.compute(waveform)
 
@@ -246,20 +246,20 @@ def test_wrong_windows_are_refused(front_end, waveform, found):
         ({'pair_count': 16}, 'pair_count: expected 12 or 28, found 16'),
     ],
 )
-def test_wrong_front_ends_are_refused(values, key):
+def test_invalid_front_end_settings_are_rejected(values, key):
     with pytest.raises(AvdetError, match=key):
         FrontEnd(**values)
 
 
-def test_a_front_end_goes_to_worker_processes(front_end, noise):
-    front_end.compute(noise)  # with what it keeps for the next window
-    twin = copy.deepcopy(front_end)  # takes the same road as a data loader's workers
+def test_front_end_can_be_copied_after_use(front_end, noise):
+    front_end.compute(noise)  # fills its internal buffers
+    twin = copy.deepcopy(front_end)  # copied the same way as for a data loader's workers
     assert twin == front_end
     assert np.array_equal(twin.compute(noise), front_end.compute(noise))
 
 
 @pytest.mark.parametrize('frames', [POOL_FRAMES, 3 * POOL_FRAMES, 2 * POOL_FRAMES + 1])
-def test_frames_are_averaged_and_what_is_left_over_alone(frames):
+def test_pool_frames_averages_full_groups_and_the_remainder(frames):
     values = np.arange(2 * 3 * frames, dtype=np.float32).reshape(2, 3, frames) ** 2
     pooled = pool_frames(values)
     parts = [values[..., k : k + POOL_FRAMES] for k in range(0, frames, POOL_FRAMES)]

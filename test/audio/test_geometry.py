@@ -1,4 +1,4 @@
-"""Plane waves over the array, by hand."""
+"""Plane waves across the array against hand calculation."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ RATE_HZ = 16000
 
 
 @pytest.mark.parametrize(('celsius', 'mps'), [(20, 343.2), (0, 331.3), (-20, 318.9), (40, 354.7)])
-def test_the_speed_of_sound_is_the_tables(celsius, mps):
+def test_speed_of_sound_matches_table_values(celsius, mps):
     assert speed_of_sound_mps(celsius) == pytest.approx(mps, abs=0.1)
 
 
-def test_directions_go_around_to_the_left():
+def test_directions_go_counterclockwise_from_ahead():
     azimuths, directions = directions_around(4)
     assert azimuths == pytest.approx([0, np.pi / 2, np.pi, 3 * np.pi / 2])
     expected = [[1, 0, 0], [0, 1, 0], [-1, 0, 0], [0, -1, 0]]
@@ -38,13 +38,13 @@ def places():
 
 
 def wave(places, azimuth, tones_hz=(500.0, 1250.0), seconds=0.5):
-    """Tones from an azimuth: a microphone on that side has them earlier."""
+    """Tones from an azimuth, which reach microphones on that side earlier."""
     ahead_s = places[:, :2] @ [np.cos(azimuth), np.sin(azimuth)] / SPEED_OF_SOUND_MPS
     t = np.arange(round(seconds * RATE_HZ))[:, None] / RATE_HZ + ahead_s
     return sum(np.sin(2 * np.pi * f * t) for f in tones_hz)
 
 
-def test_spectra_have_phases_of_length_one_in_their_band():
+def test_phase_spectra_have_unit_magnitude_in_their_band():
     sound = np.random.default_rng(0).normal(size=(2560, 8))
     sound[:, 3] = 0
     spectra, frequencies_hz = phase_spectra(sound, RATE_HZ, 1024, (500.0, 2000.0))
@@ -60,7 +60,7 @@ def test_spectra_have_phases_of_length_one_in_their_band():
     assert np.angle(spectra[1, 5, 0]) == pytest.approx(np.angle(second), abs=1e-4)
 
 
-def test_pairs_are_the_first_times_the_second_turned_back():
+def test_cross_phase_is_first_times_conjugate_of_second():
     assert len(ALL_PAIRS) == 28
     assert ALL_PAIRS[[0, 6, 7, 27]].tolist() == [[0, 1], [0, 7], [1, 2], [6, 7]]
     spectra = np.exp(1j * np.arange(8))[:, None]
@@ -69,7 +69,7 @@ def test_pairs_are_the_first_times_the_second_turned_back():
 
 
 @pytest.mark.parametrize('azimuth_deg', [10, 100, 215])
-def test_power_is_greatest_and_one_where_the_wave_comes_from(places, azimuth_deg):
+def test_steered_power_peaks_at_one_in_the_wave_direction(places, azimuth_deg):
     spectra, frequencies_hz = phase_spectra(
         wave(places, np.radians(azimuth_deg)), RATE_HZ, 1024, (480.0, 520.0)
     )
@@ -84,7 +84,7 @@ def test_power_is_greatest_and_one_where_the_wave_comes_from(places, azimuth_deg
     assert power.min() < 0.9
 
 
-def test_samples_in_parts_of_full_scale_and_back():
+def test_samples_convert_to_float_and_back():
     whole = np.array([[-32768, -1, 0, 16384, 32767]], np.int16)
     parts = to_float(whole)
     assert parts.dtype == np.float32

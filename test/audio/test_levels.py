@@ -1,4 +1,4 @@
-"""Each fault of a channel put into sound, and found in that channel and no other."""
+"""Each channel fault added to sound is reported for that channel only."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ RATE = 44100
 
 @pytest.fixture
 def sound():
-    """Two seconds of a rumble all microphones share, and a hiss of each one's own."""
+    """Two seconds of rumble shared by all microphones, plus independent hiss."""
     rng = np.random.default_rng(7)
     rumble = np.cumsum(rng.standard_normal((2 * RATE, 1)), axis=0)
     rumble -= np.linspace(rumble[0], rumble[-1], len(rumble))
@@ -30,12 +30,12 @@ def only(channel, fault):
     return [[fault] if index == channel else [] for index in range(8)]
 
 
-def test_sound_that_is_well_has_no_faults(sound):
+def test_good_sound_has_no_faults(sound):
     assert faults(sound) == [[]] * 8
     assert faults((sound * 32767).astype(np.int16)) == [[]] * 8
 
 
-def test_levels_are_measured(sound):
+def test_level_peak_and_dc_are_measured(sound):
     t = np.arange(2 * RATE) / RATE
     sound[:, 3] = 0.5 * np.sin(2 * np.pi * 997 * t) + 0.01
     state = check_channels(sound, RATE)[3]
@@ -45,41 +45,41 @@ def test_levels_are_measured(sound):
 
 
 @pytest.mark.parametrize('value', [0.0, 0.02])
-def test_dead(sound, value):
+def test_dead_channel_is_reported(sound, value):
     sound[:, 5] = value
     assert faults(sound) == only(5, 'dead')
 
 
-def test_weak(sound):
+def test_weak_channel_is_reported(sound):
     sound[:, 5] *= 0.01
     assert faults(sound) == only(5, '40 dB weaker than the others')
 
 
-def test_clipped(sound):
+def test_clipped_channel_is_reported(sound):
     sound[:, 1] = np.clip(sound[:, 1] * 12, -1, 1)
     assert faults(sound) == only(1, 'clipped')
 
 
-def test_off_zero(sound):
+def test_dc_offset_is_reported(sound):
     sound[:, 0] += 0.2
     assert faults(sound) == only(0, 'off zero by 20 %')
 
 
 @pytest.mark.parametrize('mains_hz', [50, 60])
-def test_hum(sound, mains_hz):
+def test_mains_hum_is_reported(sound, mains_hz):
     t = np.arange(len(sound)) / RATE
     hum = sum(np.sin(2 * np.pi * mains_hz * k * t) / k for k in (1, 3, 5))
     sound[:, 6] += 0.1 * hum
     assert faults(sound) == only(6, 'hum')
 
 
-def test_the_same_signal_twice(sound):
+def test_duplicate_signal_is_reported_on_both_channels(sound):
     sound[:, 4] = 0.8 * sound[:, 2]
     expected = [[], [], ['same signal as channel 4'], [], ['same signal as channel 2'], [], [], []]
     assert faults(sound) == expected
 
 
-def test_channels_that_a_server_mixed_are_noticed(sound):
+def test_mixed_channels_are_reported(sound):
     sound[:, 4:] = (sound[:, :4] + sound[:, [1, 2, 3, 0]]) / 2
     samples = np.round(sound * 32767).astype(np.int16)
     assert faults(samples) == [['mixed: 4 channels are made of others']] * 8
@@ -88,7 +88,7 @@ def test_channels_that_a_server_mixed_are_noticed(sound):
     assert faults(samples)[4] == ['mixed: 3 channels are made of others']
 
 
-def test_a_tone_or_silence_is_no_mixture():
+def test_tone_or_silence_is_not_reported_as_mixed():
     t = np.arange(RATE)[:, None] / RATE + np.arange(8) * 1e-4
     hiss = np.random.default_rng(2).standard_normal(t.shape)
     for level in (0, 3, 10_000):
@@ -97,12 +97,12 @@ def test_a_tone_or_silence_is_no_mixture():
 
 
 @pytest.mark.parametrize('count', [0, 1, 100])
-def test_little_sound_is_judged_without_failing(sound, count):
+def test_short_sound_is_checked_without_failing(sound, count):
     assert len(check_channels(sound[:count], RATE)) == 8
     assert swapped_looking(sound[:count], RATE, load_rig().microphones_m) is None
 
 
-def test_all_silent_and_damaged(sound):
+def test_silence_and_non_finite_samples_are_handled(sound):
     assert faults(np.zeros((RATE, 8), np.int16)) == [['dead']] * 8
     sound[::7, 2] = np.nan
     assert np.isfinite([state.level_db for state in check_channels(sound, RATE)]).all()
@@ -119,7 +119,7 @@ def drives():
 
 @pytest.mark.slow
 @pytest.mark.parametrize('pair', [(0, 1), (2, 6), (3, 5)])
-def test_exchanged_microphones_look_it(drives, pair):
+def test_exchanged_microphones_look_swapped(drives, pair):
     rig = load_rig()
     hits = 0
     for drive in drives:
@@ -132,7 +132,7 @@ def test_exchanged_microphones_look_it(drives, pair):
 
 
 @pytest.mark.slow
-def test_well_wired_arrays_and_noise_do_not(drives):
+def test_correct_wiring_and_noise_do_not_look_swapped(drives):
     rig = load_rig()
     assert [swapped_looking(drive, RATE, rig.microphones_m) for drive in drives] == [None] * 4
     words = [
@@ -146,8 +146,8 @@ def test_well_wired_arrays_and_noise_do_not(drives):
     assert swapped_looking(noise, RATE, rig.microphones_m) is None
 
 
-def test_second_differences_of_three_samples_are_one():
-    """Steps of 1 and 3 bend by 2, of 2 and -1 by -3, in steps of 16 bits."""
+def test_second_differences_match_hand_calculation():
+    """Differences of 1 and 3 change by 2, of 2 and -1 by -3, in 16-bit steps."""
     sound = np.array([[0.0, 0], [1, 2], [4, 1]]) / 32768
     assert second_differences(sound) == pytest.approx(np.array([[4.0, -6], [-6, 9]]))
     assert second_differences(sound[:2]).tolist() == [[0, 0], [0, 0]]

@@ -1,4 +1,4 @@
-"""A channel that dies is out within two seconds, one that was quiet for a moment is not."""
+"""A dying channel is excluded within two seconds, a briefly silent one is not."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def noise(seconds, seed=0):
 
 
 def play(living, sound):
-    """Seconds at which channels died or came back, with who was alive then."""
+    """Times in seconds when channels died or came back, with the channels then alive."""
     found = []
     for start in range(0, len(sound), BLOCK):
         if living.add(ChannelSums.of(sound[start : start + BLOCK])):
@@ -28,7 +28,7 @@ def play(living, sound):
 
 
 @pytest.mark.parametrize('dying', ['silent', 'stuck', 'whisper'])
-def test_a_dying_channel_is_out_within_two_seconds_and_comes_back(dying):
+def test_dying_channel_is_excluded_within_two_seconds_and_returns(dying):
     sound = noise(24)
     gone = slice(round(5.2 * RATE), 12 * RATE)
     sound[gone, 3] = {'silent': 0, 'stuck': 1234, 'whisper': sound[gone, 3] // 200}[dying]
@@ -40,14 +40,14 @@ def test_a_dying_channel_is_out_within_two_seconds_and_comes_back(dying):
     assert again.all()
 
 
-def test_a_short_silence_is_no_death():
+def test_short_silence_does_not_exclude_a_channel():
     sound = noise(8)
     sound[2 * RATE : 3 * RATE, 5] = 0
     assert play(LivingChannels(RATE, np.ones(8, bool)), sound) == []
 
 
 @pytest.mark.parametrize('level', [0, 1])
-def test_where_nothing_is_connected_no_channel_is_worse(level):
+def test_unconnected_array_keeps_all_channels(level):
     sound = np.zeros((6 * RATE, 8), np.int16)
     sound[::7, 0] = level
     living = LivingChannels(RATE, np.ones(8, bool))
@@ -55,7 +55,7 @@ def test_where_nothing_is_connected_no_channel_is_worse(level):
     assert living.alive.all()
 
 
-def test_channels_that_the_rig_calls_dead_are_not_asked():
+def test_channels_dead_in_the_rig_are_ignored():
     known = np.arange(8) != 2
     sound = noise(6)
     sound[:, 2] = 0
@@ -64,7 +64,7 @@ def test_channels_that_the_rig_calls_dead_are_not_asked():
     assert living.alive.tolist() == known.tolist()
 
 
-def test_three_channels_always_stay():
+def test_no_channel_is_excluded_if_only_two_would_remain():
     sound = noise(6)
     sound[:, :6] = 0
     living = LivingChannels(RATE, np.ones(8, bool))

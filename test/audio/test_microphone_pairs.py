@@ -1,4 +1,4 @@
-"""Which pairs have a coherence, and features of fewer pairs out of those of more."""
+"""Microphone pairs of the coherence, and the features of the first pairs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from avdet_ros.audio.microphone_pairs import CHANNELS, EVERY_PAIR, PAIRS, of_first_pairs
 
 
-def test_twelve_are_neighbours_and_opposites_and_every_pair_is_there_once():
+def test_pairs_list_neighbours_opposites_then_all_others_once():
     apart = [min((j - i) % 8, (i - j) % 8) for i, j in EVERY_PAIR]
     assert apart == [1] * 8 + [4] * 4 + [2] * 8 + [3] * 8
     assert EVERY_PAIR[:12] == PAIRS
@@ -24,10 +24,10 @@ def test_twelve_are_neighbours_and_opposites_and_every_pair_is_there_once():
     ('found', 'wanted', 'left'),
     [(64, 32, 32), (32, 32, 32), (64, 64, 64), (32, 64, 32), (33, 32, 33), (64, 40, 64)],
 )
-def test_only_features_of_a_front_end_are_cut(found, wanted, left):
+def test_only_features_of_a_front_end_are_reduced(found, wanted, left):
     spectrogram = np.arange(found, dtype=np.float32)[:, None, None]
     assert of_first_pairs(spectrogram, wanted)[:, 0, 0].tolist() == list(range(left))
 
 
-def test_what_has_no_channels_stays():
+def test_array_without_channels_is_unchanged():
     assert of_first_pairs(np.array(1.0), 32).shape == ()

@@ -1,4 +1,4 @@
-"""Errors put into an array are found again from traffic around it; what is missing is reported."""
+"""Self-calibration recovers array errors from traffic and rejects insufficient recordings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from avdet_ros.audio.wave_fronts import WaveFrontFinder
 from avdet_ros.errors import AvdetError
 
 SECONDS = 69
-"""The least is a minute; three blocks of sound a little longer than that."""
+"""The minimum is a minute; three blocks of sound are slightly longer."""
 
 
 @pytest.fixture(scope='module')
@@ -31,15 +31,15 @@ def wave_fronts(rig, sound):
     return finder.fronts()
 
 
-def calibrated(rig, errors=None, seed=0, standing=True, seconds=SECONDS, **how):
+def calibrated(rig, errors=None, seed=0, stationary=True, seconds=SECONDS, **how):
     azimuths = traffic_azimuths(seconds, seed)
     fronts = wave_fronts(rig, driving_sound(rig, azimuths, errors, seed, **how))
-    speeds_mps = np.zeros(len(fronts.time_s)) if standing else None
+    speeds_mps = np.zeros(len(fronts.time_s)) if stationary else None
     return calibrate_from_driving(fronts, rig, None, speeds_mps)
 
 
 def lead_error_us(rig, result, errors):
-    """Root mean square of what is left of the leads over the front sector."""
+    """RMS of the remaining lead error over the front sector."""
     azimuths = np.radians(np.linspace(-56, 56, 29))
     ahead = np.stack([np.cos(azimuths), np.sin(azimuths), 0 * azimuths], axis=1)
     true = ahead @ errors.positions_m(rig).T / SPEED - errors.late_s
@@ -49,7 +49,7 @@ def lead_error_us(rig, result, errors):
     return 1e6 * np.sqrt((off**2).mean())
 
 
-def neglected(seed):
+def random_errors(seed):
     rng = np.random.default_rng(seed)
     moved = np.zeros((8, 3))
     moved[:, :2] = rng.normal(0, 0.007, (8, 2))
@@ -58,13 +58,13 @@ def neglected(seed):
 
 @pytest.mark.slow
 def test_gains_delays_and_positions_are_found(rig):
-    errors = neglected(1)
+    errors = random_errors(1)
     result = calibrated(rig, errors, 1)
     assert result.alive.all()
     assert result.order.tolist() == list(range(8))
     assert lead_error_us(rig, result, errors) < 8
     assert np.abs(result.gain_db - (errors.gain_db - errors.gain_db.mean())).max() < 0.3
-    # The errors that are expected of them are neither far too little nor far too much.
+    # The reported standard deviations are neither far too small nor far too large.
     off_s = result.delay_s - (errors.late_s - errors.late_s.mean())
     assert np.sqrt((off_s**2).mean()) < 3 * np.sqrt((result.delay_sd_s**2).mean())
     assert result.position_sd_m.max() < 0.004
@@ -72,7 +72,7 @@ def test_gains_delays_and_positions_are_found(rig):
 
 
 @pytest.mark.slow
-def test_a_true_array_is_left_alone(rig):
+def test_correct_array_gets_no_corrections(rig):
     result = calibrated(rig, seed=2)
     assert not any(result.findings)
     assert lead_error_us(rig, result, Errors()) < 6
@@ -82,8 +82,8 @@ def test_a_true_array_is_left_alone(rig):
 
 
 @pytest.mark.slow
-def test_exchanged_channels_and_a_dead_one_are_found(rig):
-    errors = replace(neglected(3), order=np.array([0, 6, 2, 3, 4, 5, 1, 7]), dead=(4,))
+def test_exchanged_and_dead_channels_are_found(rig):
+    errors = replace(random_errors(3), order=np.array([0, 6, 2, 3, 4, 5, 1, 7]), dead=(4,))
     result = calibrated(rig, errors, 3)
     assert result.order.tolist() == errors.order.tolist()
     assert np.flatnonzero(~result.alive).tolist() == [4]
@@ -100,11 +100,11 @@ def test_exchanged_channels_and_a_dead_one_are_found(rig):
 
 
 @pytest.mark.slow
-def test_the_yaw_comes_from_what_the_camera_sees(rig):
+def test_yaw_comes_from_camera_sightings(rig):
     errors = Errors(yaw_deg=2.0)
     azimuths = traffic_azimuths(SECONDS, 5)
     fronts = wave_fronts(rig, driving_sound(rig, azimuths, errors, 5))
-    # The camera sees what is ahead, five times a second, a third of a degree off at random.
+    # The camera sees vehicles ahead five times a second, with random errors of 0.3 degrees.
     time_s = np.arange(0, SECONDS, 0.2)
     piece = np.minimum((time_s / 1.5).astype(int), len(azimuths) - 1)
     inside = (np.abs(azimuths[piece]) < 0.7) & (piece % 4 != 3)
@@ -112,25 +112,25 @@ def test_the_yaw_comes_from_what_the_camera_sees(rig):
     seen = Sightings(
         time_s[inside], azimuths[piece][inside] + off, np.full(inside.sum(), 20.0), piece[inside]
     )
-    standing = np.zeros(len(fronts.time_s))
-    result = calibrate_from_driving(fronts, rig, seen, standing)
+    stationary = np.zeros(len(fronts.time_s))
+    result = calibrate_from_driving(fronts, rig, seen, stationary)
     assert result.yaw_deg == pytest.approx(2.0, abs=0.4)
     assert lead_error_us(rig, result, errors) < 8
     assert calibrated_rig(result, rig).array_yaw_deg == pytest.approx(2.0, abs=0.4)
     wrong = replace(seen, azimuths=np.random.default_rng(6).permutation(seen.azimuths))
-    blind = calibrate_from_driving(fronts, rig, wrong, standing)
+    blind = calibrate_from_driving(fronts, rig, wrong, stationary)
     assert np.isnan(blind.yaw_deg)
 
 
 @pytest.mark.slow
-def test_without_a_speed_the_slowest_tenth_stands(rig):
-    errors = neglected(7)
-    result = calibrated(rig, errors, 7, standing=False)
+def test_calibration_works_without_a_known_speed(rig):
+    errors = random_errors(7)
+    result = calibrated(rig, errors, 7, stationary=False)
     assert lead_error_us(rig, result, errors) < 8
     assert any('the speed is not known' in note for note in result.notes)
 
 
-def test_a_short_recording_is_refused(rig):
+def test_short_recording_is_rejected(rig):
     fronts = wave_fronts(rig, driving_sound(rig, traffic_azimuths(30, 0)))
     with pytest.raises(
         AvdetError, match='at least 60 s of driving, better five minutes, found 30'
@@ -145,21 +145,21 @@ def test_a_short_recording_is_refused(rig):
         pytest.param(1.0, SECONDS, 'found [012]: one loud source', marks=pytest.mark.slow),
     ],
 )
-def test_an_empty_road_is_refused(rig, own, seconds, sentence):
+def test_empty_road_is_rejected(rig, own, seconds, sentence):
     with pytest.raises(AvdetError, match=sentence):
         calibrated(rig, own=own, traffic=0.0, seconds=seconds)
 
 
 @pytest.mark.slow
-def test_one_loud_source_is_refused(rig):
+def test_single_loud_source_is_rejected(rig):
     azimuths = traffic_azimuths(SECONDS, 9, 40, 44)
-    fronts = wave_fronts(rig, driving_sound(rig, azimuths, neglected(9)))
+    fronts = wave_fronts(rig, driving_sound(rig, azimuths, random_errors(9)))
     with pytest.raises(AvdetError, match=r'at least 3 of 12 sectors .* found [12]: one loud'):
         calibrate_from_driving(fronts, rig)
 
 
 @pytest.mark.slow
-def test_a_microphone_far_from_its_place_is_named(rig):
+def test_error_names_a_misplaced_microphone(rig):
     moved = np.zeros((8, 3))
     moved[2] = [0.08, 0.03, 0]
     with pytest.raises(AvdetError, match=r'within 5 cm of .*, found left by [789] cm away'):
@@ -167,8 +167,8 @@ def test_a_microphone_far_from_its_place_is_named(rig):
 
 
 @pytest.mark.slow
-def test_gaps_are_no_sound(rig):
-    errors = neglected(11)
+def test_silent_gaps_do_not_affect_the_calibration(rig):
+    errors = random_errors(11)
     sound = driving_sound(rig, traffic_azimuths(SECONDS, 11), errors, 11)
     for start in range(0, len(sound), 10 * RATE):
         sound[start : start + RATE] = 0
@@ -180,7 +180,7 @@ def test_gaps_are_no_sound(rig):
 
 
 @pytest.mark.parametrize('draw', [0, pytest.param(1, marks=pytest.mark.slow)])
-def test_pieces_of_any_size_give_the_same(draw):
+def test_wave_fronts_do_not_depend_on_block_sizes(draw):
     sound = driving_sound(small_rig(), traffic_azimuths(45, 12), seed=12)
     whole, parts = WaveFrontFinder(RATE), WaveFrontFinder(RATE)
     whole.add(sound)

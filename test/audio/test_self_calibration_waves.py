@@ -1,7 +1,7 @@
-"""A whole self-calibration from wave fronts that are made of an array's errors, without sound.
+"""Complete self-calibration from synthetic wave fronts of a faulty array, without sound.
 
-Vehicles pass one after the other; each segment's phases are the leads of the true array plus some
-noise. A second each, where those from sound take ten.
+Vehicles pass one after the other; the phases of each segment are the leads of the true array plus
+noise. Each test takes about a second, where tests with sound take ten.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def passing(seconds, sides=(1, -1, 1, 1, -1)):
 
 
 def waves(rig, moved_m=0.0, delay_s=0.0, gain_db=0.0, turned_rad=0.0, **how):
-    """The wave fronts of a drive, and the vehicle's speed."""
+    """The wave fronts of a drive, and the ego vehicle's speed."""
     time_s, azimuths, distances_m, _ = passing(how.pop('seconds', 120), **how)
     rng = np.random.default_rng(0)
     nominal = nominal_array(rig)
@@ -79,7 +79,7 @@ def rig():
 
 @pytest.fixture(scope='module')
 def result(rig):
-    """The whole of it: errors, a dead channel, exchanged plugs, a turned array and a camera."""
+    """The full case: errors, a dead channel, exchanged plugs, a rotated array and a camera."""
     fronts, speeds_mps = waves(rig, MOVED_M, DELAY_S, GAIN_DB, np.radians(2.0))
     order = [0, 3, 2, 1, 4, 5, 6, 7]
     vectors = fronts.vectors[..., order]
@@ -91,7 +91,7 @@ def result(rig):
 
 
 def test_errors_are_found_to_millimetres_and_microseconds(rig, result):
-    """But for what sound tells badly: a turn and a stretch of the whole array."""
+    """Except for rotation and scale of the whole array, which sound determines poorly."""
     order = [0, 3, 2, 1, 4, 5, 6]
     assert result.order[:7].tolist() == order
     found = (result.positions_m - rig.microphones_m[result.order])[:7, :2]
@@ -107,7 +107,7 @@ def test_errors_are_found_to_millimetres_and_microseconds(rig, result):
     assert result.gain_db[:7].mean() == pytest.approx(0, abs=1e-6)
 
 
-def test_the_dead_and_the_loud_are_named(result):
+def test_dead_loud_quiet_and_exchanged_channels_are_reported(result):
     assert result.alive.tolist() == [True] * 7 + [False]
     assert result.findings == (
         '',
@@ -122,10 +122,10 @@ def test_the_dead_and_the_loud_are_named(result):
     assert result.gain_db[7] == result.delay_s[7] == 0
 
 
-def test_the_yaw_is_told_by_what_the_camera_sees(rig, result):
-    """The array hears everything two degrees further right: it stands two degrees to the left.
+def test_yaw_comes_from_camera_sightings(rig, result):
+    """The array is rotated two degrees to the left, so it hears everything further right.
 
-    Less what the two microphones that moved turn it back.
+    The rotation caused by the two moved microphones reduces this angle.
     """
     back = rotation_between(rig.microphones_m, rig.microphones_m + MOVED_M, np.arange(8) != 7)
     expected = 2.0 + np.degrees(back)
@@ -142,7 +142,7 @@ def test_the_yaw_is_told_by_what_the_camera_sees(rig, result):
     assert own.delay_s.tolist() == result.delay_s.tolist()
 
 
-def test_errors_are_about_as_large_as_they_are_said_to_be(rig, result):
+def test_standard_deviations_have_the_expected_size(rig, result):
     assert (np.abs(result.gain_sd_db[:7] - 0.1) < 0.02).all()
     assert (result.position_sd_m[:7] > 5e-4).all()
     assert (result.position_sd_m[:7] < 4e-3).all()
@@ -153,7 +153,7 @@ def test_errors_are_about_as_large_as_they_are_said_to_be(rig, result):
 
 
 @pytest.mark.slow
-def test_without_speed_and_on_one_side_it_says_so_and_is_less_sure(rig, result):
+def test_missing_speed_and_one_sided_traffic_add_notes_and_uncertainty(rig, result):
     fronts, _ = waves(rig, delay_s=DELAY_S, sides=(1,))
     found = calibrate_from_driving(fronts, rig)
     assert found.notes == (
@@ -164,7 +164,7 @@ def test_without_speed_and_on_one_side_it_says_so_and_is_less_sure(rig, result):
     assert np.isnan(found.yaw_deg)
     assert calibrated_rig(found, rig).array_yaw_deg == rig.array_yaw_deg
     assert (found.delay_sd_s > result.delay_sd_s[:7].max()).all()
-    # 3 m/s of an unknown speed are worth 6 us at both ends of the array, and 8 us the one side.
+    # An unknown speed of 3 m/s adds 6 us at both ends of the array, one-sided traffic 8 us.
     ahead = np.sqrt((3.0 * 0.25 / 343.0**2) ** 2 + 8e-6**2)
     assert (found.delay_sd_s[[0, 4]] > ahead).all()
     assert (found.delay_sd_s[[0, 4]] < 1.3 * ahead).all()
@@ -173,14 +173,14 @@ def test_without_speed_and_on_one_side_it_says_so_and_is_less_sure(rig, result):
 
 
 @pytest.mark.slow
-def test_a_line_says_what_it_cannot_tell(rig):
+def test_linear_array_notes_that_positions_across_it_are_unknown(rig):
     line = rig.microphones_m.copy()
     line[:, 0], line[:, 1] = rig.array_position_m[0], np.linspace(0.2, -0.2, 8)
     straight = replace(rig, microphones_m=line)
     fronts, speeds_mps = waves(straight, MOVED_M * [0, 1, 0])
     found = calibrate_from_driving(fronts, straight, None, speeds_mps)
     assert found.notes[0] == LINE_NOTE
-    # Along the line it tells, across it nothing moves.
+    # Positions along the line are found, positions across it stay.
     moved = found.positions_m - line
     assert np.abs(moved[:, 0] - moved[:, 0].mean()).max() < 1e-4
     assert moved[5, 1] - moved[2, 1] == pytest.approx(0.023, abs=0.006)
@@ -194,7 +194,7 @@ def test_a_line_says_what_it_cannot_tell(rig):
         ({'dead': 5}, 'expected at least 4 channels that hear the same sound, found 3'),
     ],
 )
-def test_too_little_is_refused(rig, how, words):
+def test_insufficient_recording_is_rejected(rig, how, words):
     fronts, _ = waves(rig, seconds=how.get('seconds', 70))
     dead = np.arange(8) < how.get('dead', 0)
     fronts = replace(
@@ -207,7 +207,7 @@ def test_too_little_is_refused(rig, how, words):
         calibrate_from_driving(fronts, rig)
 
 
-def test_a_microphone_that_is_nowhere_near_is_named(rig, result):
+def test_error_names_a_misplaced_microphone(rig, result):
     places = result.positions_m.copy()
     places[2] = rig.microphones_m[2] + [0.04, 0.05, 0.3]
     with pytest.raises(
@@ -218,7 +218,7 @@ def test_a_microphone_that_is_nowhere_near_is_named(rig, result):
     check_contradictions(replace(result, positions_m=places), rig)
 
 
-def test_a_turn_of_the_whole_array():
+def test_rotation_between_ignores_scale_shift_and_dead_channels():
     places = np.random.default_rng(0).normal(size=(8, 3))
     cos, sin = np.cos(0.3), np.sin(0.3)
     turned = places @ np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]]) * 1.1 + [1, 2, 3]
@@ -227,7 +227,7 @@ def test_a_turn_of_the_whole_array():
     assert rotation_between(places, turned, alive) == pytest.approx(0.3)
 
 
-def test_one_side_has_less_than_a_fifth_of_the_other():
+def test_one_sided_means_less_than_a_fifth_on_the_other_side():
     azimuths = np.radians([90.0, 80, -90, 10, -10, 29, -29])
     weights = np.array([1.0, 1.0, 0.41, 9, 9, 9, 9])
     assert not one_sided(azimuths, weights)
@@ -236,7 +236,7 @@ def test_one_side_has_less_than_a_fifth_of_the_other():
     assert one_sided(-azimuths, weights)
 
 
-def test_a_small_array_is_looked_at_higher():
+def test_small_array_uses_higher_frequencies():
     assert highest_hz(0.5, 44100) == 4500
     assert highest_hz(2.0, 44100) == 4500
     assert highest_hz(0.4, 44100) == pytest.approx(5625)
@@ -245,7 +245,7 @@ def test_a_small_array_is_looked_at_higher():
     assert aperture(np.array([[0, 0, 0], [3, 0, 0], [0, 4.0, 0]])) == 5
 
 
-def test_recordings_are_joined_one_after_the_other(rig):
+def test_recordings_are_joined_in_sequence(rig):
     fronts, _ = waves(rig, seconds=61)
     both = WaveFronts.joined([fronts, fronts.chosen(np.arange(10))])
     assert both.seconds == pytest.approx(2 * fronts.seconds)
@@ -258,58 +258,58 @@ def test_recordings_are_joined_one_after_the_other(rig):
     assert kept.seconds == fronts.seconds
 
 
-class Made(WaveFrontFinder):
-    """Finds these wave fronts, whatever it hears."""
+class FixedFinder(WaveFrontFinder):
+    """Returns the given wave fronts for any sound."""
 
-    def __init__(self, made):
-        self.made = made
+    def __init__(self, fixed):
+        self.fixed = fixed
 
     def fronts(self):
-        return self.made
+        return self.fixed
 
 
 @pytest.fixture
 def estimate(rig):
-    """What a watch says of a drive's wave fronts, and what it called."""
+    """Runs a watch on wave fronts; returns it and the arguments of its callbacks."""
 
     def estimate(fronts):
-        called = []
-        watch = ArrayWatch(rig, 60, lambda *found: called.append(found))
-        watch._finder = Made(fronts)
+        calls = []
+        watch = ArrayWatch(rig, 60, lambda *found: calls.append(found))
+        watch._finder = FixedFinder(fronts)
         watch._estimate()
-        return watch, called
+        return watch, calls
 
     return estimate
 
 
 @pytest.mark.slow
-def test_a_watch_names_what_has_changed_and_calls(rig, estimate):
+def test_watch_reports_a_change_and_calls_back(rig, estimate):
     fronts, _ = waves(rig, gain_db=np.where(np.arange(8) == 3, 4.0, 0.0))
-    watch, called = estimate(fronts)
+    watch, calls = estimate(fronts)
     assert watch.estimates == 1
-    ((result, changes),) = called
+    ((result, changes),) = calls
     assert changes is watch.changes
     (change,) = changes
     assert (change.channel, change.sentence[:31]) == (3, 'rear_left (channel 3) is +4.0 d')
     assert watch.summary == f'{change.sentence} ({result.segments} clear segments)'
-    # Of a rig that has it already, nothing is told.
+    # A rig that already has this gain is reported as unchanged.
     watch.use_rig(replace(rig, gain_db=result.gain_db))
     watch._estimate()
-    assert (watch.estimates, watch.changes, len(called)) == (2, [], 1)
+    assert (watch.estimates, watch.changes, len(calls)) == (2, [], 1)
     assert watch.summary == f'as the rig says ({result.segments} clear segments)'
 
 
-def test_a_watch_that_cannot_tell_says_why_and_counts_no_estimate(rig, estimate, caplog):
+def test_failed_estimate_is_reported_and_not_counted(rig, estimate, caplog):
     fronts, _ = waves(rig, seconds=55)
-    watch, called = estimate(fronts)
+    watch, calls = estimate(fronts)
     assert watch.summary.startswith('calibration: expected at least 60 s of driving')
-    assert (watch.estimates, called, watch.changes) == (0, [], [])
-    watch, called = estimate(replace(fronts, frequencies_hz=None, seconds=99.0))
+    assert (watch.estimates, calls, watch.changes) == (0, [], [])
+    watch, calls = estimate(replace(fronts, frequencies_hz=None, seconds=99.0))
     assert watch.summary == 'the estimate failed'
     assert 'array watch' in caplog.text
 
 
-def test_a_watch_takes_the_newest_segments(rig, monkeypatch):
+def test_watch_uses_the_newest_segments(rig, monkeypatch):
     seen = []
     monkeypatch.setattr(
         array_watch, 'calibrate_from_driving', lambda fronts, rig: seen.append((fronts, rig)) or 1
@@ -318,16 +318,16 @@ def test_a_watch_takes_the_newest_segments(rig, monkeypatch):
     monkeypatch.setattr(array_watch, 'SEGMENTS', 100)
     fronts, _ = waves(rig)
     watch = ArrayWatch(rig, 10, None)
-    assert watch._every_s == 60  # less sound tells nothing
-    watch._finder = Made(fronts)
-    with pytest.raises(AttributeError):  # 1 is no result
+    assert watch._every_s == 60  # the minimum
+    watch._finder = FixedFinder(fronts)
+    with pytest.raises(AttributeError):  # 1 is not a result
         watch._estimate()
     ((newest, used),) = seen
     assert used is rig
     assert newest.time_s.tolist() == fronts.time_s[-100:].tolist()
 
 
-def test_blocks_are_joined_between_gaps_and_kinds():
+def test_blocks_are_joined_between_gaps_and_type_changes():
     kinds = [(3, 0, 'i2'), (2, 0, 'i2'), (4, 7, 'i2'), (1, 0, 'i2'), (5, 0, 'f4')]
     blocks = [(np.full((n, 8), i, kind), lost) for i, (n, lost, kind) in enumerate(kinds)]
     joined = list(array_watch._joined(blocks))
@@ -339,12 +339,12 @@ def test_blocks_are_joined_between_gaps_and_kinds():
     assert joined[0][0][:, 0].tolist() == [0, 0, 0, 1, 1]
 
 
-def test_sound_that_waits_for_too_long_is_left_out_as_a_gap(rig):
+def test_excess_waiting_sound_is_dropped_as_a_gap(rig):
     watch = ArrayWatch(rig, 60, None)
     block = np.zeros((20 * 44100, 8), np.int16)
     for lost in (5, 0, 0, 0, 0, 6):
         watch.add(block, lost)
-    # Four wait, as a minute was not yet full before the fourth; two and the six are lost.
+    # Four wait, as a minute was not full before the fourth; two and the 6 samples are lost.
     assert [lost for _, lost in watch._waiting] == [5, 0, 0, 0]
     assert watch._dropped_samples == 2 * len(block) + 6
     watch._waiting.clear()
@@ -355,8 +355,8 @@ def test_sound_that_waits_for_too_long_is_left_out_as_a_gap(rig):
     assert (len(watch._waiting), watch._waiting_samples, watch._dropped_samples) == (0, 0, 0)
 
 
-def test_the_clearest_passing_is_where_the_source_moves_furthest(rig, result):
-    """For forty seconds one stands aside, then they pass."""
+def test_clearest_passing_is_where_the_source_moves_most(rig, result):
+    """A source stays in one direction for forty seconds, then vehicles pass."""
     fronts, _ = waves(rig)
     fit = result.fit
     azimuths = fit.sources.azimuths.copy()

@@ -1,4 +1,4 @@
-"""The rate that sound really has, from stamps as drivers make them."""
+"""The actual sample rate of sound is measured from realistic driver stamps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MS = 1_000_000
 
 
 def stamped(rate_hz, count, block=1024, first=0, start_ns=START_NS):
-    """Stamps and counts of blocks that come at a rate."""
+    """Stamps and sample counts of blocks at a sample rate."""
     stamps = [start_ns + round(i * block * 1e9 / rate_hz) for i in range(first, first + count)]
     return stamps, [block] * count
 
@@ -55,7 +55,7 @@ STAMPS = {
 @pytest.mark.parametrize('how', STAMPS)
 @pytest.mark.parametrize('block', [441, 1024, 2048])
 @pytest.mark.parametrize('rate_hz', [44100, 48000, 32000, 96000])
-def test_rough_stamps_tell_the_rate(how, block, rate_hz):
+def test_rate_is_measured_from_rough_stamps(how, block, rate_hz):
     stamps, counts = stamped(rate_hz, 130, block)
     stamps = STAMPS[how](stamps, np.random.default_rng(3))
     measured = measure_rate(stamps, counts)
@@ -65,21 +65,21 @@ def test_rough_stamps_tell_the_rate(how, block, rate_hz):
 
 
 @pytest.mark.parametrize('lost', [range(50, 90), range(0, 130, 10), (3, 4, 70)])
-def test_lost_blocks_are_no_other_rate(lost):
+def test_lost_blocks_do_not_change_the_rate(lost):
     stamps, counts = stamped(44100, 130)
     kept = [stamp for i, stamp in enumerate(stamps) if i not in lost]
     measured = measure_rate(kept, counts[: len(kept)])
     assert measured.hz == pytest.approx(44100, rel=1e-3)
 
 
-def test_too_little_is_no_rate():
+def test_too_few_or_equal_stamps_give_no_rate():
     assert measure_rate(*stamped(44100, 3)) is None
     assert measure_rate([START_NS] * 50, [1024] * 50) is None
     assert measure_rate([0] * 50, [1024] * 50) is None
     assert measure_rate([], []) is None
 
 
-def test_a_watch_finds_a_sender_that_comes_back_with_another_rate():
+def test_watch_detects_a_sender_that_returns_with_another_rate():
     watch = RateWatch(44100)
     stamps, counts = stamped(44100, 400)
     assert all(watch.add(*block) for block in zip(stamps, counts, strict=True))
@@ -96,21 +96,21 @@ def test_a_watch_finds_a_sender_that_comes_back_with_another_rate():
 
 
 @pytest.mark.parametrize('how', ['exact', 'whole milliseconds', 'late', 'one without a stamp'])
-def test_a_watch_of_right_sound_says_nothing(how):
+def test_watch_accepts_sound_at_the_expected_rate(how):
     watch = RateWatch(44100)
     stamps, counts = stamped(44100, 130)
     stamps = STAMPS[how](stamps, np.random.default_rng(4))
     assert all(watch.add(*block) for block in zip(stamps, counts, strict=True))
 
 
-def test_a_second_of_another_rate_is_enough():
+def test_watch_detects_another_rate_in_about_a_second():
     watch = RateWatch(44100)
     right = [watch.add(*block) for block in zip(*stamped(48000, 130), strict=True)]
     assert right.index(False) * 1024 < 1.3 * 48000
 
 
 def arrivals(rate_hz, seconds, bunch=9, stall=None):
-    """Blocks of 1024 in bunches, by when they arrive; a stall delays what comes in it."""
+    """Arrivals of blocks of 1024 samples in bunches; a stall delays blocks during it."""
     for i in range(round(seconds * rate_hz / 1024)):
         arrival_s = 100.3 + (i // bunch + 1) * bunch * 1024 / rate_hz
         if stall and stall[0] <= arrival_s < stall[1]:
@@ -119,7 +119,7 @@ def arrivals(rate_hz, seconds, bunch=9, stall=None):
 
 
 @pytest.mark.parametrize('rate_hz', [32000, 48000, 88200])
-def test_a_device_that_counts_otherwise_than_it_was_opened(rate_hz):
+def test_device_rate_other_than_opened_is_detected(rate_hz):
     delivery = ArrivalRate(44100)
     for block in arrivals(rate_hz, 13):
         delivery.add(*block)
@@ -127,7 +127,7 @@ def test_a_device_that_counts_otherwise_than_it_was_opened(rate_hz):
 
 
 @pytest.mark.parametrize('stall', [None, (105.0, 108.0), (103.0, 104.2)])
-def test_bunches_stalls_and_losses_are_no_other_rate(stall):
+def test_bunches_stalls_and_losses_do_not_change_the_rate(stall):
     delivery = ArrivalRate(44100)
     for block in arrivals(44100, 20, stall=stall):
         delivery.add(*block)

@@ -1,4 +1,4 @@
-"""Wave fronts out of matrices and sound that are made of known ones."""
+"""Wave fronts are recovered from matrices and sound composed of known ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def phases(seed=0, size=8):
     return np.exp(2j * np.pi * np.random.default_rng(seed).uniform(size=size))
 
 
-def test_the_strongest_front_is_found_off_the_diagonal():
+def test_strongest_front_ignores_the_diagonal():
     """A wave with uneven strengths, noise on the diagonal and a weak second wave."""
     wave = phases(0) * np.linspace(0.5, 0.9, 8)
     second = 0.15 * phases(1)
@@ -30,11 +30,11 @@ def test_the_strongest_front_is_found_off_the_diagonal():
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
     unit = wave / np.linalg.norm(wave)
     assert np.abs(np.vdot(unit, vector)) == pytest.approx(1, abs=0.01)
-    # Its strength squared is that of 3.9 to the second power, less for what the other takes.
+    # The weight is the squared power of the wave, reduced by the second wave.
     assert weight == pytest.approx(0.7 * (np.abs(wave) ** 2).sum() ** 2, rel=0.1)
 
 
-def test_two_waves_of_one_strength_weigh_little_and_nothing_weighs_nothing():
+def test_two_equal_waves_weigh_little_and_silence_weighs_nothing():
     one, two = phases(0), phases(1)
     matrix = 0.5 * np.outer(one, one.conj()) + 0.5 * np.outer(two, two.conj())
     _, (both,) = strongest_fronts(matrix[None])
@@ -46,7 +46,7 @@ def test_two_waves_of_one_strength_weigh_little_and_nothing_weighs_nothing():
     assert (vectors.dtype, weights.dtype) == (np.complex64, np.float32)
 
 
-def test_what_is_steady_in_a_block_is_taken_away_and_levels_are_the_waves():
+def test_steady_wave_is_removed_and_levels_are_of_the_passing_wave():
     """A loud steady wave, and another one in a quarter of the segments."""
     rng = np.random.default_rng(3)
     steady, passing = phases(0) * 2.0, phases(1) * 10 ** (np.linspace(-3, 4, 8) / 20)
@@ -63,12 +63,12 @@ def test_what_is_steady_in_a_block_is_taken_away_and_levels_are_the_waves():
     assert found.level_db[60:].mean(axis=0) == pytest.approx(expected, abs=0.6)
     power = 10 * np.log10(matrices[70, 0].diagonal().real)
     assert found.power_db[70] == pytest.approx(power, abs=0.01)
-    # Levels come from bands of 800 Hz and more alone.
+    # Levels come only from bands at 800 Hz and above.
     low = block_fronts(matrices.astype(np.complex64), np.array([500.0, 600.0, 700.0]))
     assert not low.level_db.any()
 
 
-def test_fronts_are_the_same_however_quiet_the_sound_is_and_a_gap_is_not_what_is_steady():
+def test_fronts_do_not_depend_on_loudness_or_gaps():
     steady, passing = phases(0) * 2.0, phases(1)
     matrices = np.zeros((40, 2, 8, 8), complex)
     matrices += np.outer(steady, steady.conj()) + 0.5 * np.eye(8)
@@ -90,7 +90,7 @@ def finder():
     return WaveFrontFinder(RATE_HZ)
 
 
-def test_bands_and_segments_have_their_middles(finder):
+def test_frequencies_and_times_are_centres_of_bands_and_segments(finder):
     """Frames of 1024 samples, bands of four bins with as many between them."""
     step_hz = RATE_HZ / 1024
     assert finder.frequencies_hz[0] == pytest.approx((24 + 1.5) * step_hz)
@@ -107,12 +107,12 @@ def test_bands_and_segments_have_their_middles(finder):
     assert found.seconds == pytest.approx(len(sound) / RATE_HZ)
     assert finder.segments == LEAST_BLOCK
     assert found.vectors.shape == (LEAST_BLOCK, len(finder.frequencies_hz), 8)
-    # White noise of a tenth: the taper's power is three eighths of 1024 samples.
+    # White noise with an RMS of 0.1: the taper's power is three eighths of 1024 samples.
     assert found.power_db.mean() == pytest.approx(10 * np.log10(0.01 * 384), abs=0.2)
 
 
-def test_a_wave_in_sound_has_the_leads_of_its_microphones(finder):
-    """Steady noise, and from two thirds on a wave that channel i has i samples late."""
+def test_wave_front_phases_match_the_microphone_delays(finder):
+    """Steady noise and, in the last third, a wave that is i samples late on channel i."""
     finder.restart()
     rng = np.random.default_rng(1)
     wave = rng.normal(0, 0.3, 2048 * 60 + 600)
@@ -133,7 +133,7 @@ def test_a_wave_in_sound_has_the_leads_of_its_microphones(finder):
     assert turn == pytest.approx([expected] * 7, abs=0.05)
 
 
-def test_a_gap_moves_the_times_and_no_frame_reaches_over_it(finder):
+def test_gap_shifts_later_times_and_no_frame_spans_it(finder):
     finder.restart()
     sound = np.random.default_rng(2).normal(0, 0.1, (2048 * 30 + 1000, 8)).astype(np.float32)
     finder.add(sound)
@@ -146,7 +146,7 @@ def test_a_gap_moves_the_times_and_no_frame_reaches_over_it(finder):
     assert found.seconds == pytest.approx((2 * len(sound) + 5000) / RATE_HZ)
 
 
-def test_too_little_is_nothing_and_blocks_are_of_half_a_minute(finder):
+def test_short_sound_gives_no_fronts_and_full_blocks_are_processed(finder):
     finder.restart()
     sound = np.zeros((2048 * (LEAST_BLOCK - 1) + 512, 8), np.int16)
     finder.add(sound)

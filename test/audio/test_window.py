@@ -1,4 +1,4 @@
-"""Windows do not depend on how the sound was cut into blocks, and know what they lack."""
+"""Windows do not depend on block sizes, and count their missing samples."""
 
 from helpers.examples import examples
 from hypothesis import given, settings
@@ -36,7 +36,7 @@ def expected_waveform(start, stop):
     hop_s=st.sampled_from([0.1, 0.037, 1 / 30, 0.5, 0.005]),
 )
 @settings(max_examples=examples(60), deadline=None)
-def test_any_blocks_give_the_same_windows(sizes, hop_s):
+def test_any_block_sizes_give_the_same_windows(sizes, hop_s):
     total = min(sum(sizes), len(SOUND))
     ring = buffer(hop_s=hop_s)
     windows = play(ring, sizes)
@@ -50,7 +50,7 @@ def test_any_blocks_give_the_same_windows(sizes, hop_s):
 
 
 @pytest.mark.parametrize('hop_s', [0.1, 0.037])
-def test_who_pushes_what_is_missing_gets_a_window_each_time(hop_s):
+def test_pushing_the_missing_samples_completes_one_window(hop_s):
     ring = WindowBuffer(8, RATE, 0.5, hop_s, 7)
     assert ring.samples_missing == 500
     play(ring, [1])
@@ -73,33 +73,33 @@ def test_who_pushes_what_is_missing_gets_a_window_each_time(hop_s):
     )
 )
 @settings(max_examples=examples(100), deadline=None)
-def test_windows_know_their_gaps(blocks):
-    """Against the plain way: lay everything out in one array with a mask of what arrived."""
+def test_windows_count_their_gap_samples(blocks):
+    """Compared with a simple reference: one array of all samples and a mask of received ones."""
     ring = buffer(hop_s=0.037)
     windows, at, lost = [], 0, 0
     truth = np.zeros((200_000, 8), np.float32)
-    there = np.zeros(200_000, bool)
+    received = np.zeros(200_000, bool)
     for size, gap in blocks:
         block = SOUND[at % 15_000 : at % 15_000 + size]
         windows += ring.push(block, at)
         truth[at : at + size] = block / np.float32(32768)
-        there[at : at + size] = True
+        received[at : at + size] = True
         at += size + gap
         lost += gap
     end_of_sound = at - blocks[-1][1]
     ends = [500 + round(k * 37.0) for k in range(10_000)]
     ends = [end for end in ends if end <= end_of_sound]
-    expected_ends = [end for end in ends if there[end - 500 : end].any()]
+    expected_ends = [end for end in ends if received[end - 500 : end].any()]
     assert [window.end_sample for window in windows] == expected_ends
     assert ring.skipped_windows == len(ends) - len(expected_ends)
     assert ring.lost_samples == lost - blocks[-1][1]
     for window in windows:
         span = slice(window.end_sample - 500, window.end_sample)
-        assert window.gap_samples == 500 - there[span].sum()
+        assert window.gap_samples == 500 - received[span].sum()
         assert np.array_equal(window.waveform, truth[span].T)
 
 
-def test_an_endless_gap_costs_nothing():
+def test_huge_gap_is_skipped_quickly():
     ring = buffer()
     play(ring, [700])
     windows = ring.push(SOUND[:500], 10**15)
@@ -110,7 +110,7 @@ def test_an_endless_gap_costs_nothing():
     assert ring.lost_samples == 10**15 - 700
 
 
-def test_a_source_that_begins_anew_restarts_the_grid():
+def test_restarted_source_restarts_the_grid():
     ring = buffer()
     play(ring, [730])
     windows = play(ring, [400, 400], start=5000, first_sample=100)
@@ -128,9 +128,7 @@ def test_a_source_that_begins_anew_restarts_the_grid():
     first_sample=st.integers(0, 1000),
 )
 @settings(max_examples=examples(40), deadline=None)
-def test_windows_end_on_the_last_point_of_the_grid_before_their_time(
-    hop_s, window_s, first_sample
-):
+def test_windows_end_at_the_last_grid_point_before_their_time(hop_s, window_s, first_sample):
     ring = WindowBuffer(8, RATE, window_s, hop_s, grid_samples=32)
     windows = play(ring, [700] * 10, first_sample=first_sample)
     ends = np.array([window.end_sample for window in windows]) - first_sample
@@ -149,13 +147,13 @@ def test_windows_end_on_the_last_point_of_the_grid_before_their_time(
         )
 
 
-def test_a_stream_that_was_joined_later_begins_where_a_window_does():
+def test_grid_phase_shifts_the_window_starts():
     ring = WindowBuffer(8, RATE, 0.5, 0.1, grid_samples=32, phase=0.9)
     starts = [window.start_sample - 77 for window in play(ring, [1000], first_sample=77)]
     assert starts == [32 * int(0.9 + k * 100 / 32) for k in range(5)]
 
 
-def test_streams_have_numbers_of_their_own():
+def test_streams_have_unique_numbers():
     ring, other = buffer(), buffer()
     (first,), (second,) = play(ring, [500]), play(other, [500])
     ring.reset()
@@ -170,7 +168,7 @@ def test_float_blocks_pass_unchanged():
     assert np.array_equal(window.waveform, sound.T)
 
 
-def test_a_window_stays_as_it_was_made():
+def test_window_is_not_changed_by_later_sound():
     ring = buffer()
     (window,) = play(ring, [500])
     before = window.waveform.copy()
@@ -180,11 +178,11 @@ def test_a_window_stays_as_it_was_made():
     play(ring, [3000], start=500)
     assert np.array_equal(window.waveform, before)
     with pytest.raises(ValueError, match='read-only'):
-        window.waveform[0, 0] = 1  # other windows have the same samples
+        window.waveform[0, 0] = 1  # windows share their samples
 
 
 @pytest.mark.parametrize('hop_s', [0.0, -1.0, 0.6, float('nan')])
-def test_wrong_hops_are_refused(hop_s):
+def test_invalid_hops_are_rejected(hop_s):
     with pytest.raises(AvdetError, match='hop_s: expected'):
         buffer(hop_s=hop_s)
 
@@ -197,6 +195,6 @@ def test_wrong_hops_are_refused(hop_s):
         (np.zeros((10, 8), np.int32), 'int32'),
     ],
 )
-def test_wrong_blocks_are_refused(block, found):
+def test_wrong_block_shape_or_type_is_rejected(block, found):
     with pytest.raises(AvdetError, match=f'block of sound: expected .*found {found}'):
         buffer().push(block, 0)

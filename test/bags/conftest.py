@@ -1,4 +1,4 @@
-"""Real bags, written by real writers, and a small real model to listen to them."""
+"""Fixtures that record bags, and a small detection model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BLOCK = 1024
 
 @pytest.fixture(scope='session')
 def waveform():
-    """Three seconds of eight microphones, int16, every channel and instant different."""
+    """Three seconds of int16 noise on eight channels, different in every channel."""
     rng = np.random.default_rng(7)
     loudness = np.linspace(200, 4000, 3 * RATE_HZ)[:, None]
     return (rng.normal(size=(3 * RATE_HZ, 8)) * loudness).astype(np.int16)
@@ -35,7 +35,7 @@ def model_path(rig, front_end, tmp_path_factory):
 
 @pytest.fixture
 def write_sound(waveform):
-    """Write sound as a bag; ``drop`` leaves blocks out, ``stamps_ns`` are the blocks' own."""
+    """Write sound as a bag; ``drop`` leaves blocks out, ``stamps_ns`` sets the block stamps."""
 
     def write(
         path,
@@ -67,7 +67,7 @@ def write_sound(waveform):
 
 @pytest.fixture
 def picture_message():
-    """A camera's picture as Image or CompressedImage, its brightness telling the index."""
+    """A camera image as Image or CompressedImage whose brightness encodes the index."""
 
     def make(stamp_ns, index, compressed=False):
         pixels = np.full((HEIGHT, WIDTH, 3), 10 + index * 5 % 240, np.uint8)
@@ -82,13 +82,13 @@ def picture_message():
 
 @pytest.fixture
 def record(write_sound, picture_message):
-    """A drive of three seconds: sound, and pictures at 10 Hz with receive times 30 ms late."""
+    """Record a drive of three seconds: sound, and images at 10 Hz received 30 ms late."""
     return record_drive(write_sound, picture_message)
 
 
 @pytest.fixture
 def transforms(tmp_path):
-    """The static transforms of a bag with these rows."""
+    """Write the given transforms to a bag and read its static transforms."""
 
     def read(*rows, raw=None):
         entries = [

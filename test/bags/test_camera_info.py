@@ -1,9 +1,9 @@
-"""The matrix of a camera's pictures, from camera_info as real drivers send it."""
+"""The camera matrix of images, from camera_info as real drivers send it."""
 
 from __future__ import annotations
 
 import re
-from types import SimpleNamespace as Of
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -31,9 +31,11 @@ NO_CROP = (0, 0, 0, 0)
 
 def info(size=SIZE, k=K, p=P, d=(), model='plumb_bob', binning=(0, 0), crop=NO_CROP, frame='cam'):
     """A camera_info; ``crop`` is x, y, width, height."""
-    roi = Of(x_offset=crop[0], y_offset=crop[1], width=crop[2], height=crop[3], do_rectify=False)
-    return Of(
-        header=Of(frame_id=frame),
+    roi = SimpleNamespace(
+        x_offset=crop[0], y_offset=crop[1], width=crop[2], height=crop[3], do_rectify=False
+    )
+    return SimpleNamespace(
+        header=SimpleNamespace(frame_id=frame),
         width=size[0],
         height=size[1],
         distortion_model=model,
@@ -47,7 +49,7 @@ def info(size=SIZE, k=K, p=P, d=(), model='plumb_bob', binning=(0, 0), crop=NO_C
 
 
 def found(message, picture_px, rectified=False):
-    """Focal length and principal point of the pictures."""
+    """Focal lengths and principal point of images of a size."""
     model = model_of(message, picture_px, rectified, '/camera/camera_info', 'picture frame')
     assert model.size_px == picture_px
     assert model.matrix[[0, 1, 2, 2, 2], [1, 0, 0, 1, 2]].tolist() == [0, 0, 0, 0, 1]
@@ -58,11 +60,11 @@ OF_K = [1000, 1010, 950, 550]
 HALF = [500, 505, 475, 275]
 PICTURES = {
     'as calibrated': (info(), SIZE, OF_K),
-    'binned and said so': (info(binning=(2, 2)), (960, 540), HALF),
+    'binned as declared': (info(binning=(2, 2)), (960, 540), HALF),
     'binned along one side': (info(binning=(1, 2)), (1920, 540), [1000, 505, 950, 275]),
     'binned, calibrated binned': (info(binning=(2, 2)), SIZE, OF_K),
     'binned by three, rounded': (info(binning=(7, 7)), (274, 154), [x / 7 for x in OF_K]),
-    'scaled without a word': (info(), (960, 540), HALF),
+    'scaled without declaration': (info(), (960, 540), HALF),
     'scaled up': (info(), (3840, 2160), [2 * x for x in OF_K]),
     'scaled and rounded': (info(), (853, 480), [x * 853 / 1920 for x in OF_K]),
     'cropped': (info(crop=(100, 50, 1600, 900)), (1600, 900), [1000, 1010, 850, 500]),
@@ -72,8 +74,8 @@ PICTURES = {
         [500, 505, 425, 250],
     ),
     'cropped and scaled': (info(crop=(100, 50, 1600, 900)), (400, 225), [250, 252.5, 212.5, 125]),
-    'whole, with a crop that is not used': (info(crop=(100, 50, 1600, 900)), SIZE, OF_K),
-    'a crop of all': (info(crop=(0, 0, 1920, 1080)), SIZE, OF_K),
+    'full image with an unused crop': (info(crop=(100, 50, 1600, 900)), SIZE, OF_K),
+    'crop of the full image': (info(crop=(0, 0, 1920, 1080)), SIZE, OF_K),
     'calibrated as cropped': (info(crop=(300, 200, 1920, 1080)), SIZE, OF_K),
     'without a size': (info(size=(0, 0)), SIZE, OF_K),
     'only P': (info(k=[0] * 9), SIZE, [900, 910, 955, 545]),
@@ -82,7 +84,7 @@ PICTURES = {
 
 
 @pytest.mark.parametrize('name', PICTURES)
-def test_the_matrix_is_that_of_the_pictures(name):
+def test_matrix_fits_the_image_size(name):
     message, picture_px, expected = PICTURES[name]
     within = 1.0 if 'round' in name else 1e-9
     assert found(message, picture_px) == pytest.approx(expected, rel=1e-2, abs=within)
@@ -100,7 +102,7 @@ def test_the_matrix_is_that_of_the_pictures(name):
         (info(size=(4, 6)), (4, 6), r'K and size, found K\[0\] 1000 and size 4 x 6$'),
     ],
 )
-def test_other_pictures_are_refused_with_both_sizes(message, picture_px, words):
+def test_other_image_size_is_rejected_naming_both_sizes(message, picture_px, words):
     with pytest.raises(AvdetError, match=words):
         found(message, picture_px)
 
@@ -108,21 +110,21 @@ def test_other_pictures_are_refused_with_both_sizes(message, picture_px, words):
 @pytest.mark.parametrize(
     ('calibrated', 'pictures', 'fits'),
     [
-        ((1920, 190), (100, 10), True),  # 9.9 rows are 10; by the rows it were 101 columns
+        ((1920, 190), (100, 10), True),  # 9.9 rows round to 10; 10 / 190 would give 101 columns
         ((190, 1920), (10, 100), True),
         ((1920, 1080), (853, 480), True),
         ((1920, 1080), (850, 480), False),
         ((1920, 190), (100, 11), False),
     ],
 )
-def test_one_scale_but_for_rounding_of_the_shorter_side(calibrated, pictures, fits):
+def test_scale_may_differ_by_rounding_of_the_shorter_side(calibrated, pictures, fits):
     expected = (pictures[0] / calibrated[0], pictures[1] / calibrated[1]) if fits else None
     assert _scale(calibrated, pictures) == expected
 
 
 @pytest.mark.parametrize('fisheye', [False, True])
-def test_a_dot_moves_to_where_a_pinhole_camera_has_it(fisheye):
-    """The lens's own equation says where the dot is in the picture as it was taken."""
+def test_undistort_moves_a_dot_to_its_pinhole_position(fisheye):
+    """The lens equation gives the position of the dot in the distorted image."""
     matrix = np.array([[100.0, 0, 70], [0, 120, 55], [0, 0, 1]])
     lens = np.array([-0.2, 0.03, 0.01, -0.004]) if not fisheye else np.array([-0.1, 0.02, 0, 0])
     x, y = 0.4, -0.25
@@ -150,7 +152,7 @@ def test_a_dot_moves_to_where_a_pinhole_camera_has_it(fisheye):
     assert none.undistort()(picture) is picture
 
 
-def test_rectified_pictures_have_the_matrix_p_and_no_distortion():
+def test_rectified_images_use_matrix_p_and_no_distortion():
     message = info(d=(-0.3, 0.1, 0, 0, 0))
     assert found(message, SIZE, rectified=True) == [900, 910, 955, 545]
     assert not model_of(message, SIZE, True, 'x').distortion.any()
@@ -167,7 +169,7 @@ def test_rectified_pictures_have_the_matrix_p_and_no_distortion():
         ('/image', '/camera_info'),
     ],
 )
-def test_camera_info_stands_beside_the_pictures(topic, expected):
+def test_info_topic_is_next_to_the_image_topic(topic, expected):
     assert info_topic(topic) == expected
 
 
@@ -192,7 +194,7 @@ def test_camera_info_stands_beside_the_pictures(topic, expected):
         ('double_sphere', (0.0, 0.0), 0, False),
     ],
 )
-def test_distortions_by_the_names_that_drivers_give_them(model, d, kept, fisheye):
+def test_distortion_models_are_recognised_by_driver_names(model, d, kept, fisheye):
     camera = model_of(info(model=model, d=d), SIZE, False, 'x')
     assert (len(camera.distortion), camera.fisheye) == (kept, fisheye)
     assert camera.distortion == pytest.approx(np.pad(d, (0, 20))[:kept])
@@ -210,7 +212,7 @@ def test_distortions_by_the_names_that_drivers_give_them(model, d, kept, fisheye
         ('plumb_bob', (0.1, np.nan, 0, 0, 0)),
     ],
 )
-def test_distortions_that_nobody_can_take_out_are_refused(model, d):
+def test_unsupported_distortions_are_rejected(model, d):
     with pytest.raises(AvdetError, match=f"expected distortion model plumb_bob.*'{model}' with"):
         model_of(info(model=model, d=d), SIZE, False, 'x')
 
@@ -232,7 +234,7 @@ def test_distortions_that_nobody_can_take_out_are_refused(model, d):
         ),
     ],
 )
-def test_what_was_made_of_it_is_told_in_words(message, picture_px, rectified, how):
+def test_model_describes_how_it_was_derived(message, picture_px, rectified, how):
     assert re.fullmatch(how, model_of(message, picture_px, rectified, 'x').how)
 
 
@@ -247,11 +249,11 @@ def test_what_was_made_of_it_is_told_in_words(message, picture_px, rectified, ho
         ('/camera/rectangle', False),
     ],
 )
-def test_a_topics_name_says_that_its_pictures_are_rectified(topic, rectified):
+def test_rectified_images_are_recognised_by_topic_name(topic, rectified):
     assert is_rectified(topic) == rectified
 
 
-def test_pictures_without_a_size_of_their_own_are_those_of_the_message():
+def test_missing_image_size_is_taken_from_camera_info():
     model = model_of(info(binning=(2, 2)), None, False, 'x')
     assert (model.size_px, model.matrix[0, 0]) == ((960, 540), 500)
     with pytest.raises(AvdetError, match='found 0 x 0 beside pictures of none'):
@@ -260,12 +262,12 @@ def test_pictures_without_a_size_of_their_own_are_those_of_the_message():
         model_of(info(k=[0] * 9, p=[0] * 12), SIZE, False, 'x')
 
 
-def test_a_frame_that_only_the_picture_names():
+def test_empty_frame_id_falls_back_to_the_image_frame():
     assert model_of(info(frame=''), SIZE, False, 'x', 'picture frame').frame_id == 'picture frame'
 
 
 @pytest.mark.parametrize('empty', [[0.0] * 9, list(np.eye(3).ravel()), [np.nan] * 9])
-def test_the_first_message_with_numbers_counts(tmp_path, empty):
+def test_first_message_with_a_matrix_is_used(tmp_path, empty):
     types = typestore().types
     roi = types['sensor_msgs/msg/RegionOfInterest'](0, 0, 0, 0, False)
 

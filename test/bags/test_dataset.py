@@ -1,4 +1,4 @@
-"""A recorded drive becomes frames: the right pictures, the right second of sound, one split."""
+"""A recorded drive is converted to frames with matching images, sound and one split."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from avdet_ros.errors import AvdetError
 
 
 @pytest.mark.parametrize('kind', ['raw', 'compressed'])
-def test_clips_are_centred_on_their_pictures(record, waveform, tmp_path, kind):
+def test_clips_are_centred_on_their_images(record, waveform, tmp_path, kind):
     bag = record(tmp_path / 'day_1', rgb=kind)
     (report,) = convert([bag], tmp_path / 'out', {'rgb': RGB})
     ids = layout.read_ids(tmp_path / 'out' / 'train_all.txt')
@@ -67,7 +67,7 @@ def test_modalities_are_matched_by_stamp_and_missing_ones_are_counted(record, tm
     assert seen == 10
 
 
-def test_gaps_in_the_sound_cost_the_frames_around_them(record, tmp_path):
+def test_frames_near_gaps_in_the_sound_are_dropped(record, tmp_path):
     bag = record(tmp_path / 'drive', drop=range(60, 63))
     (report,) = convert([bag], tmp_path / 'out', {'rgb': RGB})
     assert (report.gaps, report.lost_s) == (1, round(3 * 1024 / 44100, 6))
@@ -77,7 +77,7 @@ def test_gaps_in_the_sound_cost_the_frames_around_them(record, tmp_path):
 
 
 @pytest.mark.parametrize('rate_hz', [48000, 32000])
-def test_sound_of_another_rate_makes_no_drive(record, tmp_path, rate_hz):
+def test_sound_of_another_rate_is_rejected(record, tmp_path, rate_hz):
     bag = record(tmp_path / 'drive', rate_hz=rate_hz)
     words = f'/avdet/audio: expected 44100 samples a second as the rig says, found about {rate_hz}'
     with pytest.raises(AvdetError, match=words):
@@ -85,7 +85,7 @@ def test_sound_of_another_rate_makes_no_drive(record, tmp_path, rate_hz):
     assert not (tmp_path / 'out' / 'drive').exists()
 
 
-def test_a_rate_that_changes_in_the_drive_ends_it_there(record, tmp_path):
+def test_drive_ends_where_the_sample_rate_changes(record, tmp_path):
     right = [START_NS + round(i * 1024e9 / 44100) for i in range(43 * 4)]
     wrong = [right[-1] + round((i + 1) * 1024e9 / 48000) for i in range(47 * 5)]
     samples = np.random.default_rng(1).normal(size=(len(right + wrong) * 1024, 8)) * 1000
@@ -109,14 +109,14 @@ def test_drives_are_split_by_bag(record, tmp_path):
     assert [fact['drive'] for fact in facts] == ['drive_0', 'drive_1', 'drive_2']
 
 
-def test_no_drive_is_in_two_splits():
+def test_split_drives_assigns_every_drive_and_enough_to_train():
     for count in range(1, 30):
         splits = split_drives([f'drive_{index}' for index in range(count)])
         assert len(splits) == count
         assert list(splits.values()).count('train') >= max(1, count // 2 - 1)
 
 
-def test_frames_are_chosen_in_spite_of_a_cameras_jitter():
+def test_frames_are_chosen_despite_camera_jitter():
     rng = np.random.default_rng(4)
     jitter = rng.uniform(-400_000, 400_000, 50).round().astype(int)
     stamps = [10**9 + 100_000_000 * index + int(late) for index, late in enumerate(jitter)]

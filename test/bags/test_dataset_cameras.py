@@ -1,4 +1,4 @@
-"""The cameras of a recorded drive: calibration becomes the rig's, thermal counts are known."""
+"""Cameras of a recorded drive: calibration goes into the rig, thermal counts are rescaled."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.rig import default_rig_path, load_rig
 
 
-def test_the_rig_follows_camera_info_and_static_tf(record, tmp_path):
+def test_rig_follows_camera_info_and_static_tf(record, tmp_path):
     bag = record(tmp_path / 'drive', tf=True)
     convert([bag], tmp_path / 'out', {'rgb': RGB})
     rig = load_rig(tmp_path / 'out' / 'drive' / 'rig.yaml')
@@ -28,7 +28,7 @@ def test_the_rig_follows_camera_info_and_static_tf(record, tmp_path):
     assert np.allclose(rig.microphones_m[0], (0.0, 0.25, 2.0), atol=1e-6)
 
 
-def test_pictures_of_half_the_calibrated_size_have_half_the_matrix(record, tmp_path):
+def test_images_of_half_the_calibrated_size_get_half_the_matrix(record, tmp_path):
     twice = camera_info('cam', (2 * WIDTH, 2 * HEIGHT), 200.0)
     bag = record(tmp_path / 'drive', info=twice)
     (report,) = convert([bag], tmp_path / 'out', {'rgb': RGB})
@@ -37,7 +37,7 @@ def test_pictures_of_half_the_calibrated_size_have_half_the_matrix(record, tmp_p
     assert report.camera == '/camera/camera_info, scaled from 384 x 130 to 192 x 65'
 
 
-def test_a_named_rig_file_stands_in_for_an_uncalibrated_camera(record, tmp_path):
+def test_given_rig_file_replaces_an_unusable_calibration(record, tmp_path):
     for name, size in {'zeros': (0, 0), 'other': (640, 480)}.items():
         info = camera_info('cam', size, 0.0 if name == 'zeros' else 300.0)
         info.k[:] = 0 if name == 'zeros' else info.k
@@ -54,15 +54,22 @@ def test_a_named_rig_file_stands_in_for_an_uncalibrated_camera(record, tmp_path)
         assert load_rig(tmp_path / f'{name}_out' / name / 'rig.yaml').camera.fx == 77.0
 
 
-def test_distortion_is_taken_out(record, tmp_path):
-    bag = record(tmp_path / 'drive', distortion=(-0.3, 0.1, 0.0, 0.0, 0.0))
-    convert([bag], tmp_path / 'out', {'rgb': RGB})
-    frame = layout.read_ids(tmp_path / 'out' / 'train_all.txt')[10]
-    assert layout.read_picture(tmp_path / 'out', frame, 'rgb')[HEIGHT // 2, WIDTH // 2].mean() > 5
+def test_lens_distortion_is_removed_from_images(record, tmp_path):
+    corners = {}
+    for name, distortion in {'pinhole': 5 * (0.0,), 'lens': (0.3, 0.0, 0.0, 0.0, 0.0)}.items():
+        bag = record(tmp_path / name, distortion=distortion)
+        convert([bag], tmp_path / f'{name}_out', {'rgb': RGB})
+        frame = layout.read_ids(tmp_path / f'{name}_out' / 'train_all.txt')[10]
+        image = layout.read_picture(tmp_path / f'{name}_out', frame, 'rgb')
+        assert image[HEIGHT // 2, WIDTH // 2].mean() > 5
+        corners[name] = image[:4, :4].mean()
+    # This lens pushes the corners of the scene out of its image, so nothing is known there.
+    assert corners['pinhole'] > 5
+    assert corners['lens'] < 1
 
 
 @pytest.mark.slow
-def test_counts_of_another_camera_reach_the_teachers_with_contrast(record, tmp_path):
+def test_thermal_counts_of_another_camera_are_rescaled(record, tmp_path):
     def tlinear(counts):
         kelvin = np.full(counts.shape, 283.0)
         kelvin[10:20, 30:60] = 293
@@ -79,12 +86,12 @@ def test_counts_of_another_camera_reach_the_teachers_with_contrast(record, tmp_p
     assert not [f for f in check(tmp_path / 'out').findings if 'contrast' in f.what]
     (report,) = convert([bag], tmp_path / 'raw', topics, kelvin_per_count=1 / 80)
     assert '0.0125 K, as given' in report.thermal
-    # Moved to where it is seen, with a quarter of the contrast that the right scale gives.
+    # Shifted into the visible range, with a quarter of the contrast of the correct scale.
     counts = layout.read_picture(tmp_path / 'raw', frame, 'thermal')
     assert counts.max() - np.median(counts) == 250
 
 
-def test_thermal_pictures_in_which_nothing_is_seen_are_errors(record, tmp_path):
+def test_thermal_images_without_contrast_are_errors(record, tmp_path):
     bag = record(tmp_path / 'drive', thermal=True, depth=True)  # of one colour
     convert([bag], tmp_path / 'out', {'rgb': RGB, 'thermal': THERMAL, 'depth': DEPTH})
     findings = [f for f in check(tmp_path / 'out').findings if 'contrast' in f.what]

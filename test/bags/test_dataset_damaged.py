@@ -1,4 +1,4 @@
-"""Recorded drives that are not whole: what cannot be used is named, the rest becomes frames."""
+"""Damaged recordings: unusable parts are reported, the rest is converted to frames."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.messages.typestore import serialize
 
 
-def test_bags_that_cannot_be_used_are_named(record, write_sound, tmp_path):
+def test_unusable_bags_are_rejected_with_a_reason(record, write_sound, tmp_path):
     write_sound(tmp_path / 'blind')
     record(tmp_path / 'unstamped', picture_stamps=False)
     record(tmp_path / 'apart', shift_ns=-20_000_000_000)
@@ -34,7 +34,7 @@ def test_bags_that_cannot_be_used_are_named(record, write_sound, tmp_path):
 
 
 @pytest.mark.parametrize('kind', ['short', 'unstamped', 'encoding', 'size', 'damaged'])
-def test_one_bad_picture_is_one_frame_less(record, tmp_path, kind):
+def test_one_bad_image_drops_one_frame(record, tmp_path, kind):
     def spoil(image):
         if kind == 'short':
             image.data = image.data[:-10]
@@ -62,7 +62,7 @@ def test_one_bad_picture_is_one_frame_less(record, tmp_path, kind):
     assert len(list(clips.iterdir())) == 8 * 20
 
 
-def test_a_camera_of_which_most_pictures_are_bad_is_refused_and_leaves_nothing(record, tmp_path):
+def test_camera_with_mostly_bad_images_is_rejected_without_output(record, tmp_path):
     def spoil(image):
         image.encoding = 'h264'
         return serialize(image)
@@ -74,9 +74,7 @@ def test_a_camera_of_which_most_pictures_are_bad_is_refused_and_leaves_nothing(r
 
 
 @pytest.mark.slow
-def test_a_bag_that_cannot_be_used_does_not_keep_the_others_nor_the_next_run(
-    record, write_sound, tmp_path
-):
+def test_unusable_bag_does_not_block_other_bags_or_the_next_run(record, write_sound, tmp_path):
     bags = [tmp_path / name for name in ('a', 'blind', 'c')]
     record(bags[0])
     write_sound(bags[1])
@@ -89,7 +87,7 @@ def test_a_bag_that_cannot_be_used_does_not_keep_the_others_nor_the_next_run(
     assert (out / 'c' / layout.DONE).exists()
     assert not list(out.rglob('*.part'))
     kept = (out / 'a' / layout.DONE).stat().st_mtime_ns
-    (out / 'unfinished.part').mkdir()  # as a power cut leaves it
+    (out / 'unfinished.part').mkdir()  # as left by a power cut
     bags[1].rename(tmp_path / 'gone')
     record(bags[1])
     reports = convert(bags, out, {'rgb': RGB})
@@ -101,9 +99,7 @@ def test_a_bag_that_cannot_be_used_does_not_keep_the_others_nor_the_next_run(
         convert(bags, out, {'rgb': RGB}, rate_hz=5.0)
 
 
-def test_a_wrong_stamp_and_a_number_that_is_none_cost_nothing_but_a_note(
-    record, waveform, tmp_path
-):
+def test_non_finite_samples_are_noted_and_drop_no_frame(record, waveform, tmp_path):
     samples = waveform.astype(np.float32) / np.float32(32768)
     samples[66150, 2] = np.nan
     samples[66150, 3] = np.inf

@@ -1,4 +1,4 @@
-"""What has become of each bag is noted, and a second run goes on or refuses."""
+"""The index records each converted bag; a second run continues or is rejected."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ IDS = [layout.make_id(name, 10**18 + k) for k, name in enumerate(sorted(NAMES.va
 
 @pytest.fixture
 def out(tmp_path):
-    """A folder in which both bags have become drives."""
+    """A folder in which both bags have been converted to drives."""
     folder = tmp_path / 'set'
     reports = [DriveReport(str(bag), name, 1, settings=SETTINGS) for bag, name in NAMES.items()]
     for name in NAMES.values():
@@ -34,14 +34,14 @@ def out(tmp_path):
     return folder
 
 
-def test_a_new_and_an_empty_folder_have_nothing(tmp_path):
+def test_new_or_empty_folder_has_no_finished_drives(tmp_path):
     assert finished_drives(tmp_path / 'none', NAMES, SETTINGS) == ([], [])
     assert finished_drives(tmp_path, NAMES, SETTINGS) == ([], [])
     (tmp_path / UNFINISHED).mkdir()
     assert finished_drives(tmp_path, NAMES, SETTINGS) == ([], [])
 
 
-def test_what_was_finished_is_known_again(out):
+def test_finished_drives_are_read_back(out):
     reports, frames = finished_drives(out, NAMES, SETTINGS)
     assert [(report.bag, report.drive, report.frames) for report in reports] == [
         ('/bags/one', 'drive_day_1', 1),
@@ -50,41 +50,43 @@ def test_what_was_finished_is_known_again(out):
     assert frames == IDS
     assert layout.read_ids(out / 'train_all.txt') == IDS[:1]
     assert layout.read_ids(out / 'val_night_all.txt') == IDS[1:]
-    # A bag more is a drive more to come.
+    # An additional bag is not finished yet.
     more = {**NAMES, Path('/bags/three'): 'drive_day_3'}
     assert len(finished_drives(out, more, SETTINGS)[0]) == 2
 
 
-def refused(out, names=NAMES, settings=SETTINGS):
+def is_rejected(out, names=NAMES, settings=SETTINGS):
     with pytest.raises(AvdetError, match='expected a new or empty folder for the data set, or on'):
         finished_drives(out, names, settings)
     return True
 
 
-def test_other_bags_other_options_and_other_files_are_refused(out, tmp_path):
-    assert refused(out, settings={**SETTINGS, 'fps': 5.0})
-    assert refused(out, {Path('/bags/other'): 'drive_day_1', Path('/bags/two'): 'drive_night_2'})
-    assert refused(out, {Path('/bags/one'): 'drive_day_1'})
+def test_other_bags_options_or_files_are_rejected(out, tmp_path):
+    assert is_rejected(out, settings={**SETTINGS, 'fps': 5.0})
+    assert is_rejected(
+        out, {Path('/bags/other'): 'drive_day_1', Path('/bags/two'): 'drive_night_2'}
+    )
+    assert is_rejected(out, {Path('/bags/one'): 'drive_day_1'})
     (out / 'drive_night_2' / layout.DONE).unlink()
-    assert refused(out)
+    assert is_rejected(out)
     (tmp_path / 'thesis.txt').touch()
-    assert refused(tmp_path)
+    assert is_rejected(tmp_path)
     (tmp_path / 'half').mkdir()
     (tmp_path / 'half' / UNFINISHED).mkdir()
     (tmp_path / 'half' / 'thesis.txt').touch()
-    assert refused(tmp_path / 'half')
+    assert is_rejected(tmp_path / 'half')
 
 
 @pytest.mark.parametrize('content', ['[{"nothing": 1}]', 'no', '{}'])
-def test_a_damaged_index_is_refused(out, content):
+def test_damaged_index_is_rejected(out, content):
     (out / INDEX).write_text(content)
-    if content == '{}':  # an index of nothing
+    if content == '{}':  # an empty index
         assert finished_drives(out, NAMES, SETTINGS)[0] == []
     else:
-        assert refused(out)
+        assert is_rejected(out)
 
 
-def test_the_index_is_read_by_people_too(out):
+def test_index_is_human_readable(out):
     first, second = json.loads((out / INDEX).read_text())
     assert (first['drive'], first['partial'], first['missing']) == ('drive_day_1', None, {})
     assert second['settings'] == SETTINGS

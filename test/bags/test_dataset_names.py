@@ -1,4 +1,4 @@
-"""Drives are called after their bags."""
+"""Drives are named after their bags."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from avdet_ros.errors import AvdetError
         ('/bags/...', 'drive'),
     ],
 )
-def test_a_drives_name_is_its_bags_without_what_no_file_should_have(bag, name):
+def test_drive_name_is_the_bag_name_with_safe_characters(bag, name):
     assert drive_names([Path(bag)]) == {Path(bag): name}
 
 
-def test_two_bags_of_one_name_and_none_at_all_are_refused():
+def test_duplicate_bag_names_and_empty_lists_are_rejected():
     with pytest.raises(
         AvdetError, match=r'^/b/one: expected bags of different names, found one tw'
     ):

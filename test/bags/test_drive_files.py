@@ -1,4 +1,4 @@
-"""Files of a drive as a bag's pictures, sound and truth become them."""
+"""Files of a drive as converted from images, sound and truth of a bag."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def out(tmp_path):
     return tmp_path
 
 
-def test_sound_is_a_lossless_file_a_microphone(out, rig):
+def test_sound_is_written_losslessly_per_microphone(out, rig):
     clip = np.random.default_rng(0).integers(-30000, 30000, (44100, 8)).astype(np.int16)
     write_clip(out, FRAME, clip, rig)
     found = layout.read_sound(out, FRAME)
@@ -37,7 +37,7 @@ def test_sound_is_a_lossless_file_a_microphone(out, rig):
     assert np.abs(layout.read_sound(out, FRAME) - clip.T / 65536).max() < 2**-23
 
 
-def written(out, kind, image, focal_px=1000.0):
+def write_and_read(out, kind, image, focal_px=1000.0):
     write_picture(out, FRAME, kind, image, focal_px)
     path = layout.picture_path(out, FRAME, kind)
     return path.suffix, cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
@@ -49,54 +49,54 @@ def smooth(channels=3):
     return np.stack([planes[i % 2] for i in range(channels)], -1).astype(np.uint8)
 
 
-def test_a_colour_picture_is_a_jpeg(out):
-    ending, found = written(out, 'rgb', smooth())
+def test_colour_image_is_written_as_jpeg(out):
+    ending, found = write_and_read(out, 'rgb', smooth())
     assert ending == '.jpg'
     assert np.abs(found.astype(int) - smooth()).mean() < 2
     with pytest.raises(AvdetError, match=f'{FRAME}: rgb: expected 8 bits a channel, found uint16'):
-        written(out, 'rgb', smooth().astype(np.uint16))
+        write_and_read(out, 'rgb', smooth().astype(np.uint16))
 
 
-def test_a_picture_that_cannot_be_written_is_named(out):
+def test_failed_image_write_is_reported_with_its_path(out):
     path = layout.picture_path(out, FRAME, 'rgb', '.jpg')
     path.mkdir(parents=True)
     with pytest.raises(AvdetError, match=f'^cannot write {path}$'):
         write_picture(out, FRAME, 'rgb', smooth(), 1000.0)
 
 
-def test_thermal_counts_are_kept_and_colours_become_grey(out):
+def test_thermal_counts_are_kept_and_colours_are_converted_to_grey(out):
     counts = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64) + 22000
-    ending, found = written(out, 'thermal', counts)
+    ending, found = write_and_read(out, 'thermal', counts)
     assert ending == '.png'
     assert np.array_equal(found, counts)
     layout.picture_path(out, FRAME, 'thermal').unlink()
-    ending, found = written(out, 'thermal', smooth())
+    ending, found = write_and_read(out, 'thermal', smooth())
     assert (ending, found.ndim) == ('.jpg', 2)
     grey = cv2.cvtColor(smooth(), cv2.COLOR_BGR2GRAY)
     assert np.abs(found.astype(int) - grey).mean() < 2
     with pytest.raises(AvdetError, match='thermal: expected 8 or 16 bits, found float32'):
-        written(out, 'thermal', counts.astype(np.float32))
+        write_and_read(out, 'thermal', counts.astype(np.float32))
 
 
 @pytest.mark.parametrize('kind', [np.uint16, np.float32])
-def test_depth_in_millimetres_or_metres_becomes_the_colours_of_disparity(out, kind):
+def test_depth_in_millimetres_or_metres_is_written_as_disparity_colours(out, kind):
     metres = np.repeat(np.linspace(4, 40, 64, dtype=np.float32)[None], 48, axis=0)
     metres[:8, :8] = 0
     given = np.round(metres * 1000) if kind == np.uint16 else metres.copy()
     if kind == np.float32:
         given[:8, 8:16] = np.nan
-    ending, found = written(out, 'depth', given.astype(kind), 800.0)
+    ending, found = write_and_read(out, 'depth', given.astype(kind), 800.0)
     disparity = np.zeros_like(metres)
     known = (given > 0) & np.isfinite(given)
     disparity[known] = 800.0 * BASELINE_M / metres[known]
     assert ending == '.jpg'
     assert np.abs(found.astype(int) - colour_coded(disparity)).mean() < 4
     ready = colour_coded(disparity)
-    _, found = written(out, 'depth', ready, 1.0)  # colours stay as they are
+    _, found = write_and_read(out, 'depth', ready, 1.0)  # colours are kept
     assert np.abs(found.astype(int) - ready).mean() < 4
 
 
-def test_frames_that_the_truth_knows_are_written(out):
+def test_only_frames_with_truth_are_written(out):
     frames = [layout.make_id(FRAME.drive, START_NS + k * 100_000_000) for k in range(3)]
     box = np.array([[1.234, 2.345, 30.5, 40.0]], np.float32)
     known = {frames[0].stamp_ns: (box, [7]), frames[2].stamp_ns: (np.zeros((0, 4)), [])}
@@ -110,7 +110,7 @@ def test_frames_that_the_truth_knows_are_written(out):
     assert layout.read_truth(out, FRAME.drive)[frames[0].stamp]['boxes_px'].shape == (1, 4)
 
 
-def test_lists_by_split_and_time_of_day(out):
+def test_lists_are_written_by_split_and_time_of_day(out):
     frames = [
         layout.make_id(drive, START_NS + k * 10**9)
         for k, drive in enumerate(('drive_day_1', 'drive_night_1', 'drive_day_2', 'drive_day_2'))

@@ -1,4 +1,4 @@
-"""A simulated drive goes into a bag and comes back as it was."""
+"""A simulated drive is unchanged after conversion to a bag and back."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ START_NS = 1_700_000_000_000_000_000
 
 
 def straight_on(count, ahead_mps=10.0):
-    """Poses 50 ms apart at a speed to the north-west."""
+    """Poses 50 ms apart of a vehicle driving north-west at constant speed."""
     steps, yaw = np.arange(count), np.full(count, 3 * np.pi / 4)
     stamps = START_NS + steps * 50_000_000
     gone = ahead_mps * 0.05 * steps
@@ -68,7 +68,7 @@ def drive(tmp_path, waveform):
     return folder
 
 
-def test_there_and_back(drive, tmp_path):
+def test_drive_survives_the_round_trip_through_a_bag(drive, tmp_path):
     counts = drive_to_bag(drive, tmp_path / 'drive_day_1')
     assert counts['/avdet/audio'] == 130
     assert counts[TOPICS['rgb']] == counts[TOPICS['thermal']] == 5
@@ -78,10 +78,10 @@ def test_there_and_back(drive, tmp_path):
     assert (report.frames, report.with_truth, report.missing) == (5, 5, {})
     assert report.motion == 'own speed from /avdet/odom, known in 92% of the drive'
     back = tmp_path / 'back' / 'drive_day_1'
-    way = read_odometry(back)
-    assert way.stamps_ns[:2].tolist() == [START_NS, START_NS + 50_000_000]
+    poses = read_odometry(back)
+    assert poses.stamps_ns[:2].tolist() == [START_NS, START_NS + 50_000_000]
     middles = START_NS + np.arange(500, 2600, 100) * 1_000_000
-    np.testing.assert_allclose(way.ahead_at(middles), 10, atol=0.01)
+    np.testing.assert_allclose(poses.ahead_at(middles), 10, atol=0.01)
     assert read_air_c(back) == -4.5
     ids = layout.read_ids(tmp_path / 'back' / 'train_all.txt')
     truth = layout.read_truth(tmp_path / 'back', 'drive_day_1')
@@ -96,7 +96,7 @@ def test_there_and_back(drive, tmp_path):
     assert np.allclose(other.microphones_m, rig.microphones_m)
 
 
-def test_the_camera_and_its_place_are_told_as_drivers_do(drive, tmp_path):
+def test_camera_info_and_static_tf_match_the_rig(drive, tmp_path):
     text = default_rig_path().read_text()
     text = re.sub(r'focal_px: .*', 'focal_px: [1000.0, 980.0]', text)
     (drive / 'rig.yaml').write_text(text)
@@ -128,21 +128,21 @@ def test_the_camera_and_its_place_are_told_as_drivers_do(drive, tmp_path):
     turn = camera.transform.rotation
     matrix = Rotation.from_quat([turn.x, turn.y, turn.z, turn.w]).as_matrix()
     assert matrix == pytest.approx(rig.camera.rotation.T, abs=1e-9)
-    # A block comes when its last sample is there, and is stamped with its first one.
+    # A block is received after its last sample, but stamped with the time of its first.
     assert stamp_ns(decode(audio[1])) == START_NS + round(1024e9 / 44100)
     assert audio[0].stamp_ns == START_NS + round(1024e9 / 44100)
 
 
-def test_the_bag_tells_nodes_what_a_vehicle_would(drive, tmp_path):
+def test_bag_has_odometry_and_air_temperature_of_the_drive(drive, tmp_path):
     counts = drive_to_bag(drive, tmp_path / 'bag')
     assert (counts['/avdet/odom'], counts['/avdet/air_temperature']) == (60, 3)
     with Bag(tmp_path / 'bag') as bag:
         odom = [decode(message) for message in bag.messages(['/avdet/odom'])]
         motion = BagMotion(bag, '/avdet/audio', 'base_link', 1.0)
     ends_ns = [START_NS + round(end_s * 1e9) for end_s in (1.0, 1.5, 2.8)]
-    told = [motion.at(end_ns) for end_ns in ends_ns]
-    assert [speed for speed, _ in told] == pytest.approx([10, 10, 10], abs=1e-3)
-    assert {air for _, air in told} == {-4.5}
+    motions = [motion.at(end_ns) for end_ns in ends_ns]
+    assert [speed for speed, _ in motions] == pytest.approx([10, 10, 10], abs=1e-3)
+    assert {air for _, air in motions} == {-4.5}
     assert motion.left_out.sentence is None
     message = odom[20]
     assert stamp_ns(message) == START_NS + 1_000_000_000
@@ -155,19 +155,19 @@ def test_the_bag_tells_nodes_what_a_vehicle_would(drive, tmp_path):
     assert twist.angular.z == pytest.approx(0, abs=1e-9)
 
 
-def test_of_a_drive_that_says_nothing_a_bag_says_nothing(drive, tmp_path):
+def test_drive_without_odometry_and_temperature_gives_neither_topic(drive, tmp_path):
     (drive / FILE).unlink()
     (drive / 'parameters.json').write_text(f'{{"start_ns": {START_NS}}}')
     counts = drive_to_bag(drive, tmp_path / 'bag')
     assert not {'/avdet/odom', '/avdet/air_temperature'} & set(counts)
 
 
-def test_a_folder_that_is_no_drive_is_named(tmp_path):
+def test_folder_without_a_drive_is_rejected(tmp_path):
     with pytest.raises(AvdetError, match=r'drive\.flac'):
         drive_to_bag(tmp_path, tmp_path / 'bag')
 
 
-def test_true_boxes_without_a_name_or_with_one_name_for_two_are_all_kept(tmp_path):
+def test_true_boxes_with_missing_or_duplicate_ids_are_kept(tmp_path):
     with BagWriter(tmp_path / 'bag') as writer:
         for index in range(2):
             now = START_NS + index * 100_000_000
@@ -185,7 +185,7 @@ def test_true_boxes_without_a_name_or_with_one_name_for_two_are_all_kept(tmp_pat
         assert sorted(boxes[:, 0].tolist()) == [0, 4, 8, 12]
 
 
-def test_truth_between_two_instants_lies_between(tmp_path):
+def test_truth_between_two_instants_is_interpolated(tmp_path):
     with BagWriter(tmp_path / 'bag') as writer:
         for index, ids in enumerate((['car', '2'], ['car'], ['car', '3'])):
             now = START_NS + index * 100_000_000

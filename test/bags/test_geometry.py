@@ -1,4 +1,4 @@
-"""How pictures of another camera are laid over the RGB camera's, by hand-made geometry."""
+"""Alignment of another camera's images with the RGB camera matches hand calculation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def camera(frame, matrix=K):
 
 @pytest.fixture
 def dot_after(transforms):
-    """Where a dot of the other camera's picture lies in the RGB picture."""
+    """The position in the RGB image of a dot in the other camera's image."""
 
     def place(rotation, at, matrix=K):
         turn = Rotation.from_matrix(rotation).as_quat()
@@ -35,7 +35,7 @@ def dot_after(transforms):
     return place
 
 
-def test_what_a_camera_turned_to_the_right_sees_ahead_lies_to_the_right(dot_after):
+def test_image_of_a_camera_turned_right_moves_right(dot_after):
     # About the optical frame's y axis (down): positive turns z towards x, to the right.
     right = Rotation.from_euler('y', 5, degrees=True).as_matrix()
     x, y = dot_after(right, (500, 300))
@@ -43,14 +43,14 @@ def test_what_a_camera_turned_to_the_right_sees_ahead_lies_to_the_right(dot_afte
     assert y == pytest.approx(300, abs=1)
 
 
-def test_what_a_camera_turned_down_sees_ahead_lies_lower(dot_after):
+def test_image_of_a_camera_turned_down_moves_down(dot_after):
     down = Rotation.from_euler('x', -4, degrees=True).as_matrix()
     x, y = dot_after(down, (500, 300))
     assert x == pytest.approx(500, abs=1)
     assert y == pytest.approx(300 + 500 * np.tan(np.radians(4)), abs=1)
 
 
-def test_each_camera_counts_with_its_own_matrix(dot_after):
+def test_alignment_uses_the_matrix_of_each_camera(dot_after):
     wide = np.array([[250.0, 0, 480], [0, 200, 310], [0, 0, 1]])
     x, y = dot_after(np.eye(3), (580, 350), wide)
     assert x == pytest.approx(500 + 500 * 100 / 250, abs=2)

@@ -1,4 +1,4 @@
-"""The grid of windows is laid where a bag's own windows were."""
+"""The window grid follows the windows recorded in a bag."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from avdet_ros.messages.typestore import serialize
 START_NS = 1_700_000_000_000_000_000
 
 
-def test_windows_begin_where_recorded_boxes_say(write_sound, front_end, tmp_path):
-    """Boxes hold for half a second before a window's end; windows begin 35 frames apart."""
+def test_window_grid_follows_recorded_detections(write_sound, front_end, tmp_path):
+    """Boxes are stamped half a second before the window end; windows start 35 frames apart."""
     writer = write_sound(tmp_path / 'bag', stamp_ns=START_NS, close=False)
     for window in range(8):
         end_s = (2560 + window * 8960 + front_end.samples) / 44100
@@ -32,7 +32,7 @@ def test_windows_begin_where_recorded_boxes_say(write_sound, front_end, tmp_path
     assert asked.hop_s == 0.1
 
 
-def test_without_recorded_windows_the_first_sample_begins_one(write_sound, front_end, tmp_path):
+def test_windows_start_at_the_first_sample_without_recorded_ones(write_sound, front_end, tmp_path):
     write_sound(tmp_path / 'bag')
     with Bag(tmp_path / 'bag') as bag:
         selection = select_input(bag, front_end, -0.5)

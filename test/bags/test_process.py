@@ -1,4 +1,4 @@
-"""The chain over a bag: the live windows, the same bytes twice, clear words on bad input."""
+"""Processing a bag: same windows as live, reproducible output, clear errors on bad input."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def results(path, name='detections'):
     return [(stamp_ns(m), *decode_detections(m)) for m in found]
 
 
-def test_windows_and_boxes_are_those_of_the_parts(
+def test_windows_and_boxes_match_the_separate_stages(
     process, write_sound, waveform, front_end, detector, tmp_path
 ):
     write_sound(tmp_path / 'drive')
@@ -71,7 +71,7 @@ def test_windows_and_boxes_are_those_of_the_parts(
     assert {'1', '2'} <= {i for _, _, ids in tracks for i in ids}
 
 
-def test_the_same_bag_gives_the_same_bytes(process, write_sound, tmp_path):
+def test_same_bag_gives_the_same_bytes(process, write_sound, tmp_path):
     write_sound(tmp_path / 'drive', drop=(40,))
     for name in ('a', 'b'):
         process(tmp_path / 'drive', tmp_path / name)
@@ -80,7 +80,7 @@ def test_the_same_bag_gives_the_same_bytes(process, write_sound, tmp_path):
         assert contents[0] == contents[1]
 
 
-def test_recorded_spectrograms_give_the_boxes_that_the_sound_gave(
+def test_recorded_spectrograms_give_the_same_boxes_as_sound(
     process, write_sound, waveform, front_end, tmp_path
 ):
     write_sound(tmp_path / 'drive')
@@ -99,10 +99,10 @@ def test_recorded_spectrograms_give_the_boxes_that_the_sound_gave(
         assert np.array_equal(boxes_a.boxes_px, boxes_b.boxes_px)
 
 
-def test_the_grid_is_the_drives_even_when_the_recorder_came_late(
+def test_window_grid_matches_capture_when_recording_starts_late(
     process, write_sound, waveform, front_end, tmp_path
 ):
-    """The recorder missed nine blocks of sound: windows still end where capture's ended."""
+    """The recorder missed nine blocks of sound; windows still end where they did in capture."""
     windows = WindowBuffer(8, 44100, 1.0, 0.1, 256).push(waveform, 0)
     writer = write_sound(tmp_path / 'drive', drop=range(9), close=False)
     ends = []
@@ -118,7 +118,7 @@ def test_the_grid_is_the_drives_even_when_the_recorder_came_late(
     assert np.abs(stamps - np.array(ends)).max() <= 30
 
 
-def test_a_gap_is_counted_and_the_rest_is_kept(process, write_sound, tmp_path):
+def test_gap_is_counted_and_the_other_windows_are_kept(process, write_sound, tmp_path):
     write_sound(tmp_path / 'drive', drop=range(60, 64))
     report = process(tmp_path / 'drive', tmp_path / 'out')
     assert report.lost_samples == 4 * 1024
@@ -127,7 +127,7 @@ def test_a_gap_is_counted_and_the_rest_is_kept(process, write_sound, tmp_path):
     assert len(results(tmp_path / 'out')) == report.windows
 
 
-def test_stamps_that_go_back_begin_anew(process, write_sound, waveform, tmp_path):
+def test_stamps_that_go_back_restart_the_windows(process, write_sound, waveform, tmp_path):
     writer = write_sound(tmp_path / 'drive', close=False)
     for first in range(0, 66150, 1024):
         now = START_NS + round(first * 1e9 / 44100)
@@ -140,7 +140,7 @@ def test_stamps_that_go_back_begin_anew(process, write_sound, waveform, tmp_path
     assert report.windows == 21 + 6
 
 
-def test_a_cut_off_bag_gives_partial_results(process, write_sound, tmp_path):
+def test_truncated_bag_gives_partial_results(process, write_sound, tmp_path):
     write_sound(tmp_path / 'drive')
     file = tmp_path / 'drive' / 'drive.mcap'
     os.truncate(file, file.stat().st_size * 3 // 4)
@@ -151,7 +151,7 @@ def test_a_cut_off_bag_gives_partial_results(process, write_sound, tmp_path):
     assert len(results(tmp_path / 'out')) == report.windows
 
 
-def test_one_message_that_is_no_sound_costs_itself(process, write_sound, waveform, tmp_path):
+def test_invalid_sound_message_is_left_out(process, write_sound, waveform, tmp_path):
     writer = write_sound(tmp_path / 'drive', close=False)
     now = START_NS + 3_000_000_000
     block = make_sound(make_header(now, 'array'), waveform[:1024, :4])
@@ -165,7 +165,7 @@ def test_one_message_that_is_no_sound_costs_itself(process, write_sound, wavefor
     assert '16SC4' in summary['left_out']
 
 
-def test_a_topic_that_turns_into_something_else_keeps_what_came_before(
+def test_results_before_a_change_of_channel_count_are_kept(
     process, write_sound, waveform, tmp_path
 ):
     writer = write_sound(tmp_path / 'drive', close=False)
@@ -181,7 +181,7 @@ def test_a_topic_that_turns_into_something_else_keeps_what_came_before(
     assert summary['windows'] == len(results(tmp_path / 'out')) == 21
 
 
-def test_a_rate_that_changes_in_the_drive_keeps_what_came_before(process, write_sound, tmp_path):
+def test_results_before_a_change_of_sample_rate_are_kept(process, write_sound, tmp_path):
     right = [START_NS + round(i * 1024e9 / 44100) for i in range(43 * 32)]
     wrong = [right[-1] + round((i + 1) * 1024e9 / 48000) for i in range(47 * 6)]
     samples = np.zeros((len(right + wrong) * 1024, 8), np.int16)
@@ -193,7 +193,7 @@ def test_a_rate_that_changes_in_the_drive_keeps_what_came_before(process, write_
     assert 30 <= summary['windows'] <= 33
 
 
-def test_bags_without_usable_sound_are_refused_before_anything_is_written(
+def test_bags_without_usable_sound_are_rejected_without_output(
     process, write_sound, waveform, tmp_path
 ):
     write_sound(tmp_path / 'four', samples=np.ascontiguousarray(waveform[:, :4]))
@@ -221,6 +221,8 @@ def test_bags_without_usable_sound_are_refused_before_anything_is_written(
         assert not (tmp_path / 'out').exists()
 
 
-def test_less_sound_than_a_window_is_partial(process, write_sound, waveform, tmp_path):
+def test_sound_shorter_than_a_window_is_reported_as_partial(
+    process, write_sound, waveform, tmp_path
+):
     write_sound(tmp_path / 'drive', samples=waveform[:20000])
     assert 'at least one window' in process(tmp_path / 'drive', tmp_path / 'out').partial

@@ -1,4 +1,4 @@
-"""Bags that are whole, cut off, damaged, or not bags."""
+"""Reading complete, truncated and damaged bags, and files that are not bags."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ def sounds(path: Path) -> tuple[np.ndarray, str | None]:
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
-def test_sound_comes_back_to_the_bit(write_sound, waveform, tmp_path, storage):
+def test_sound_is_read_back_bit_exactly(write_sound, waveform, tmp_path, storage):
     write_sound(tmp_path / 'drive', storage=storage)
     found, partial = sounds(tmp_path / 'drive')
     assert partial is None
     assert np.array_equal(found, waveform)
 
 
-def test_a_bag_is_the_same_bytes_twice(write_sound, tmp_path):
+def test_bags_of_the_same_sound_have_the_same_bytes(write_sound, tmp_path):
     for name in ('a', 'b'):
         write_sound(tmp_path / name / 'drive')
     files = [tmp_path / name / 'drive' / 'drive.mcap' for name in ('a', 'b')]
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def test_power_loss_costs_at_most_the_last_second(write_sound, waveform, tmp_path):
+def test_power_loss_loses_at_most_the_last_second(write_sound, waveform, tmp_path):
     writer = write_sound(tmp_path / 'drive', close=False)
     assert not (tmp_path / 'drive' / 'metadata.yaml').exists()
     found, partial = sounds(tmp_path / 'drive')
@@ -48,7 +48,7 @@ def test_power_loss_costs_at_most_the_last_second(write_sound, waveform, tmp_pat
 
 
 @pytest.mark.parametrize('kept', [0.35, 0.7, 0.98])
-def test_a_truncated_file_opens_up_to_its_last_chunk(write_sound, waveform, tmp_path, kept):
+def test_truncated_file_is_read_up_to_its_last_chunk(write_sound, waveform, tmp_path, kept):
     write_sound(tmp_path / 'drive')
     file = tmp_path / 'drive' / 'drive.mcap'
     os.truncate(file, int(file.stat().st_size * kept))
@@ -58,7 +58,7 @@ def test_a_truncated_file_opens_up_to_its_last_chunk(write_sound, waveform, tmp_
     assert np.array_equal(found, waveform[: len(found)])
 
 
-def test_compressed_chunks_are_recovered_too(tmp_path):
+def test_compressed_chunks_are_recovered(tmp_path):
     writer = BagWriter(tmp_path / 'drive', compression='zstd')
     for index in range(30):
         data = b'\0\1\0\0' + bytes([index]) * 1000
@@ -71,7 +71,7 @@ def test_compressed_chunks_are_recovered_too(tmp_path):
         assert bag.partial
 
 
-def test_a_damaged_chunk_costs_only_itself(write_sound, waveform, tmp_path):
+def test_damaged_chunk_is_skipped(write_sound, waveform, tmp_path):
     write_sound(tmp_path / 'drive')
     file = tmp_path / 'drive' / 'drive.mcap'
     content = bytearray(file.read_bytes())
@@ -85,21 +85,21 @@ def test_a_damaged_chunk_costs_only_itself(write_sound, waveform, tmp_path):
     assert bag.partial
 
 
-def test_one_file_of_a_bag_opens_by_itself(write_sound, waveform, tmp_path):
+def test_single_file_of_a_bag_is_read(write_sound, waveform, tmp_path):
     write_sound(tmp_path / 'drive')
     found, partial = sounds(tmp_path / 'drive' / 'drive.mcap')
     assert partial is None
     assert len(found) == len(waveform)
 
 
-def test_missing_metadata_loses_nothing(write_sound, waveform, tmp_path):
+def test_bag_without_metadata_is_read_completely(write_sound, waveform, tmp_path):
     write_sound(tmp_path / 'drive')
     (tmp_path / 'drive' / 'metadata.yaml').unlink()
     assert len(sounds(tmp_path / 'drive')[0]) == len(waveform)
 
 
 @pytest.mark.parametrize('content', [b'', b'not a bag at all', b'\x89MCAP0\r\n' + b'\0' * 50])
-def test_what_is_not_a_bag_is_reported_in_one_sentence(tmp_path, content):
+def test_invalid_missing_and_empty_bags_are_rejected(tmp_path, content):
     (tmp_path / 'drive').mkdir()
     (tmp_path / 'drive' / 'drive.mcap').write_bytes(content)
     with pytest.raises(AvdetError, match=r'drive'):
@@ -111,7 +111,7 @@ def test_what_is_not_a_bag_is_reported_in_one_sentence(tmp_path, content):
         Bag(tmp_path / 'empty')
 
 
-def test_a_truncated_database_is_noted(write_sound, tmp_path):
+def test_truncated_database_is_rejected(write_sound, tmp_path):
     write_sound(tmp_path / 'drive', storage='sqlite3')
     file = next((tmp_path / 'drive').glob('*.db3'))
     os.truncate(file, file.stat().st_size // 2)
@@ -120,7 +120,7 @@ def test_a_truncated_database_is_noted(write_sound, tmp_path):
     assert '\n' not in str(caught.value)
 
 
-def test_missing_and_mistyped_topics_are_named(write_sound, tmp_path):
+def test_missing_and_mistyped_topics_are_rejected(write_sound, tmp_path):
     write_sound(tmp_path / 'drive')
     with Bag(tmp_path / 'drive') as bag:
         with pytest.raises(AvdetError, match=r'/camera/image_raw.*found none.*/avdet/audio'):
@@ -151,14 +151,14 @@ def test_missing_and_mistyped_topics_are_named(write_sound, tmp_path):
         ('/map', False, False),
     ],
 )
-def test_what_late_subscribers_must_get_is_latched(tmp_path, topic, given, latched):
+def test_topics_for_late_subscribers_are_latched(tmp_path, topic, given, latched):
     with BagWriter(tmp_path / 'bag') as writer:
         writer.write(topic, NUMBER, b'\0\1\0\0' + bytes(8), 1, given)
     with Bag(tmp_path / 'bag') as bag:
         assert bag.latched == ({topic} if latched else set())
 
 
-def test_reading_from_the_middle(write_sound, tmp_path):
+def test_reading_starts_at_the_given_time(write_sound, tmp_path):
     write_sound(tmp_path / 'drive')
     with Bag(tmp_path / 'drive') as bag:
         middle = bag.start_ns + 1_500_000_000
@@ -167,7 +167,7 @@ def test_reading_from_the_middle(write_sound, tmp_path):
     assert stamps == sorted(stamps)
 
 
-def test_bytes_that_are_no_message_are_named(tmp_path):
+def test_error_names_the_topic_of_an_undecodable_message(tmp_path):
     with BagWriter(tmp_path / 'drive') as writer:
         writer.write('/avdet/audio', IMAGE, b'\0\1\0\0garbage', 1)
     with Bag(tmp_path / 'drive') as bag:
@@ -176,7 +176,7 @@ def test_bytes_that_are_no_message_are_named(tmp_path):
         decode(message)
 
 
-def test_the_writer_refuses_what_it_cannot_write(write_sound, tmp_path):
+def test_writer_rejects_existing_folders_and_invalid_messages(write_sound, tmp_path):
     writer = write_sound(tmp_path / 'drive')
     with pytest.raises(AvdetError, match='does not exist yet'):
         BagWriter(tmp_path / 'drive')
@@ -194,7 +194,7 @@ def write_two_megabytes(writer):
         writer.write('/a', IMAGE, bytes(100_000), second * 1_000_000_000)
 
 
-def test_a_disk_that_is_full_keeps_what_was_written_before(tmp_path):
+def test_full_disk_keeps_earlier_messages(tmp_path):
     writer = BagWriter(tmp_path / 'drive')
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))

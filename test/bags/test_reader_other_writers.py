@@ -1,4 +1,4 @@
-"""Bags of other writers and endings: all that is whole is read, what cannot be read is named."""
+"""Bags of other writers and file types: valid messages are read, others are reported."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mcap.writer import CompressionType, IndexType, Writer
 import numpy as np
 import pytest
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
-from rosbags.rosbag2 import Writer as BagOfRosbags
+from rosbags.rosbag2 import Writer as RosbagsWriter
 import zstandard
 
 from avdet_ros.bags.reader import Bag, decode
@@ -22,15 +22,15 @@ BLOCKS = 60
 
 
 def messages():
-    """Stamp and CDR bytes of blocks of sound, each of its own number."""
+    """Stamps and CDR bytes of sound blocks, each filled with its block number."""
     for index in range(BLOCKS):
         now = 1_750_000_000_000_000_000 + index * 23_219_955
         block = np.full((256, 8), index, np.int16)
         yield now, bytes(serialize(make_sound(make_header(now, 'array'), block)))
 
 
-def whole(path):
-    """Numbers of the blocks that are read, in their order, and why the bag is not whole."""
+def read_blocks(path):
+    """Numbers of the blocks read, in order, and the reason if the bag is incomplete."""
     with Bag(path) as bag:
         bag.require(TOPIC, IMAGE)
         found = [decode(message) for message in bag.messages([TOPIC])]
@@ -71,11 +71,14 @@ def write_mcap(path, extra=None, **options):
     ],
     ids=str,
 )
-def test_every_mcap_that_the_format_allows_is_read_whole(tmp_path, options):
-    assert whole(write_mcap(tmp_path / 'drive.mcap', **options)) == (list(range(BLOCKS)), None)
+def test_mcap_files_of_all_writer_options_are_read_completely(tmp_path, options):
+    assert read_blocks(write_mcap(tmp_path / 'drive.mcap', **options)) == (
+        list(range(BLOCKS)),
+        None,
+    )
 
 
-def test_topics_of_other_encodings_and_types_beside_ours_do_not_matter(tmp_path):
+def test_topics_of_other_encodings_and_types_are_ignored(tmp_path):
     def extra(writer, index, now):
         if index == 20:
             schema = writer.register_schema('Pose', 'jsonschema', b'{}')
@@ -87,7 +90,7 @@ def test_topics_of_other_encodings_and_types_beside_ours_do_not_matter(tmp_path)
                 writer.add_message(channel, now, b'\0\1\0\0\1', now)
 
     path = write_mcap(tmp_path / 'drive.mcap', extra)
-    assert whole(path)[0] == list(range(BLOCKS))
+    assert read_blocks(path)[0] == list(range(BLOCKS))
     with Bag(path) as bag:
         with pytest.raises(AvdetError, match='/pose: expected messages in CDR, found json'):
             bag.require('/pose', IMAGE)
@@ -96,7 +99,7 @@ def test_topics_of_other_encodings_and_types_beside_ours_do_not_matter(tmp_path)
 
 
 def write_bag(path, mode=None):
-    writer = BagOfRosbags(path, version=9, storage_plugin=StoragePlugin.SQLITE3)
+    writer = RosbagsWriter(path, version=9, storage_plugin=StoragePlugin.SQLITE3)
     if mode:
         writer.set_compression(mode, CompressionFormat.ZSTD)
     with writer:
@@ -108,34 +111,34 @@ def write_bag(path, mode=None):
 
 @pytest.mark.parametrize('name', ['drive #3', 'what?', '50%20rain', 'a [1] b', 'fahrt_ü', "it's"])
 @pytest.mark.parametrize('single', [False, True])
-def test_odd_names_are_names(tmp_path, name, single):
+def test_bags_with_special_characters_in_their_names_are_read(tmp_path, name, single):
     path = write_bag(tmp_path / 'plain').rename(tmp_path / name)
     expected = (list(range(BLOCKS)), None)
-    if single:  # as one that was copied out of its folder
+    if single:  # a file copied out of its bag folder
         path = (path / 'plain.db3').rename(tmp_path / f'{name}.db3')
-    assert whole(path) == expected
+    assert read_blocks(path) == expected
 
 
 @pytest.mark.parametrize('metadata', [True, False])
 @pytest.mark.parametrize('mode', [CompressionMode.MESSAGE, CompressionMode.FILE])
-def test_compressed_bags_are_read_with_and_without_their_metadata(tmp_path, mode, metadata):
+def test_compressed_bags_are_read_with_and_without_metadata(tmp_path, mode, metadata):
     path = write_bag(tmp_path / 'drive', mode).rename(tmp_path / 'drive #1')
     if not metadata:
         (path / 'metadata.yaml').unlink()
-    found, partial = whole(path)
+    found, partial = read_blocks(path)
     assert found == list(range(BLOCKS))
     assert metadata or partial is None or 'metadata.yaml is missing' in partial
 
 
-def test_a_compressed_mcap_by_itself_is_read(tmp_path):
+def test_single_compressed_mcap_file_is_read(tmp_path):
     plain = write_mcap(tmp_path / 'drive.mcap')
     packed = tmp_path / 'drive.mcap.zstd'
     packed.write_bytes(zstandard.ZstdCompressor().compress(plain.read_bytes()))
-    assert whole(packed) == (list(range(BLOCKS)), None)
+    assert read_blocks(packed) == (list(range(BLOCKS)), None)
 
 
 @pytest.mark.parametrize('metadata', [True, False])
-def test_what_a_killed_recorder_left_in_the_log_is_read(tmp_path, metadata):
+def test_messages_in_the_wal_of_a_killed_recorder_are_read(tmp_path, metadata):
     path = write_bag(tmp_path / 'drive')
     file = path / 'drive.db3'
     database = sqlite3.connect(file)
@@ -155,11 +158,11 @@ def test_what_a_killed_recorder_left_in_the_log_is_read(tmp_path, metadata):
     database.close()
     before = {part.name: part.read_bytes() for part in copy.iterdir()}
     assert (copy / 'drive.db3-wal').stat().st_size > 0
-    assert whole(copy)[0] == list(range(BLOCKS))
+    assert read_blocks(copy)[0] == list(range(BLOCKS))
     assert {part.name: part.read_bytes() for part in copy.iterdir()} == before
 
 
-def test_a_bag_of_other_encodings_alone_is_named_by_its_reason(tmp_path):
+def test_bag_with_only_other_encodings_is_rejected_with_a_reason(tmp_path):
     path = tmp_path / 'json.mcap'
     with path.open('wb') as file:
         writer = Writer(file)

@@ -1,4 +1,4 @@
-"""What is left of a damaged file is counted message by message."""
+"""Remaining messages of a damaged file are counted and read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECOND_NS = 10**9
 
 @pytest.fixture
 def file(tmp_path):
-    """Seven numbers, three a second, and a picture each second, which a chunk holds."""
+    """Seven numbers at 3 Hz and three images at 1 Hz; each chunk holds one second."""
     picture = serialize(make_image(make_header(1, 'cam'), 'mono8', 2, 3, b'abcdef'))
     with BagWriter(tmp_path / 'bag', file_name='bag.mcap') as writer:
         for index in range(7):
@@ -27,7 +27,7 @@ def file(tmp_path):
     return tmp_path / 'bag' / 'bag.mcap'
 
 
-def test_a_whole_file_is_read_to_its_end(file):
+def test_intact_file_is_scanned_completely(file):
     found = scan(file)
     assert found.counts == {('/number', NUMBER): 7, ('/camera', IMAGE): 3}
     assert (found.first_ns, found.last_ns) == (5 * SECOND_NS, 7 * SECOND_NS)
@@ -36,7 +36,7 @@ def test_a_whole_file_is_read_to_its_end(file):
     assert has_full_index(file.parent)
 
 
-def test_a_file_that_is_cut_off_has_what_came_before(file):
+def test_truncated_file_keeps_earlier_messages(file):
     data = file.read_bytes()
     cut = data.rindex(b'\x06', 0, data.rindex(b'abcdef'))  # into the last chunk
     file.write_bytes(data[:cut])
@@ -52,7 +52,7 @@ def test_a_file_that_is_cut_off_has_what_came_before(file):
     assert list(messages(file, ['/nothing'])) == []
 
 
-def test_a_chunk_that_does_not_unpack_is_counted_and_left(file):
+def test_damaged_chunk_is_counted_and_skipped(file):
     data = bytearray(file.read_bytes())
     middle = data.index(b'abcdef', data.index(b'abcdef') + 1)
     content = data.rindex(b'\0\1\0\0', 0, middle)  # the picture's CDR header
@@ -64,7 +64,7 @@ def test_a_chunk_that_does_not_unpack_is_counted_and_left(file):
     assert (found.first_ns, found.last_ns) == (5 * SECOND_NS, 7 * SECOND_NS)
 
 
-def test_a_topic_without_a_schema_has_no_type(tmp_path):
+def test_topic_without_a_schema_has_no_type(tmp_path):
     with (tmp_path / 'a.mcap').open('wb') as stream:
         writer = McapWriter(stream)
         writer.start()
@@ -78,7 +78,7 @@ def test_a_topic_without_a_schema_has_no_type(tmp_path):
     assert (found.first_ns, found.last_ns) == (7, 7)
 
 
-def test_what_is_no_mcap_file_has_no_index_to_miss(tmp_path):
+def test_has_full_index_is_true_for_anything_but_mcap(tmp_path):
     (tmp_path / 'a.db3').write_bytes(b'')
     (tmp_path / 'b.mcap').write_bytes(b'no file')
     assert has_full_index(tmp_path / 'a.db3')

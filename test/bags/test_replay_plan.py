@@ -1,4 +1,4 @@
-"""What a replay runs: by what the bag holds and by what is installed."""
+"""Nodes and player of a replay depend on the bag and on what is installed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def names(plan):
     return [node.name for node in plan.graph.nodes]
 
 
-def test_raw_sound_runs_the_whole_chain_on_sim_time(bag):
+def test_raw_sound_starts_all_nodes_on_sim_time(bag):
     plan = plan_replay({'bag': str(bag), 'rate': '2.0'})
     assert names(plan) == ['capture', 'detector', 'tracker', 'overlay']
     assert plan.graph.namespace == '/truck'
@@ -33,14 +33,14 @@ def test_raw_sound_runs_the_whole_chain_on_sim_time(bag):
     assert plan.player[-4:] == ('--rate', '2.0', '--start', '0.0')
 
 
-def test_spectrograms_alone_run_from_the_detector_on(tmp_path):
+def test_spectrograms_alone_start_detector_and_tracker(tmp_path):
     with BagWriter(tmp_path / 'drive') as writer:
         writer.write('/avdet/spectrogram', IMAGE, b'', 1)
     plan = plan_replay({'bag': str(tmp_path / 'drive'), 'overlay': 'false'})
     assert names(plan) == ['detector', 'tracker']
 
 
-def test_rosbag2_plays_where_it_is_installed_but_not_what_it_cannot_open(bag, monkeypatch):
+def test_rosbag2_plays_if_installed_unless_it_cannot_open_the_bag(bag, monkeypatch):
     monkeypatch.setattr(replay_plan, 'rosbag2_plays', lambda bag: True)
     plan = plan_replay({'bag': str(bag)})
     words = f'ros2 bag play {bag} --clock 100 --rate 1.0 --start-offset 0.0 --delay 8.0 '
@@ -54,7 +54,7 @@ def test_rosbag2_plays_where_it_is_installed_but_not_what_it_cannot_open(bag, mo
     assert 'avdet_ros.cli.replay_process' in plan_replay({'bag': str(bag)}).player
 
 
-def test_a_bag_is_played_into_the_namespace_of_the_nodes(write_sound, tmp_path, monkeypatch):
+def test_bag_is_played_into_the_namespace_of_the_nodes(write_sound, tmp_path, monkeypatch):
     write_sound(tmp_path / 'drive', topic='/truck/audio')
     given = {'bag': str(tmp_path / 'drive'), 'namespace': 'car1'}
     plan = plan_replay(given)
@@ -67,7 +67,7 @@ def test_a_bag_is_played_into_the_namespace_of_the_nodes(write_sound, tmp_path, 
     assert '--remap' not in same.player
 
 
-def test_what_lies_beside_the_sound_moves_with_it():
+def test_topics_next_to_the_sound_move_with_it():
     topics = ['/a/b/audio', '/a/b/camera/image_raw', '/tf_static', '/a/other', '/a/bc']
     moved = moved_topics(topics, '/a/b/audio', 'car1/x')
     assert moved == {
@@ -81,21 +81,21 @@ def test_what_lies_beside_the_sound_moves_with_it():
     }
 
 
-def test_rosbag2_without_the_storage_of_the_bag_is_not_asked(bag, monkeypatch):
+def test_rosbag2_without_the_storage_plugin_is_not_used(bag, monkeypatch):
     monkeypatch.setattr(replay_plan.shutil, 'which', lambda name: '/opt/ros/bin/ros2')
     monkeypatch.setattr(replay_plan.importlib.util, 'find_spec', lambda name: True)
-    asked = []
+    checked = []
 
     def installed(name):
-        asked.append(name)
+        checked.append(name)
         return False
 
     monkeypatch.setattr(replay_plan, 'ros_package_installed', installed)
     assert 'by avdet bag replay' in plan_replay({'bag': str(bag)}).note
-    assert asked == ['rosbag2_storage_mcap']
+    assert checked == ['rosbag2_storage_mcap']
 
 
-def test_wrong_arguments_are_reported_in_one_sentence(bag):
+def test_wrong_arguments_are_rejected(bag):
     for given, words in (
         ({}, 'bag:=DIR'),
         ({'bag': str(bag), 'rate': '0'}, 'rate: expected'),
@@ -105,7 +105,7 @@ def test_wrong_arguments_are_reported_in_one_sentence(bag):
             plan_replay(given)
 
 
-def test_what_a_replay_decides_is_no_argument():
+def test_replay_offers_no_arguments_that_it_sets_itself():
     offered = [argument.name for argument in REPLAY_ARGUMENTS]
     assert len(offered) == len(set(offered))
     assert not {'source', 'use_sim_time', 'device'} & set(offered)

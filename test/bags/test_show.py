@@ -1,4 +1,4 @@
-"""What a bag holds arrives on the page."""
+"""Contents of a bag are shown on the page."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def rows_by_entity(path):
         ['rerun', 'rrd', 'print', path], capture_output=True, text=True, check=True
     )
     rows = {}
-    # Rerun 0.23, that of Python 3.12, writes rows besides that only name an entity's kind
+    # Rerun 0.23, the version for Python 3.12, also writes rows that only name an entity's type
     content = r'with (\d+) rows .*? - (/\S+) - .*?columns: \[(?!\S*Indicator\])'
     for count, entity in re.findall(content, done.stdout):
         rows[entity] = rows.get(entity, 0) + int(count)
     return rows
 
 
-def test_sound_boxes_and_pictures_are_on_the_page(write_sound, picture_message, rig, tmp_path):
+def test_sound_boxes_and_images_are_shown(write_sound, picture_message, rig, tmp_path):
     writer = write_sound(tmp_path / 'drive', close=False)
     found = Detections(np.array([[10.0, 20, 30, 40]], np.float32), np.array([0.7], np.float32))
     for index in range(5):
@@ -59,12 +59,12 @@ def test_sound_boxes_and_pictures_are_on_the_page(write_sound, picture_message, 
     }
     rows = rows_by_entity(tmp_path / 'page.rrd')
     assert rows['/camera/tracks'] == rows['/milliseconds/latency'] == 5
-    assert rows['/camera/picture'] == 6  # the road first
+    assert rows['/camera/picture'] == 6  # the initial road image and five
     assert rows['/level/7'] >= 25
     assert rows['/sound'] >= 4
 
 
-def test_boxes_of_a_bag_without_latencies_have_none(rig, tmp_path):
+def test_bag_without_latencies_shows_none(rig, tmp_path):
     found = Detections(np.array([[10.0, 20, 30, 40]], np.float32), np.array([0.7], np.float32))
     array = make_detections(make_header(START_NS, 'cam'), found)
     with BagWriter(tmp_path / 'sound') as writer:
@@ -86,7 +86,7 @@ def test_boxes_of_a_bag_without_latencies_have_none(rig, tmp_path):
         (('/a/other',), None),
     ],
 )
-def test_the_picture_is_that_of_the_camera(tmp_path, topics, shown):
+def test_picture_topic_prefers_the_camera_image(tmp_path, topics, shown):
     with BagWriter(tmp_path / 'bag') as writer:
         for topic in topics:
             writer.write(topic, COMPRESSED_IMAGE if 'comp' in topic else IMAGE, b'', 1)
@@ -94,22 +94,22 @@ def test_the_picture_is_that_of_the_camera(tmp_path, topics, shown):
         assert picture_topic(bag) == shown
 
 
-def test_the_sounds_picture_comes_twice_a_second_of_the_newest_second(front_end):
+def test_levels_are_updated_twice_a_second_from_the_latest_second(front_end):
     rng = np.random.default_rng(0)
     sound = rng.integers(-3000, 3000, (30 * 4410, 8)).astype(np.int16)
-    levels, came = RollingLevels(), []
+    levels, updated = RollingLevels(), []
     for index in range(30):
         found = levels.add(sound[4410 * index : 4410 * (index + 1)])
         if found is not None:
-            came.append(index)
+            updated.append(index)
             newest = sound[4410 * (index + 1) - front_end.samples : 4410 * (index + 1)]
             expected = front_end.log_mel((newest.T / 32768).astype(np.float32))
             np.testing.assert_allclose(found, expected, atol=1e-3)
-    # A second is 44,100 samples: the first is whole with the tenth tenth.
-    assert came == [9, 14, 19, 24, 29]
+    # The first second of 44,100 samples is complete with the tenth block.
+    assert updated == [9, 14, 19, 24, 29]
 
 
-def test_a_bag_with_nothing_to_show_lists_what_it_has(rig, tmp_path):
+def test_bag_with_nothing_to_show_is_rejected_listing_its_topics(rig, tmp_path):
     with BagWriter(tmp_path / 'drive') as writer:
         writer.write('/some/odometry', IMAGE, b'', 1)
     page = LivePage(rig, save=tmp_path / 'page.rrd')
@@ -117,9 +117,7 @@ def test_a_bag_with_nothing_to_show_lists_what_it_has(rig, tmp_path):
         show_bag(bag, page)
 
 
-def test_a_broken_picture_and_a_bayer_one_do_not_end_the_page(
-    write_sound, picture_message, rig, tmp_path
-):
+def test_broken_and_unstamped_images_are_skipped(write_sound, picture_message, rig, tmp_path):
     writer = write_sound(tmp_path / 'drive', close=False)
     for index in range(5):
         image = picture_message(START_NS + index * 100_000_000, index)

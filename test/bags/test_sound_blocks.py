@@ -1,4 +1,4 @@
-"""Blocks of a bag's sound that are not like the others."""
+"""Blocks of a bag's sound that differ from the others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from avdet_ros.messages.encode_offline import make_header, make_sound
 from avdet_ros.messages.typestore import serialize
 
 
-def test_a_block_of_another_type_is_left_out_and_told(tmp_path):
+def test_block_of_another_type_is_left_out_and_reported(tmp_path):
     with BagWriter(tmp_path / 'bag') as writer:
         for index in range(20):
             stamp = 1_700_000_000_000_000_000 + round(index * 1024e9 / 44_100)

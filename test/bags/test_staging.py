@@ -1,4 +1,4 @@
-"""Files of a split bag are read in the order of recording."""
+"""Files of a bag are sorted by recording order, and staged if they cannot be opened directly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from avdet_ros.bags.staging import (
 )
 
 
-def test_part_ten_comes_after_part_two_and_a_name_without_a_number_first():
+def test_bag_files_sort_by_part_number_with_unnumbered_first():
     names = ['drive.mcap', *(f'drive_{number}.mcap' for number in (0, 1, 2, 3, 9, 10, 11, 100))]
     names[3] += '.zstd'  # compressed as a whole
     files = [Path(name) for name in names]
@@ -27,7 +27,7 @@ def test_part_ten_comes_after_part_two_and_a_name_without_a_number_first():
     assert sorted([dotted[1], dotted[0]], key=_part_number) == dotted
 
 
-def test_what_cannot_be_opened_where_it_lies_is_told_by_its_name(tmp_path):
+def test_message_files_are_found_and_checked_for_staging(tmp_path):
     assert [is_message_file(Path(name)) for name in ('a.mcap', 'a.db3.zstd', 'a.db3-wal')] == [
         True,
         True,
@@ -53,15 +53,15 @@ def test_what_cannot_be_opened_where_it_lies_is_told_by_its_name(tmp_path):
     assert needs_staging(tmp_path / 'a.db3')
 
 
-def test_a_file_is_unpacked_or_linked_under_a_plain_name(tmp_path):
-    there = tmp_path / 'there'
-    there.mkdir()
+def test_file_is_decompressed_or_linked_under_a_plain_name(tmp_path):
+    staging = tmp_path / 'staging'
+    staging.mkdir()
     (tmp_path / 'a#1.mcap').write_bytes(b'messages')
-    place = stage_file(tmp_path / 'a#1.mcap', there, 'part_0')
-    assert (place, place.is_symlink()) == (there / 'part_0.mcap', True)
+    place = stage_file(tmp_path / 'a#1.mcap', staging, 'part_0')
+    assert (place, place.is_symlink()) == (staging / 'part_0.mcap', True)
     assert place.read_bytes() == b'messages'
     packed = tmp_path / 'b.mcap.zstd'
     packed.write_bytes(zstandard.ZstdCompressor().compress(b'more messages'))
-    place = stage_file(packed, there, 'part_1')
-    assert (place, place.is_symlink()) == (there / 'part_1.mcap', False)
+    place = stage_file(packed, staging, 'part_1')
+    assert (place, place.is_symlink()) == (staging / 'part_1.mcap', False)
     assert place.read_bytes() == b'more messages'

@@ -1,4 +1,4 @@
-"""When messages are due, and which of them are played to running nodes."""
+"""Timing of replayed messages, and the topics that are played to running nodes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import DETECTIONS, IMAGE
 
 
-def test_bag_time_runs_at_its_rate():
+def test_bag_time_advances_at_the_given_rate():
     timeline = Timeline(1000, 4.0, steady_s=10.0)
     assert timeline.now_ns(10.5) == 1000 + 2_000_000_000
 
 
-def test_a_pause_loses_no_bag_time():
+def test_pause_loses_no_bag_time():
     timeline = Timeline(0, 2.0, steady_s=0.0)
     timeline.toggle(1.0)
     assert timeline.paused
@@ -25,13 +25,13 @@ def test_a_pause_loses_no_bag_time():
     assert timeline.now_ns(9.5) == 3_000_000_000
 
 
-def test_time_waits_for_the_message_that_is_not_sent_yet():
+def test_bag_time_waits_for_an_unsent_message():
     timeline = Timeline(0, 1.0, steady_s=0.0)
     assert timeline.now_ns(5.0, limit_ns=1_000_000_000) == 1_000_000_000
     assert timeline.now_ns(5.5) == 1_500_000_000
 
 
-def test_a_limit_that_is_not_reached_changes_nothing():
+def test_unreached_limit_has_no_effect_and_jump_sets_the_time():
     timeline = Timeline(500, 2.0, steady_s=1.0)
     assert timeline.now_ns(1.5, limit_ns=10**9 + 500) == 10**9 + 500
     assert timeline.now_ns(1.6, limit_ns=3 * 10**9) == 1_200_000_500
@@ -43,12 +43,12 @@ def test_a_limit_that_is_not_reached_changes_nothing():
 
 
 @pytest.mark.parametrize('rate', [0.01, 100.0])
-def test_the_slowest_and_the_fastest_rate_are_taken(rate):
+def test_slowest_and_fastest_rates_are_accepted(rate):
     assert Timeline(0, rate, 0.0).now_ns(2.0) == round(2e9 * rate)
 
 
 @pytest.mark.parametrize('rate', [0.0, 0.0099, 100.1, -1.0, float('nan'), float('inf')])
-def test_a_rate_that_is_none_is_refused(rate):
+def test_invalid_rate_is_rejected(rate):
     with pytest.raises(AvdetError, match='rate: expected'):
         Timeline(0, rate, 0.0)
 
@@ -65,7 +65,7 @@ def make_bag(tmp_path):
     return make
 
 
-def test_running_nodes_get_what_they_do_not_publish(make_bag):
+def test_chain_topics_exclude_those_that_nodes_publish(make_bag):
     with make_bag(
         '/avdet/audio',
         '/avdet/spectrogram',
@@ -84,12 +84,12 @@ def test_running_nodes_get_what_they_do_not_publish(make_bag):
             require_topics(bag, ['/nowhere'])
 
 
-def test_without_sound_the_chain_begins_at_the_spectrograms(make_bag):
+def test_chain_starts_at_spectrograms_without_sound(make_bag):
     with make_bag('/avdet/spectrogram', '/avdet/tracks') as bag:
         assert chain_topics(bag) == (['/avdet/spectrogram'], False)
 
 
-def test_a_bag_of_results_alone_cannot_feed_the_chain(make_bag):
+def test_bag_with_only_results_is_rejected(make_bag):
     words = f'/avdet/audio: expected messages of {IMAGE}, found none; the bag has /avdet/tracks$'
     with make_bag('/avdet/tracks') as bag, pytest.raises(AvdetError, match=words):
         chain_topics(bag)

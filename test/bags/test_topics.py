@@ -1,4 +1,4 @@
-"""What is known of a bag's topics when its files are read one after the other."""
+"""Topics of a bag are collected from its files one by one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from avdet_ros.bags.topics import BagTopics
 from avdet_ros.errors import AvdetError
 
 
-def test_messages_of_all_files_are_counted_and_the_first_that_has_any_names_the_type():
+def test_counts_add_up_and_the_first_non_empty_file_sets_the_type():
     topics = BagTopics(Path('drive'))
     for msgtype, count, digest in (
         ('a/B', 0, 'x'),
@@ -24,7 +24,7 @@ def test_messages_of_all_files_are_counted_and_the_first_that_has_any_names_the_
     assert topics.require('/one', 'c/D') is topic
 
 
-def test_two_types_on_one_topic_are_refused_with_both():
+def test_two_types_on_one_topic_are_rejected():
     topics = BagTopics(Path('drive'))
     topics.add('/one', 'c/D', 3)
     topics.add('/one', 'a/B', 2)

@@ -1,4 +1,4 @@
-"""Transform trees as vehicles have them: what is asked for counts, what is wrong is reported."""
+"""Realistic transform trees: only required frames matter, and their errors are reported."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GOOD = ('base_link', 'cam', (1.0, 0.2, 1.4), OPTICAL)
 
 
 def camera(found, rig_path=None, frame='cam'):
-    """The camera's part of the example rig file with a bag's poses, and the notes."""
+    """The camera section of the example rig file with poses of a bag, and the notes."""
     tree = yaml.safe_load(default_rig_path().read_text())
     tree['camera']['frame_id'] = frame
     tree = copy.deepcopy(tree)
@@ -39,13 +39,13 @@ def camera(found, rig_path=None, frame='cam'):
         ('cam', 'lens', (0, 0, 0), (NAN, NAN, NAN, NAN)),
     ],
 )
-def test_what_nobody_needs_may_be_broken(transforms, row):
+def test_broken_unrelated_transforms_are_ignored(transforms, row):
     for rows in ((GOOD, row), (row, GOOD)):
         found, notes = camera(transforms(*rows))
         assert (found['position_m'], notes) == ([1.0, 0.2, 1.4], [])
 
 
-def test_a_loop_above_the_vehicle_is_not_in_the_way(transforms):
+def test_loop_above_the_vehicle_is_ignored(transforms):
     found, notes = camera(
         transforms(
             GOOD,
@@ -81,7 +81,7 @@ def test_a_loop_above_the_vehicle_is_not_in_the_way(transforms):
         ([('base_link', 'imu', (0, 0, 0), SAME)], 'has no frame cam, only base_link, imu'),
     ],
 )
-def test_the_example_files_pose_is_never_taken_in_silence(transforms, rows, words):
+def test_fallback_to_the_example_pose_is_noted(transforms, rows, words):
     found, notes = camera(transforms(*rows))
     assert found['position_m'] == [0.3, 0.0, 1.55]
     assert len(notes) == 1
@@ -89,21 +89,21 @@ def test_the_example_files_pose_is_never_taken_in_silence(transforms, rows, word
     assert words in notes[0]
 
 
-def test_a_persons_own_rig_file_needs_no_transforms(transforms, tmp_path):
+def test_given_rig_file_needs_no_transforms(transforms, tmp_path):
     found = transforms(('base_link', 'imu', (0, 0, 0), SAME))
     assert camera(found, tmp_path / 'rig.yaml')[1] == []
     found._broken['cam'] = 'broken'
     assert 'rig.yaml, since' in camera(found, tmp_path / 'rig.yaml')[1][0]
 
 
-def test_a_quaternion_that_is_not_quite_of_length_one_is_a_rotation(transforms):
+def test_slightly_unnormalised_quaternion_is_accepted(transforms):
     found, notes = camera(transforms(('base_link', 'cam', (1, 0, 1), np.multiply(OPTICAL, 1.02))))
     assert notes == []
     assert found['pitch_deg'] == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize(('yaw_deg', 'pitch_deg'), [(0, 0), (90, 0), (180, 10), (-30, -20)])
-def test_a_housings_frame_is_taken_with_x_forward(transforms, yaw_deg, pitch_deg):
+def test_body_frame_is_used_with_x_forward(transforms, yaw_deg, pitch_deg):
     from scipy.spatial.transform import Rotation
 
     body = Rotation.from_euler('ZYX', [yaw_deg, pitch_deg, 0], degrees=True)
@@ -113,7 +113,7 @@ def test_a_housings_frame_is_taken_with_x_forward(transforms, yaw_deg, pitch_deg
     assert 'cam is no optical frame' in notes[0]
 
 
-def test_a_camera_upside_down_is_a_camera_upside_down(transforms):
+def test_upside_down_camera_has_a_roll_of_180_degrees(transforms):
     from scipy.spatial.transform import Rotation
 
     turned = Rotation.from_euler('X', 180, degrees=True) * Rotation.from_quat(OPTICAL)
@@ -122,10 +122,10 @@ def test_a_camera_upside_down_is_a_camera_upside_down(transforms):
     assert notes == []
 
 
-@pytest.mark.parametrize('housings', [(), ('cam',), ('thermal',), ('cam', 'thermal')])
-def test_two_cameras_that_look_the_same_way_do_so_whatever_their_frames_are(transforms, housings):
+@pytest.mark.parametrize('body_frames', [(), ('cam',), ('thermal',), ('cam', 'thermal')])
+def test_parallel_cameras_stay_parallel_for_any_type_of_frame(transforms, body_frames):
     rows = [
-        ('base_link', name, (1, y, 1), SAME if name in housings else OPTICAL)
+        ('base_link', name, (1, y, 1), SAME if name in body_frames else OPTICAL)
         for y, name in ((0.1, 'cam'), (-0.1, 'thermal'))
     ]
     found = transforms(*rows)
@@ -133,7 +133,7 @@ def test_two_cameras_that_look_the_same_way_do_so_whatever_their_frames_are(tran
     assert np.allclose(found.turn('cam', 'thermal'), np.eye(3))
 
 
-def test_a_damaged_message_and_leading_slashes_do_not_matter(transforms):
+def test_damaged_message_and_leading_slashes_are_ignored(transforms):
     row = ('/base_link', '/cam', GOOD[2], OPTICAL)
     found, notes = camera(transforms(row, raw=b'\0\1\0\0\xff\xff'), frame='/cam')
     assert (found['position_m'], notes) == ([1.0, 0.2, 1.4], [])

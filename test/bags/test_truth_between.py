@@ -1,4 +1,4 @@
-"""True boxes between two instants, and what is reported of messages that are left out."""
+"""True boxes between two instants, and the report of messages left out."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ BOX = np.array([10.0, 20.0, 40.0, 60.0], np.float32)
 
 @pytest.fixture
 def truth():
-    """Vehicle 0 moves by 100 px in 0.2 s, 1 goes, 2 comes; an unnamed one stays; later a gap."""
-    made = object.__new__(RecordedTruth)
-    made._stamps = [1_000_000_000, 1_200_000_000, 1_500_000_000]
-    made._boxes = [
+    """Vehicle 0 moves 100 px in 0.2 s, 1 leaves, 2 appears, an unnamed one stays; then a gap."""
+    recorded = object.__new__(RecordedTruth)
+    recorded._stamps = [1_000_000_000, 1_200_000_000, 1_500_000_000]
+    recorded._boxes = [
         {0: BOX, 1: BOX + 1, -1: BOX + 7},
         {0: BOX + [100, 0, 100, 0], 2: BOX + 2, -1: BOX + 7},
         {0: BOX + 500},
     ]
-    return made
+    return recorded
 
 
 def at(truth, instant_s):
@@ -30,7 +30,7 @@ def at(truth, instant_s):
     return dict(zip(ids, boxes.tolist(), strict=True))
 
 
-def test_at_a_known_instant_boxes_are_those(truth):
+def test_boxes_at_a_recorded_instant_are_unchanged(truth):
     for instant_s in (1.0, 0.9995, 1.0005):
         assert at(truth, instant_s) == {
             0: [10, 20, 40, 60],
@@ -40,7 +40,7 @@ def test_at_a_known_instant_boxes_are_those(truth):
     assert truth.at(1_500_900_000)[1] == [0]
 
 
-def test_between_two_instants_they_move_along_a_line(truth):
+def test_boxes_between_two_instants_are_interpolated_linearly(truth):
     early, late = at(truth, 1.05), at(truth, 1.15)
     assert early[0] == pytest.approx([35, 20, 65, 60])
     assert late[0] == pytest.approx([85, 20, 115, 60])
@@ -52,11 +52,11 @@ def test_between_two_instants_they_move_along_a_line(truth):
 
 
 @pytest.mark.parametrize('instant_s', [0.998, 1.3, 1.498, 1.502])
-def test_nothing_is_assumed_before_after_and_in_a_gap(truth, instant_s):
+def test_truth_is_none_before_after_and_in_a_gap(truth, instant_s):
     assert truth.at(round(instant_s * 1e9)) is None
 
 
-def test_a_step_of_a_quarter_of_a_second_is_no_gap(truth):
+def test_step_of_a_quarter_of_a_second_is_no_gap(truth):
     truth._stamps[2] = 1_450_000_000
     assert at(truth, 1.3)[0] is not None
     truth._stamps[2] = 1_450_000_001
@@ -66,7 +66,7 @@ def test_a_step_of_a_quarter_of_a_second_is_no_gap(truth):
     assert empty.at(5) is None
 
 
-def test_what_is_left_out_is_counted_and_the_first_is_named(caplog):
+def test_left_out_messages_are_counted_and_the_first_is_named(caplog):
     caplog.set_level('INFO')
     left = LeftOut('bag: /topic')
     assert left.sentence is None

@@ -1,4 +1,4 @@
-"""The table of the device's latency, on the real PortAudio."""
+"""The table of device latency, measured with the real PortAudio."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from avdet_ros.bench.virtual_device import missing_programs
 
 @pytest.mark.skipif(bool(missing_programs()), reason='pulseaudio is not installed here')
 @pytest.mark.slow
-def test_less_latency_is_shorter_blocks(rig):
+def test_lower_requested_latency_gives_shorter_blocks(rig):
     sound = np.random.default_rng(2).normal(0, 1000, (44100, 8)).astype(np.int16)
     short, long = measure_device(sound, rig, 2.0, (0.01, 0.08))
     assert (short.asked_ms, long.asked_ms) == (10, 80)

@@ -1,4 +1,4 @@
-"""Faults injected into the real thing: the sound server dies, nodes are killed, cores are busy."""
+"""Faults injected into running nodes: a dead sound server, killed nodes, busy cores."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SHORT_LEASE = """<dds xmlns="http://www.eprosima.com"><profiles>
 <leaseDuration><sec>4</sec></leaseDuration><leaseAnnouncement><sec>1</sec></leaseAnnouncement>
 </discovery_config></builtin></rtps></participant></profiles></dds>
 """
-"""So long, and not 20 s, a killed node stays in the graph."""
+"""With this profile a killed node stays in the graph for 4 s instead of 20 s."""
 
 needs_sound_server = pytest.mark.skipif(
     bool(missing_programs()), reason=f'not installed: {", ".join(missing_programs())}'
@@ -40,7 +40,7 @@ needs_sound_server = pytest.mark.skipif(
 
 @pytest.fixture
 def process():
-    """Runs a node as a process of its own."""
+    """Runs a node as a separate process."""
     started = []
 
     def process(node, environment=None, **parameters):
@@ -71,7 +71,7 @@ def recording(tmp_path):
 
 @needs_sound_server
 @pytest.mark.parametrize('limit_s', [PATIENCE_S, pytest.param(15, marks=pytest.mark.timing)])
-def test_the_sound_server_dies_and_comes_back(watcher, wait, process, recording, limit_s):
+def test_capture_recovers_from_a_killed_sound_server(watcher, wait, process, recording, limit_s):
     with VirtualDevice() as device:
         device.play(recording)
         windows = watcher.collect(Image, 'spectrogram', qos.ASK_SPECTROGRAM)
@@ -83,7 +83,7 @@ def test_the_sound_server_dies_and_comes_back(watcher, wait, process, recording,
         count = len(windows)
         device.start()
         device.play(recording)
-        # 5 s is what it may take, a window included; a busy machine is forgiven for the rest.
+        # It should take 5 s at most, including a window; a busy machine gets more time.
         wait(lambda: len(windows) > count, 'windows after the return', limit_s)
         watcher.wait_status('capture', values=lambda values: values['reopened'] == '1')
         stamps = [stamp_ns(message) for message in windows]
@@ -92,7 +92,7 @@ def test_the_sound_server_dies_and_comes_back(watcher, wait, process, recording,
 
 
 @needs_sound_server
-def test_a_sound_server_that_hangs_hangs_nobody(watcher, wait, process, recording):
+def test_hanging_sound_server_does_not_hang_capture(watcher, wait, process, recording):
     with VirtualDevice() as device:
         device.play(recording)
         windows = watcher.collect(Image, 'spectrogram', qos.ASK_SPECTROGRAM)
@@ -114,7 +114,7 @@ def test_a_sound_server_that_hangs_hangs_nobody(watcher, wait, process, recordin
         wait(lambda: len(windows) > count, 'windows once it answers')
 
 
-def test_a_killed_detector_is_noticed_and_followed_on(
+def test_killed_detector_is_reported_and_tracking_resumes(
     start, watcher, wait, process, model_path, tmp_path
 ):
     profile = tmp_path / 'short_lease.xml'
@@ -133,7 +133,7 @@ def test_a_killed_detector_is_noticed_and_followed_on(
     process('detector', model=model_path)
     wait(lambda: len(tracks) > count + 5, 'tracks after the respawn')
     after = {entry.id for message in tracks[count:] for entry in message.detections}
-    # More than a second without a window: whether these are the same vehicles is unknown.
+    # After more than a second without a window, the vehicles may be different ones.
     assert before
     assert after
     assert not before & after
@@ -141,13 +141,15 @@ def test_a_killed_detector_is_noticed_and_followed_on(
 
 
 @pytest.mark.parametrize('least', [0, pytest.param(10, marks=pytest.mark.timing)])
-def test_busy_cores_cost_latency_and_are_counted(start, watcher, wait, process, model_path, least):
+def test_tracks_continue_on_busy_cores_and_drops_are_counted(
+    start, watcher, wait, process, model_path, least
+):
     tracks = watcher.collect(Detection2DArray, 'tracks', 100)
     start(TrackerNode)
     process('detector', model=model_path)
     process('capture', source='simulation', duration_s=300.0)
     wait(lambda: len(tracks) > 5, 'tracks')
-    hogs = [
+    busy_processes = [
         subprocess.Popen([sys.executable, '-c', 'while True: pass'])
         for _ in range(psutil.cpu_count())
     ]
@@ -155,9 +157,9 @@ def test_busy_cores_cost_latency_and_are_counted(start, watcher, wait, process, 
         count = len(tracks)
         time.sleep(5)
     finally:
-        for hog in hogs:
-            hog.kill()
-            hog.wait()
+        for busy_process in busy_processes:
+            busy_process.kill()
+            busy_process.wait()
     assert len(tracks) - count > least  # of 50 windows
     count = len(tracks)
     wait(lambda: len(tracks) > count + 20, 'tracks')

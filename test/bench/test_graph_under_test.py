@@ -1,4 +1,4 @@
-"""The running graph on a device whose every sample is known: stamps, faults, a short soak."""
+"""The running graph on a device with known samples: stamps, faults and losses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from avdet_ros.bench import graph_under_test as desk
+from avdet_ros.bench import graph_under_test as bench
 from avdet_ros.bench.stream_losses import identities, missing_samples, missing_windows
 from avdet_ros.bench.virtual_device import missing_programs
 from avdet_ros.paths import share
@@ -18,7 +18,7 @@ MODEL = share('models/student.onnx')
 
 
 def on_the_running_graph(test):
-    """Marks a test that runs the whole graph."""
+    """Mark a test that runs the whole graph."""
     lacking = ', '.join(missing_programs())
     for mark in (
         pytest.mark.skipif(bool(lacking), reason=f'not installed: {lacking}'),
@@ -31,7 +31,7 @@ def on_the_running_graph(test):
 
 @pytest.fixture(scope='module')
 def clicks():
-    """Noise with one click every 1.7 s, 0.85 s after the loop's beginning."""
+    """Noise with one click every 1.7 s, 0.85 s after the start of the loop."""
     rng = np.random.default_rng(8)
     sound = rng.integers(-300, 300, (round(LOOP * RATE_HZ), 8)).astype(np.int16)
     sound[len(sound) // 2] = 30_000
@@ -40,15 +40,15 @@ def clicks():
 
 @pytest.fixture(scope='module')
 def graph(clicks):
-    """One whose device is slow by 300 ppm: in a minute, as much as in three at 100."""
-    with desk.GraphUnderTest(clicks, MODEL, drift=300e-6) as graph:
+    """A graph whose device is slow by 300 ppm: one minute drifts as much as three at 100 ppm."""
+    with bench.GraphUnderTest(clicks, MODEL, drift=300e-6) as graph:
         graph.settle()
         yield graph
 
 
 @on_the_running_graph
 @pytest.mark.parametrize('percentile', [50, pytest.param(99, marks=pytest.mark.timing)])
-def test_stamps_are_right_while_every_core_is_busy(graph, clicks, percentile):
+def test_stamps_are_accurate_while_every_core_is_busy(graph, clicks, percentile):
     from sensor_msgs.msg import Image
 
     from avdet_ros.nodes import qos
@@ -56,9 +56,9 @@ def test_stamps_are_right_while_every_core_is_busy(graph, clicks, percentile):
     windows = []
     listening = graph.monitor.subscribe(Image, 'spectrogram', windows.append, qos.ASK_SPECTROGRAM)
     began_s = graph.settle()
-    # The sound server and what feeds it are as real as the nodes: on two cores they must not be
-    # starved themselves, or the device is late and not the stamps.
-    with desk.busy_cores('from avdet_ros.process import lower_priority; lower_priority()'):
+    # The sound server and its feeder are real processes, too: if they starve on two cores, the
+    # device is late and not the stamps.
+    with bench.busy_cores('from avdet_ros.process import lower_priority; lower_priority()'):
         time.sleep(6)
     graph.monitor.destroy(listening)
     errors_ms = np.abs(graph.stamp_errors_ms(began_s))
@@ -73,7 +73,7 @@ def test_stamps_are_right_while_every_core_is_busy(graph, clicks, percentile):
 
 
 @on_the_running_graph
-def test_a_provider_that_is_not_there_is_reported_and_replaced(graph):
+def test_missing_provider_is_reported_and_replaced(graph):
     from avdet_ros.bench.faults import provider_lost
 
     happened = provider_lost(graph).happened
@@ -82,7 +82,7 @@ def test_a_provider_that_is_not_there_is_reported_and_replaced(graph):
 
 
 @on_the_running_graph
-def test_a_full_disk_ends_the_recording_and_nothing_else(graph):
+def test_full_disk_ends_only_the_recording(graph):
     from avdet_ros.bench.faults import disk_full
 
     happened = disk_full(graph).happened
@@ -91,7 +91,7 @@ def test_a_full_disk_ends_the_recording_and_nothing_else(graph):
 
 
 @on_the_running_graph
-def test_sound_of_a_second_capture_is_no_reason_to_stop_listening(graph):
+def test_second_capture_is_reported_despite_extra_audio_messages(graph):
     from sensor_msgs.msg import Image
 
     from avdet_ros.bench.faults import two_captures
@@ -99,7 +99,7 @@ def test_sound_of_a_second_capture_is_no_reason_to_stop_listening(graph):
 
     publisher = graph.monitor.publisher(Image, 'audio')
     graph.wait(publisher.get_subscription_count, 'a listener')
-    block = np.full((882, 8), 0.01, np.float32)  # as simulated sound is
+    block = np.full((882, 8), 0.01, np.float32)  # the format of simulated sound
     for _ in range(5):
         publisher.publish(encode_sound(encode_header(time.time_ns(), 'x'), block))
         time.sleep(0.1)
@@ -110,20 +110,20 @@ def test_sound_of_a_second_capture_is_no_reason_to_stop_listening(graph):
 
 
 @on_the_running_graph
-def test_what_does_not_come_is_reported_with_what_the_other_node_printed(graph):
+def test_wait_timeout_reports_the_output_of_the_other_node(graph):
     from avdet_ros.errors import AvdetError
 
     other = graph.start_other('capture', '/side', source='file', file='/nowhere/drive.wav')
     graph.wait(lambda: 'nowhere' in graph.last_lines(), 'a word about the file')
     with pytest.raises(AvdetError, match=r'expected a miracle within 0\.1 s, .*nowhere'):
         graph.wait(lambda: False, 'a miracle', 0.1)
-    assert desk.end(other)[0] == 0
+    assert bench.end(other)[0] == 0
     graph.wait(lambda: 'ended with status 0' in graph.last_lines(), 'its end')
 
 
 @pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')
 @on_the_running_graph
-def test_a_monitor_that_fails_is_noted(graph):
+def test_failure_of_the_graph_monitor_is_raised(graph):
     from sensor_msgs.msg import Image
 
     from avdet_ros.nodes import qos
@@ -146,7 +146,7 @@ def test_a_monitor_that_fails_is_noted(graph):
 
 
 @on_the_running_graph
-def test_channels_that_the_device_lacks_are_missed(graph):
+def test_missing_device_channels_are_reported(graph):
     from avdet_ros.bench.faults import fewer_channels
 
     outcome = fewer_channels(graph)
@@ -155,7 +155,7 @@ def test_channels_that_the_device_lacks_are_missed(graph):
 
 
 def click_times(message):
-    """ROS times of a click in a window that is not at its edge, from the energy's centre."""
+    """ROS time of a click that is not at the window's edge, from the centre of its energy."""
     from avdet_ros.messages.decode import decode_spectrogram, stamp_ns
 
     power = 10 ** (decode_spectrogram(message, 'x')[0] / 10)
@@ -176,19 +176,19 @@ def test_missing_windows_are_counted_between_the_first_and_the_last():
     assert missing_windows([]) == 0
 
 
-def test_missing_samples_are_counted_whatever_the_order():
+def test_missing_samples_are_counted_in_any_order():
     assert missing_samples([(100, 50), (0, 90), (150, 10), (200, 5)]) == 50
     assert missing_samples([(5, 10), (5, 10)]) == 0
 
 
-def test_identities_that_jump_or_end():
+def test_ids_that_jump_or_end_are_counted():
     here, near, away = (np.array([x, 0, x + 100.0, 50]) for x in (0.0, 20.0, 500.0))
     assert identities([{'1': here}, {'1': near}, {}, {'1': near, '2': away}]) == (0, 0)
     assert identities([{'1': here, '3': away}, {'1': away, '3': away}, {'3': away}]) == (1, 1)
     assert identities([{}, {}]) == (0, 0)
 
 
-def test_a_section_of_the_page_is_replaced(tmp_path):
+def test_write_section_replaces_a_section_of_the_page(tmp_path):
     from avdet_ros.bench.doc_section import write_section
     from avdet_ros.errors import AvdetError
 

@@ -1,4 +1,4 @@
-"""A running graph's DDS domain and environment; its nodes are tested with what runs them."""
+"""The DDS domain and environment of a running graph; other files test its nodes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from avdet_ros.bench.running_graph import own_domain
 NAMES = ('ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 
 
-def test_a_domain_of_its_own_and_the_environment_as_before(monkeypatch):
+def test_own_domain_is_unique_and_restores_the_environment(monkeypatch):
     monkeypatch.setenv('ROS_DOMAIN_ID', '0')
     monkeypatch.delenv('ROS_AUTOMATIC_DISCOVERY_RANGE', raising=False)
     before = {name: os.environ.get(name) for name in NAMES}
@@ -27,7 +27,7 @@ def test_a_domain_of_its_own_and_the_environment_as_before(monkeypatch):
     assert {name: os.environ.get(name) for name in NAMES} == before
 
 
-def test_the_domain_is_given_back_when_the_block_fails(monkeypatch):
+def test_domain_id_is_restored_when_the_block_fails(monkeypatch):
     monkeypatch.setenv('ROS_DOMAIN_ID', '7')
 
     def fail():

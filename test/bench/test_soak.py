@@ -1,4 +1,4 @@
-"""The running graph by a clock that jumps and stands still, and for longer than a moment."""
+"""The running graph with a clock that jumps and stops, and in a short soak test."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def noise():
     return rng.integers(-300, 300, (44100, 8)).astype(np.int16)
 
 
-def test_clocks_that_jump_and_stand_still(noise):
+def test_clock_jumps_and_pauses_are_reported(noise):
     from avdet_ros.bench.clock_faults import clock_jumps, clock_paused
 
     with GraphUnderTest(noise, MODEL, clock=True) as graph:
@@ -34,7 +34,7 @@ def test_clocks_that_jump_and_stand_still(noise):
         assert '0 windows sent meanwhile' in paused.happened
 
 
-def test_a_short_soak_finds_nothing_that_grows(noise):
+def test_short_soak_finds_no_resource_growth(noise):
     from avdet_ros.bench.soak import run_soak, soak_rows
 
     soak = run_soak(noise, MODEL, 0.2)

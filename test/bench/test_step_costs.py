@@ -48,7 +48,7 @@ def model(tmp_path_factory, rig):
     return path
 
 
-def test_measure_counts_and_orders():
+def test_measure_counts_runs_and_orders_percentiles():
     calls = []
     cost = step_costs.measure('step', lambda: calls.append(1), runs=20, warm_up=3)
     assert len(calls) == 23
@@ -58,7 +58,7 @@ def test_measure_counts_and_orders():
 
 
 @pytest.mark.slow
-def test_costs_of_a_window(model, rig):
+def test_window_costs_list_every_step(model, rig):
     steps = [cost.step for cost in step_costs.window_costs(model, rig, runs=5, threads=1)]
     stream = [f'features, one window after the other at {hz} Hz' for hz in (10, 20)]
     trackers = [f'tracker {name}' for name in TRACKERS.names()]
@@ -68,9 +68,7 @@ def test_costs_of_a_window(model, rig):
     assert speed.factor > 0
 
 
-def test_each_model_that_fits_has_a_row_for_each_number_of_threads(
-    model, rig, front_end, tmp_path
-):
+def test_model_costs_list_matching_models_per_thread_count(model, rig, front_end, tmp_path):
     steered = save_model(steered_response_model(front_end), tmp_path / 'steered.onnx')
     other = save_model(small_network(rig, FrontEnd(n_mels=64)), tmp_path / 'other.onnx')
     costs = step_costs.model_costs([model, other, steered], rig, 5)
@@ -84,7 +82,7 @@ def test_each_model_that_fits_has_a_row_for_each_number_of_threads(
     assert all(0 < cost.least_cpu < 1000 for cost in costs)
 
 
-def test_summary_finds_dropped_windows():
+def test_summary_counts_dropped_windows():
     stamps = np.delete(np.arange(100), [40, 41]) * 50_000_000 + 1_795_238_483_525_631_744
     loads = [latency.NodeLoad(node, 100.0, 5.0) for node in NODES]
     result = latency.summarise([10.0] * 97 + [50.0], stamps.tolist(), 20, 5.0, loads)
@@ -116,20 +114,20 @@ def drive(tmp_path_factory, rig):
 @pytest.mark.slow
 @pytest.mark.ros
 @pytest.mark.parametrize('least', [2, pytest.param(30, marks=pytest.mark.timing)])
-def test_the_real_nodes_deliver(model, drive, least):
+def test_real_nodes_deliver_windows(model, drive, least):
     result = latency.run_pipeline(model, 10, 4.0, drive)
     assert result.windows >= least
     assert [load.node for load in result.nodes] == list(NODES)
     assert all(load.megabytes > 10 for load in result.nodes)
     assert 0 < result.p50 <= result.p99 <= result.worst
     assert [row.step for row in result.steps] == [*(step for step, _, _ in WAY), WHOLE]
-    # Sound is cut where it ends: little of the way is left to the last block.
+    # Windows end with the newest sound, so waiting for the last block takes little of the time.
     assert 0 <= result.steps[0].p50 < result.p50
 
 
 @pytest.mark.slow
 @pytest.mark.ros
-def test_a_node_that_ends_is_named(model, drive, monkeypatch):
+def test_exiting_node_is_reported_by_name(model, drive, monkeypatch):
     import sys
 
     real = supervisor.command

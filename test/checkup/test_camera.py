@@ -1,4 +1,4 @@
-"""A camera of the graph against the rig file, by messages as drivers send them."""
+"""A camera on the ROS graph against the rig file, with messages as drivers send them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def info(focal=1000.0, size=SIZE, distortion=()):
 
 
 def transforms(rig, yaw_deg=0.0, moved_m=0.0):
-    """The rig's camera on /tf_static, turned and moved."""
+    """The rig's camera as a transform on /tf_static, turned and moved."""
     turn = Rotation.from_euler('z', yaw_deg, degrees=True) * Rotation.from_matrix(
         rig.camera.rotation.T
     )
@@ -62,12 +62,12 @@ def seen(rig):
     )
 
 
-def states(rig, seen):
+def findings_by_part(rig, seen):
     return {finding.part: finding for finding in judge_camera(rig, seen)}
 
 
-def test_a_camera_as_the_rig_says_is_well(rig, seen):
-    found = states(rig, seen)
+def test_camera_matching_the_rig_is_ok(rig, seen):
+    found = findings_by_part(rig, seen)
     assert [finding.state for finding in found.values()] == ['ok', 'ok', 'ok'], found
     assert found['stamps'].found == 'pictures arrive 35 ms after their stamps'
 
@@ -87,8 +87,8 @@ def test_a_camera_as_the_rig_says_is_well(rig, seen):
         ({'size_px': (1280, 720), 'info': None}, 'camera', 'nothing calibrated'),
     ],
 )
-def test_what_differs_is_said_with_a_next_step(rig, seen, values, part, words):
-    finding = states(rig, replace(seen, **values))[part]
+def test_differences_are_reported_with_a_next_step(rig, seen, values, part, words):
+    finding = findings_by_part(rig, replace(seen, **values))[part]
     assert finding.state == 'to do'
     assert words in finding.found
     assert finding.next_step
@@ -97,24 +97,27 @@ def test_what_differs_is_said_with_a_next_step(rig, seen, values, part, words):
 @pytest.mark.parametrize(
     ('yaw_deg', 'moved_m', 'words'), [(3.0, 0.0, '3.0 degrees'), (0.0, 0.4, '0.40 m')]
 )
-def test_a_camera_that_stands_elsewhere(rig, seen, yaw_deg, moved_m, words):
-    finding = states(rig, replace(seen, transforms=transforms(rig, yaw_deg, moved_m)))['TF']
+def test_displaced_camera_is_reported(rig, seen, yaw_deg, moved_m, words):
+    finding = findings_by_part(rig, replace(seen, transforms=transforms(rig, yaw_deg, moved_m)))[
+        'TF'
+    ]
     assert finding.state == 'to do'
     assert words in finding.found
 
 
-def test_without_transforms_the_rig_file_is_what_counts(rig, seen):
-    finding = states(rig, replace(seen, transforms=StaticTransforms()))['TF']
+def test_missing_transforms_are_reported_as_not_checked(rig, seen):
+    finding = findings_by_part(rig, replace(seen, transforms=StaticTransforms()))['TF']
     assert finding.state == 'not checked'
     assert 'nothing came on /tf_static' in finding.found
 
 
-def test_no_picture_names_the_topics_that_there_are(rig):
-    found = states(rig, CameraSeen('/image', others=['/camera/image_raw']))
+def test_missing_picture_reports_the_available_topics(rig):
+    found = findings_by_part(rig, CameraSeen('/image', others=['/camera/image_raw']))
     assert found['camera'].state == 'to do'
     assert '/camera/image_raw' in found['camera'].next_step
     unnamed = [
-        states(rig, CameraSeen('', others=others))['camera'] for others in ([], ['/a', '/b'])
+        findings_by_part(rig, CameraSeen('', others=others))['camera']
+        for others in ([], ['/a', '/b'])
     ]
     assert [finding.state for finding in unnamed] == ['not checked'] * 2
     assert [finding.found for finding in unnamed] == [

@@ -1,4 +1,4 @@
-"""Clock, memory, disk and model of the machine the tests run on."""
+"""Clock, memory, disk and model checks on the machine that runs the tests."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from avdet_ros.checkup.machine import (
 from avdet_ros.detection.session import Detector
 
 
-def test_a_model_that_fits_says_what_it_runs_on(rig, model_path):
+def test_matching_model_reports_its_execution_provider(rig, model_path):
     model, gpu = check_model(model_path, rig, ['cpu'])
     assert (model.state, model.found) == ('ok', 'small.onnx fits the rig')
     assert gpu.found.startswith('CPUExecutionProvider, ')
 
 
-def test_a_model_for_another_rig_names_the_next_step(rig, model_path):
+def test_model_of_another_rig_reports_the_next_step(rig, model_path):
     other = replace(rig, camera=replace(rig.camera, width_px=1280))
     model, gpu = check_model(model_path, other)
     assert model.state == 'to do'
@@ -29,14 +29,14 @@ def test_a_model_for_another_rig_names_the_next_step(rig, model_path):
     assert gpu.state == 'not checked'
 
 
-def test_a_missing_model_is_one_sentence(rig, tmp_path):
+def test_missing_model_is_reported(rig, tmp_path):
     model, gpu = check_model(tmp_path / 'none.onnx', rig)
     assert model.state == 'to do'
     assert 'none.onnx' in model.found
     assert gpu.state == 'not checked'
 
 
-def test_a_gpu_that_is_not_used_is_to_do(rig, front_end, model_path):
+def test_unused_gpu_is_reported_with_a_next_step(rig, front_end, model_path):
     detector = Detector(model_path, rig, front_end, ['cuda', 'cpu'], threads=1)
     finding = check_provider(detector, 'NVIDIA Test')
     if detector.provider == 'CPUExecutionProvider':
@@ -47,7 +47,7 @@ def test_a_gpu_that_is_not_used_is_to_do(rig, front_end, model_path):
         assert finding.found.startswith('CUDAExecutionProvider')
 
 
-def test_the_disk_counts_hours_of_sound_in_a_folder_that_is_not_there_yet(tmp_path):
+def test_disk_check_reports_hours_of_sound_for_a_new_folder(tmp_path):
     finding = check_disk(tmp_path / 'bags' / 'today', 44100)
     assert str(tmp_path) in finding.found
     assert 'hours of sound' in finding.found
@@ -55,12 +55,12 @@ def test_the_disk_counts_hours_of_sound_in_a_folder_that_is_not_there_yet(tmp_pa
     assert check_disk(tmp_path, 10**12).state == 'to do'
 
 
-def test_shared_memory_of_a_container_is_too_small(tmp_path):
+def test_shared_memory_check_reports_its_location(tmp_path):
     assert check_shared_memory(tmp_path / 'none').state == 'not checked'
     finding = check_shared_memory()
     assert 'at /dev/shm' in finding.found
 
 
-def test_the_kernel_tells_whether_its_clock_is_kept():
+def test_clock_state_returns_synchronisation_and_maximum_error():
     state = clock_state()
     assert state is None or (state[0] in (True, False) and 0 <= state[1] < 1e6)

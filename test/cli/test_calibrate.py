@@ -1,4 +1,4 @@
-"""`avdet calibrate` as a person runs it: a table, a new rig file, a picture; or one sentence."""
+"""`avdet calibrate` as a user runs it: a table, a new rig file and a picture, or an error."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def calibrate(*words):
 
 
 @pytest.mark.slow
-def test_driving_makes_a_table_a_rig_and_a_picture(tmp_path, rig_path):
+def test_calibrate_writes_a_table_a_rig_and_a_picture(tmp_path, rig_path):
     errors = Errors(gain_db=np.linspace(-3, 3, 8), late_s=np.linspace(0, 4e-5, 8), dead=(5,))
     sound = driving_sound(small_rig(), traffic_azimuths(SECONDS, 1), errors)
     soundfile.write(tmp_path / 'drive.wav', sound, RATE, subtype='PCM_16')
@@ -45,7 +45,7 @@ def test_driving_makes_a_table_a_rig_and_a_picture(tmp_path, rig_path):
     live = new.alive
     expected = errors.gain_db - errors.gain_db[live].mean()
     assert np.abs(new.gain_db - expected)[live].max() < 0.4
-    # 40 us later from front to back of the list look, over the octagon, like nothing else.
+    # Delays that rise to 40 us along the list resemble no other error of an octagon.
     ahead = (new.microphones_m - old.microphones_m)[:, 0] / 343 - new.delay_s
     off = (ahead + errors.late_s)[live]
     assert np.abs(off - off.mean()).max() < 1.5e-5
@@ -57,7 +57,7 @@ def test_driving_makes_a_table_a_rig_and_a_picture(tmp_path, rig_path):
 
 
 @pytest.mark.slow
-def test_an_empty_road_writes_nothing(tmp_path, rig_path):
+def test_recording_without_traffic_writes_nothing(tmp_path, rig_path):
     sound = driving_sound(small_rig(), traffic_azimuths(62, 2), traffic=0.0, own=0.0)
     soundfile.write(tmp_path / 'drive.wav', sound, RATE, subtype='PCM_16')
     done = calibrate(tmp_path / 'drive.wav', '--rig', rig_path, '--out', tmp_path / 'new.yaml')
@@ -74,7 +74,7 @@ def test_an_empty_road_writes_nothing(tmp_path, rig_path):
         ([], 'none.wav'),
     ],
 )
-def test_mistakes_are_one_sentence(tmp_path, rig_path, words, sentence):
+def test_invalid_arguments_are_rejected(tmp_path, rig_path, words, sentence):
     done = calibrate(tmp_path / 'none.wav', '--rig', rig_path, *words)
     assert isinstance(done.exception, AvdetError)
     assert sentence in str(done.exception)

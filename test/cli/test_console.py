@@ -1,4 +1,4 @@
-"""What the commands print for people."""
+"""Console output of the commands: log lines and progress bars."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from avdet_ros.progress import SILENT
 
 @pytest.fixture
 def lines() -> logging.Logger:
-    """A logger of the package's as `set_up_logging` leaves it."""
+    """A logger of the package after `set_up_logging`."""
     module.set_up_logging()
     return logging.getLogger('avdet_ros.somewhere')
 
 
 @pytest.fixture
 def terminal(monkeypatch) -> io.StringIO:
-    """What a terminal of 80 columns would get from the shared console."""
+    """The output of the shared console to a terminal of 80 columns."""
     screen = io.StringIO()
     shown = Console(file=screen, force_terminal=True, width=80, highlight=False)
     monkeypatch.setattr(module, 'console', lambda: shown)
@@ -31,7 +31,7 @@ def terminal(monkeypatch) -> io.StringIO:
     return screen
 
 
-def test_log_lines_are_plain_and_warnings_apart(lines, capsys):
+def test_log_lines_are_plain_and_warnings_go_to_stderr(lines, capsys):
     module.set_up_logging()  # a second time: no line twice
     lines.info('[process] %d of %d', 1, 2)
     lines.warning('slow')
@@ -46,7 +46,7 @@ def test_long_lines_are_not_wrapped(lines, capsys):
     assert capsys.readouterr().out.count('\n') == 1
 
 
-def test_one_of_several_processes_speaks(lines, capsys, monkeypatch):
+def test_info_is_logged_by_the_first_process_only(lines, capsys, monkeypatch):
     for rank in '01':
         monkeypatch.setenv('RANK', rank)
         lines.info('process %s', rank)
@@ -56,14 +56,14 @@ def test_one_of_several_processes_speaks(lines, capsys, monkeypatch):
     assert output.err == 'wrong in 0\nwrong in 1\n'
 
 
-def test_no_bars_without_a_terminal():
+def test_progress_bars_are_hidden_without_a_terminal():
     assert module.progress_bars() is SILENT
     with SILENT.step('drives', 3) as advance:
         advance()
     assert not SILENT.visible
 
 
-def test_bars_on_a_terminal_leave_the_end_on_the_screen(terminal):
+def test_progress_bars_leave_their_final_state_on_the_screen(terminal):
     progress = module.progress_bars()
     assert progress.visible
     with progress.step('drives', 3) as advance:
@@ -79,7 +79,7 @@ def test_bars_on_a_terminal_leave_the_end_on_the_screen(terminal):
     assert '1/1' in text  # a step without parts ends as one
 
 
-def test_a_step_that_fails_frees_the_screen(terminal):
+def test_failing_step_restores_the_cursor(terminal):
     def work(progress):
         with progress.step('drives', 3) as advance:
             advance()
@@ -90,13 +90,13 @@ def test_a_step_that_fails_frees_the_screen(terminal):
     assert terminal.getvalue().endswith('\x1b[?25h')  # the cursor is shown again
 
 
-def test_bars_are_for_who_wants_them_and_for_the_first_process(terminal, monkeypatch):
+def test_progress_bars_are_shown_on_request_in_the_first_process(terminal, monkeypatch):
     assert not module.progress_bars(wanted=False).visible
     monkeypatch.setenv('RANK', '1')
     assert not module.progress_bars().visible
 
 
-def test_the_library_alone_prints_nothing():
+def test_library_without_logging_setup_prints_nothing():
     program = 'import logging, avdet_ros; logging.getLogger("avdet_ros.x").info("quiet")'
     done = subprocess.run([sys.executable, '-c', program], capture_output=True, check=True)
     assert done.stdout == done.stderr == b''

@@ -49,16 +49,16 @@ def spectrogram_stamps(bag):
 
 
 def optional_reason(topic):
-    """Why a demo's bag need not have a topic, None if it must."""
+    """Return why the bag of a demo may lack a topic, or None if it must have it."""
     if topic.when.startswith('if package '):
-        return 'that package need not be installed'
+        return 'the package need not be installed'
     if topic.name in ('/diagnostics', 'debug/steps'):
-        return 'is of how the nodes fare, not of what is heard'
+        return 'describes the state of the nodes, not what is heard'
     return None
 
 
 @pytest.mark.ros
-def test_a_drive_leaves_everything_behind(tmp_path, model_path):
+def test_demo_writes_summary_bag_and_video(tmp_path, model_path):
     out = tmp_path / 'demo'
     done = subprocess.run(
         [*AVDET, '--duration', '5', '--out', str(out), '--model', str(model_path)],
@@ -85,7 +85,7 @@ def test_a_drive_leaves_everything_behind(tmp_path, model_path):
     wanted = {f'/avdet/{name}' for name, topic in told.items() if optional_reason(topic) is None}
     assert {'/avdet/detections', '/avdet/tracks_3d', '/avdet/nearest'} <= wanted
     assert topics >= wanted | {'/avdet/spectrogram', '/avdet/odom', '/avdet/truth'}
-    # On a machine that is busy with other things windows are late, and dropped; all are counted.
+    # On a busy machine, windows are late and dropped; all of them are counted.
     whole = summary['windows'] - summary['windows_dropped']
     assert 0 < whole <= summary['windows']
     assert len(stamps) >= whole - 2
@@ -96,7 +96,7 @@ def test_a_drive_leaves_everything_behind(tmp_path, model_path):
 
 
 @pytest.mark.ros
-def test_interrupted_it_keeps_what_there_is(tmp_path, model_path):
+def test_interrupted_demo_keeps_its_results(tmp_path, model_path):
     out = tmp_path / 'demo'
     command = [*AVDET, '--duration', '60', '--out', str(out), '--model', str(model_path)]
     log = tmp_path / 'log'
@@ -115,7 +115,7 @@ def test_interrupted_it_keeps_what_there_is(tmp_path, model_path):
     assert (out / 'bag' / 'metadata.yaml').exists()
 
 
-def test_a_folder_that_cannot_be_written_is_one_sentence(avdet, tmp_path, model_path):
+def test_unwritable_output_folder_is_rejected(avdet, tmp_path, model_path):
     (tmp_path / 'file').write_text('no folder')
     out = tmp_path / 'file' / 'demo'
     status, _, error = avdet('demo', '--out', out, '--model', model_path)
@@ -125,7 +125,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(avdet, tmp_path, model_
 
 
 @pytest.mark.ros
-def test_a_missing_model_is_one_sentence(tmp_path):
+def test_missing_model_is_rejected(tmp_path):
     done = subprocess.run(
         [*AVDET, '--out', str(tmp_path), '--model', str(tmp_path / 'none.onnx')],
         cwd=ROOT,
@@ -139,7 +139,7 @@ def test_a_missing_model_is_one_sentence(tmp_path):
 
 
 @pytest.mark.parametrize('seed', ['7', '299999'])
-def test_drives_that_were_trained_or_tested_on_are_refused(avdet, tmp_path, seed):
+def test_seeds_of_training_and_test_drives_are_rejected(avdet, tmp_path, seed):
     status, _, error = avdet('demo', '--seed', seed, '--out', tmp_path)
     assert status == 1
     assert 'expected 300000 or more' in error

@@ -1,4 +1,4 @@
-"""`avdet devices` and `avdet calibrate` as a person runs them, on the device without hardware."""
+"""`avdet devices` and `avdet calibrate` as a user runs them, on a virtual device."""
 
 import os
 from pathlib import Path
@@ -28,15 +28,15 @@ def device():
 
 @pytest.fixture
 def here(device, tmp_path, monkeypatch):
-    """This process sees the device, and its folder is `tmp_path`."""
+    """Let this process see the device and run in `tmp_path`."""
     for name, value in device.environment.items():
         monkeypatch.setenv(name, value)
     rescan()
     monkeypatch.chdir(tmp_path)
 
 
-def apart(*arguments, device=None):
-    """Run the command in a process of its own and return its status, output and error output."""
+def run_avdet(*arguments, device=None):
+    """Run the command in a separate process and return its status, output and error output."""
     environment = {**os.environ, 'COLUMNS': '120', **(device.environment if device else {})}
     environment['PYTHONPATH'] = str(Path(__file__).parents[2])
     done = subprocess.run(
@@ -66,7 +66,7 @@ def faulty(tmp_path_factory):
 
 
 def test_devices_are_listed(device):
-    status, out, _ = apart('devices', device=device)
+    status, out, _ = run_avdet('devices', device=device)
     assert status == 0
     (row,) = [line for line in out.splitlines() if DEVICE in line]
     assert '✓' in row
@@ -74,19 +74,19 @@ def test_devices_are_listed(device):
     assert '44.1' in row
 
 
-def test_the_mark_asks_for_as_many_channels_as_the_rig_reads(device, tmp_path):
+def test_device_mark_requires_the_channels_of_the_rig(device, tmp_path):
     text = default_rig_path().read_text()
     rig = tmp_path / 'rig.yaml'
     rig.write_text(text.replace('channel: 7', 'channel: 39'))
-    _, out, _ = apart('devices', '--rig', rig, device=device)
+    _, out, _ = run_avdet('devices', '--rig', rig, device=device)
     assert 'gives 40 channels at 44100 Hz' in out
     (row,) = [line for line in out.splitlines() if DEVICE in line]
     assert '✓' not in row
 
 
-def test_the_meter_names_the_faulty_channels(device, faulty):
+def test_meter_names_the_faulty_channels(device, faulty):
     player = device.play(faulty)
-    status, out, _ = apart('devices', '--meter', 'array', '--seconds', '7', device=device)
+    status, out, _ = run_avdet('devices', '--meter', 'array', '--seconds', '7', device=device)
     player.kill()
     player.wait()
     assert status == 0
@@ -98,10 +98,10 @@ def test_the_meter_names_the_faulty_channels(device, faulty):
     assert all('ok' in rows[channel] for channel in '01357')
 
 
-def test_a_device_is_recorded(device, faulty, tmp_path):
+def test_device_is_recorded(device, faulty, tmp_path):
     player = device.play(faulty)
     arguments = ('devices', '--record', '1.5', '--device', DEVICE, tmp_path / 'out.flac')
-    status, out, _ = apart(*arguments, device=device)
+    status, out, _ = run_avdet(*arguments, device=device)
     player.kill()
     player.wait()
     assert status == 0
@@ -125,7 +125,7 @@ def test_a_device_is_recorded(device, faulty, tmp_path):
         (('--meter', 'a', '--tap', 'b'), 'expected one of --meter, --tap and --record'),
     ],
 )
-def test_user_errors_are_one_sentence(here, avdet, tmp_path, arguments, sentence):
+def test_user_errors_are_one_line(here, avdet, tmp_path, arguments, sentence):
     status, _, error = avdet('devices', *arguments)
     assert status == 1
     assert error.startswith('error: ')
@@ -134,7 +134,7 @@ def test_user_errors_are_one_sentence(here, avdet, tmp_path, arguments, sentence
     assert list(tmp_path.iterdir()) == []
 
 
-def test_calibrate_names_what_it_lacks(avdet, tmp_path):
+def test_calibrate_reports_unusable_and_missing_recordings(avdet, tmp_path):
     noise = np.random.default_rng(0).standard_normal((RATE, 8)) * 0.1
     soundfile.write(tmp_path / 'noise.wav', noise, RATE)
     status, _, error = avdet('calibrate', '--walk', tmp_path / 'noise.wav')

@@ -1,4 +1,4 @@
-"""`avdet doctor` as a person runs it: without a device, and on the one without hardware."""
+"""`avdet doctor` as a user runs it, without a device and on a virtual one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RATE = 44100
 
 
 def doctor(*arguments, environment=None):
-    """Exit status and the report's lines by part."""
+    """Return the exit status, the state of each part, and the report."""
     done = subprocess.run(
         [sys.executable, '-m', 'avdet_ros.cli.main', 'doctor', *map(str, arguments)],
         env={
@@ -36,7 +36,7 @@ def doctor(*arguments, environment=None):
 
 
 @pytest.mark.slow
-def test_every_part_is_named_in_the_order_of_the_way(tmp_path):
+def test_parts_are_reported_in_processing_order(tmp_path):
     status, parts, page = doctor('--no-sound', '--seconds', '2', '--record', tmp_path)
     expected = 'device channels levels clock time camera stamps TF model GPU'
     assert list(parts)[:12] == [*expected.split(), 'shared memory', 'disk']
@@ -46,7 +46,7 @@ def test_every_part_is_named_in_the_order_of_the_way(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_dead_channel_of_a_device_is_found(tmp_path):
+def test_dead_channel_of_a_device_is_found(tmp_path):
     if missing := missing_programs():
         pytest.skip(f'{" and ".join(missing)} not installed: apt install pulseaudio-utils')
     sound = 0.02 * np.random.default_rng(10).standard_normal((40 * RATE, 8))

@@ -1,4 +1,4 @@
-"""Commands in groups, the names they had before, and the help."""
+"""Command groups, former names of commands, and the help."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'commands.md'
 
 @pytest.fixture
 def avdet(monkeypatch, capsys):
-    """Runs a command line in this process; gives exit status, output and errors."""
+    """Run a command line in this process; returns exit status, output and errors."""
 
     def run(*words):
         monkeypatch.setattr('sys.argv', ['avdet', *map(str, words)])
@@ -31,7 +31,7 @@ def avdet(monkeypatch, capsys):
     return run
 
 
-def test_help_fits_one_screen_and_names_what_a_newcomer_needs(avdet):
+def test_help_fits_one_screen_and_lists_commands_and_groups(avdet):
     code, page, _ = avdet('--help')
     lines = page.strip('\n').splitlines()
     assert code == 0
@@ -46,20 +46,20 @@ def test_help_fits_one_screen_and_names_what_a_newcomer_needs(avdet):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('words', COMMANDS, ids=' '.join)
-def test_every_command_explains_itself(avdet, words):
+def test_every_command_has_a_help_page(avdet, words):
     code, page, _ = avdet(*words, '--help')
     assert code == 0
     assert f'avdet {" ".join(words)} ' in page
 
 
 @pytest.mark.parametrize('group', main.GROUPS)
-def test_a_group_lists_its_commands_and_no_former_ones(avdet, group):
+def test_group_help_lists_its_commands_and_no_former_ones(avdet, group):
     page = avdet(group, '--help')[1]
     _, functions = main.GROUPS[group]
     assert re.findall(r'^│ ([a-z][a-z-]*) ', page, re.MULTILINE) == list(functions)
 
 
-def test_the_page_of_commands_has_them_all():
+def test_commands_page_lists_all_commands():
     page = PAGE.read_text()
     now = [' '.join(words) for words in COMMANDS]
     assert re.findall(r'^\| `avdet ([a-z -]+)` \|', page, re.MULTILINE) == now
@@ -67,7 +67,7 @@ def test_the_page_of_commands_has_them_all():
         assert re.search(rf'^\| `avdet {now}` .* `avdet {name}` \|$', page, re.MULTILINE), name
 
 
-def test_every_former_name_is_the_command_of_today():
+def test_former_names_map_to_current_commands():
     for now, function in former.NAMES.values():
         group, name = now.split()
         assert main.GROUPS[group][1][name] is function
@@ -84,7 +84,7 @@ def test_every_former_name_is_the_command_of_today():
     ],
     ids=' '.join,
 )
-def test_a_former_name_does_the_same_and_is_noted(avdet, before, now):
+def test_former_name_does_the_same_and_prints_a_note(avdet, before, now):
     code, output, errors = avdet(*before)
     sentence, _, rest = errors.partition('\n')
     assert re.fullmatch(r'avdet .+ is called avdet .+ now; .+ ends with version 0\.2', sentence)
@@ -92,9 +92,9 @@ def test_a_former_name_does_the_same_and_is_noted(avdet, before, now):
     assert code == 1
 
 
-def test_a_former_name_that_succeeds_prints_the_same(avdet):
+def test_successful_former_name_prints_the_same_output(avdet):
     code, output, errors = avdet('bench', 'faults', '--list')
-    assert (code, errors) == (0, '')  # a name that stayed prints no sentence
+    assert (code, errors) == (0, '')  # an unchanged name prints no note
     assert 'detector killed' in output
     code, output, errors = avdet('inspect-model')
     assert code == 0
@@ -102,7 +102,7 @@ def test_a_former_name_that_succeeds_prints_the_same(avdet):
     assert output == avdet('eval', 'inspect-model')[1]
 
 
-def test_a_mistyped_command_is_no_recipe(avdet):
+def test_mistyped_command_is_not_taken_as_a_recipe(avdet):
     code, _, errors = avdet('train', 'stduent')
     assert code == 2
     assert "Did you mean 'student'?" in errors
@@ -113,13 +113,13 @@ def test_a_mistyped_command_is_no_recipe(avdet):
     ('typed', 'suggested'),
     [('faults', 'bench faults'), ('evaluat', "'eval'"), ('calibrat', "'calibrate'")],
 )
-def test_a_wrong_command_is_answered_with_a_name_of_today(avdet, typed, suggested):
+def test_unknown_command_suggests_a_current_name(avdet, typed, suggested):
     code, _, errors = avdet(typed)
     assert code == 2
     assert f'No such command {typed!r}. Did you mean {suggested}?' in ' '.join(errors.split())
 
 
-def test_the_version(avdet):
+def test_version_option_prints_the_version(avdet):
     from avdet_ros import __version__
 
     assert avdet('--version') == (0, f'{__version__}\n', '')

@@ -1,4 +1,4 @@
-"""A rig file out of a bag, and a look at it, as a person makes them."""
+"""A rig file made from a bag, and a picture of it, as a user makes them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CAMERA = {
 
 @pytest.fixture
 def avdet(monkeypatch, capsys):
-    """Runs a command line in this process; gives exit status, output and errors."""
+    """Run a command line in this process; returns exit status, output and errors."""
 
     def run(*words):
         monkeypatch.setattr('sys.argv', ['avdet', *map(str, words)])
@@ -41,7 +41,7 @@ def avdet(monkeypatch, capsys):
 
 @pytest.fixture(scope='module')
 def drive(tmp_path_factory):
-    """A second of a drive as `avdet sim drives` writes it, by another camera than usual."""
+    """One second of a drive as `avdet sim drives` writes it, with a camera that is not usual."""
     folder = tmp_path_factory.mktemp('set') / 'drive_day_1'
     (folder / 'fl_rgb').mkdir(parents=True)
     soundfile.write(folder / layout.DRIVE_SOUND, np.ones((44100, 8)) / 9, 44100)
@@ -62,7 +62,7 @@ def bag(drive):
     return path
 
 
-def test_the_camera_of_a_bag_becomes_a_rig_file_and_is_drawn(avdet, bag, drive, tmp_path):
+def test_camera_of_a_bag_is_written_as_a_rig_file_and_drawn(avdet, bag, drive, tmp_path):
     out, picture = tmp_path / 'my_rig.yaml', tmp_path / 'rig.png'
     topic = TOPICS['rgb']
     status, page, errors = avdet('rig', 'from-bag', bag, '--out', out)
@@ -90,7 +90,7 @@ def test_the_camera_of_a_bag_becomes_a_rig_file_and_is_drawn(avdet, bag, drive, 
         (('draw', '--out', 'rig.docx'), 'expected a name ending in .png or .jpg'),
     ],
 )
-def test_mistakes_are_one_sentence(avdet, bag, tmp_path, monkeypatch, words, sentence):
+def test_invalid_arguments_are_rejected(avdet, bag, tmp_path, monkeypatch, words, sentence):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'there.yaml').write_text('mine')
     status, _, error = avdet('rig', *(bag if word == 'BAG' else word for word in words))

@@ -25,7 +25,7 @@ AVDET = [sys.executable, '-m', 'avdet_ros.cli.main']
 PATIENCE_S = 60
 
 
-def test_every_argument_is_described_and_its_default_is_allowed():
+def test_every_argument_has_a_description_and_a_valid_default():
     graph = make_graph({})
     assert [node.name for node in graph.nodes] == ['capture', 'detector', 'tracker', 'overlay']
     for argument in ARGUMENTS:
@@ -72,13 +72,13 @@ def test_arguments_reach_the_nodes():
         (['overlay:=perhaps'], 'expected true or false'),
     ],
 )
-def test_wrong_arguments_are_one_sentence(words, message):
+def test_invalid_arguments_are_rejected(words, message):
     with pytest.raises(AvdetError, match=message):
         make_graph(parse_arguments(words))
 
 
 @pytest.mark.slow
-def test_the_command_reports_it_and_exits_with_1():
+def test_command_reports_an_invalid_argument_and_exits_with_1():
     done = subprocess.run(
         [*AVDET, 'run', 'source:=tape'], cwd=ROOT, capture_output=True, text=True
     )
@@ -87,7 +87,7 @@ def test_the_command_reports_it_and_exits_with_1():
     assert 'Traceback' not in done.stderr
 
 
-def test_the_arguments_are_listed_with_their_choices(avdet, monkeypatch):
+def test_arguments_are_listed_with_their_choices(avdet, monkeypatch):
     monkeypatch.setattr(console(), 'width', 200)
     _, page, _ = avdet('run', '--show-args')
     rows = {line.split()[0]: line for line in page.splitlines() if line[0] != ' '}
@@ -96,7 +96,7 @@ def test_the_arguments_are_listed_with_their_choices(avdet, monkeypatch):
     assert rows['device'].split()[1] == "''"
 
 
-def test_the_users_own_transport_settings_win():
+def test_transport_settings_of_the_user_take_precedence():
     assert 'FASTRTPS_DEFAULT_PROFILES_FILE' in transport_settings({})
     assert transport_settings({'FASTDDS_BUILTIN_TRANSPORTS': 'UDPv4'}) == {}
     assert transport_settings({'RMW_IMPLEMENTATION': 'rmw_cyclonedds_cpp'}) == {}
@@ -108,7 +108,7 @@ def children_of(pid):
 
 @pytest.fixture
 def run(tmp_path):
-    """Runs `avdet run` and reads what it prints."""
+    """Start `avdet run`; returns the process and the file of its output."""
     started = []
     domain = free_domain()
 
@@ -149,11 +149,12 @@ ACTIVE = [f'[avdet.{name}]: active' for name in ('capture', 'detector', 'tracker
     ('number', 'composed', 'count'),
     [(signal.SIGINT, 'false', 4), (signal.SIGTERM, 'false', 4), (signal.SIGINT, 'true', 2)],
 )
-def test_a_signal_ends_all_nodes_cleanly(run, model_path, number, composed, count):
+def test_signal_ends_all_nodes_cleanly(run, model_path, number, composed, count):
     process, log = run('source:=simulation', f'model:={model_path}', f'composed:={composed}')
     wait_for_words(log, ACTIVE, process)
     children = children_of(process.pid)
-    assert len(psutil.Process(process.pid).children()) == count  # and the renderer below capture
+    # The renderer is a child of capture and not counted.
+    assert len(psutil.Process(process.pid).children()) == count
     process.send_signal(number)
     assert process.wait(PATIENCE_S) == 0
     assert not [pid for pid in children if psutil.pid_exists(pid)]
@@ -163,7 +164,9 @@ def test_a_signal_ends_all_nodes_cleanly(run, model_path, number, composed, coun
 @pytest.mark.ros
 @pytest.mark.slow
 @pytest.mark.parametrize('delay_s', [0.05, 0.4, 0.8, 1.3])
-def test_a_signal_at_any_moment_leaves_nothing(run, model_path, tmp_path, delay_s):
+def test_signal_at_any_moment_leaves_no_processes_or_broken_bags(
+    run, model_path, tmp_path, delay_s
+):
     bag = tmp_path / 'bag'
     process, log = run('source:=simulation', f'model:={model_path}', f'record:={bag}')
     until = time.monotonic() + PATIENCE_S
@@ -178,7 +181,7 @@ def test_a_signal_at_any_moment_leaves_nothing(run, model_path, tmp_path, delay_
     assert 'Traceback' not in log.read_text()
 
 
-def test_a_signal_before_the_first_node_ends_it_cleanly():
+def test_signal_before_the_first_node_ends_the_command_cleanly():
     program = (
         'import os, signal\n'
         'from avdet_ros import graph\n'
@@ -192,7 +195,7 @@ def test_a_signal_before_the_first_node_ends_it_cleanly():
 
 @pytest.mark.ros
 @pytest.mark.parametrize('composed', ['false', pytest.param('true', marks=pytest.mark.slow)])
-def test_a_killed_node_comes_back(run, model_path, composed):
+def test_killed_node_is_restarted(run, model_path, composed):
     words = 'source:=simulation', f'model:={model_path}', 'overlay:=false'
     process, log = run(*words, f'composed:={composed}')
     wait_for_words(log, [ACTIVE[0], ACTIVE[1], ACTIVE[2]], process)
@@ -210,7 +213,7 @@ def test_a_killed_node_comes_back(run, model_path, composed):
 
 
 @pytest.mark.ros
-def test_killed_itself_it_takes_the_nodes_with_it(run, model_path):
+def test_killed_run_command_ends_its_nodes(run, model_path):
     process, log = run('source:=simulation', f'model:={model_path}')
     wait_for_words(log, ACTIVE, process)
     children = children_of(process.pid)

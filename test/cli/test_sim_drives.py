@@ -1,4 +1,4 @@
-"""`avdet sim drives`: one sentence for whatever is wrong, and a run that survives being killed."""
+"""`avdet sim drives`: one-line errors, and a run that resumes after being killed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ AVDET = [sys.executable, '-m', 'avdet_ros.cli.main']
         (['eval', 'check-dataset', '{new}'], '{new}'),
     ],
 )
-def test_what_is_wrong_is_one_sentence(tmp_path, words, sentence):
+def test_invalid_arguments_raise_one_line_errors(tmp_path, words, sentence):
     places = {'new': tmp_path / 'new', 'full': tmp_path / 'full', 'file': tmp_path / 'file'}
     places['full'].mkdir()
     (places['full'] / 'letter.txt').write_text('dear')
@@ -69,7 +69,7 @@ def hashes(folder):
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path):
+def test_killed_run_resumes_and_writes_identical_files(tmp_path):
     options = ['--drives', '1', '--minutes', '0.05', '--fps', '1', '--seed', '4', '--jobs', '1']
 
     def words(name):

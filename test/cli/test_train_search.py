@@ -1,4 +1,4 @@
-"""What the commands that train do under torchrun."""
+"""Training commands under torchrun."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from avdet_ros.errors import AvdetError
 
 
-def test_a_search_is_not_shared_by_torchrun(
+def test_search_is_rejected_under_torchrun(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     from avdet_ros.cli.train_search import search

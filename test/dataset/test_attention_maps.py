@@ -1,4 +1,4 @@
-"""Attention that is kept beside the labels."""
+"""Attention maps stored next to the labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from avdet_ros.dataset.attention_maps import attention_path, read_attention, wri
 from avdet_ros.errors import AvdetError
 
 
-def test_what_is_kept_is_read(tmp_path):
+def test_attention_round_trips_through_its_file(tmp_path):
     heat = np.arange(12, dtype=np.float32).reshape(2, 2, 3) / 16
     write_attention(tmp_path, 'day', ['1_0_a', '2_0_a'], heat)
     again = read_attention(tmp_path, 'day')
@@ -19,7 +19,7 @@ def test_what_is_kept_is_read(tmp_path):
 
 
 @pytest.mark.parametrize('heat', [np.zeros((1, 2)), np.zeros((2, 2, 3)), np.zeros((1, 2, 3), int)])
-def test_another_file_is_refused(tmp_path, heat):
+def test_read_attention_rejects_other_files(tmp_path, heat):
     path = attention_path(tmp_path, 'day')
     path.parent.mkdir()
     np.savez(path, ids=np.array(['1_0_a']), heat=heat)

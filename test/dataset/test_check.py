@@ -1,4 +1,4 @@
-"""A small data set, and each thing that can be wrong with it, one at a time."""
+"""Checks of a small data set with one kind of fault at a time."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def frames_of(drive, count=5, step_s=0.2, start_s=0.0):
 
 @pytest.fixture
 def data(tmp_path):
-    """A drive by day for training and one by night for validation, pictures of 96 x 32."""
+    """A day drive for training and a night drive for validation, with pictures of 96 x 32."""
     rng = np.random.default_rng(2)
     for drive, split, start_s in ((DAY, 'train', 0.0), (NIGHT, 'val', 100.0)):
         frames = frames_of(drive, start_s=start_s)
@@ -71,10 +71,10 @@ def findings(root, **how):
     return check(root, **how).findings
 
 
-def test_a_data_set_that_is_well_is_summed_up(data):
+def test_check_summarises_a_correct_data_set(data):
     ticks = []
 
-    class Shown:
+    class FakeProgress:
         def step(self, name, total):
             ticks.append((name, total))
             return self
@@ -85,7 +85,7 @@ def test_a_data_set_that_is_well_is_summed_up(data):
         def __exit__(self, *_):
             pass
 
-    report = check(data, 2, Shown())
+    report = check(data, 2, FakeProgress())
     assert (report.findings, report.errors) == ([], 0)
     assert report.files == {'train_all.txt': 5, 'val_all.txt': 5}
     assert ticks == [('drives', 2), 1, 1]
@@ -99,7 +99,7 @@ def test_a_data_set_that_is_well_is_summed_up(data):
     assert check(data).drives[DAY].checked == 5
 
 
-def test_a_folder_without_split_files_is_none(tmp_path):
+def test_check_rejects_folder_without_split_files(tmp_path):
     (tmp_path / 'one').touch()
     with pytest.raises(AvdetError, match=r'split files such as train_all\.txt, found 1 other'):
         check(tmp_path)
@@ -107,7 +107,7 @@ def test_a_folder_without_split_files_is_none(tmp_path):
         check(tmp_path / 'none')
 
 
-def test_lists_that_are_wrong(data):
+def test_faults_in_split_files_are_reported(data):
     day, night = frames_of(DAY), frames_of(NIGHT, start_s=100.0)
     layout.write_ids(data / 'train_all.txt', [*day, day[2]])
     (data / 'val_all.txt').write_text(
@@ -134,7 +134,7 @@ def test_lists_that_are_wrong(data):
     assert report.files['test_all.txt'] == 0
 
 
-def test_a_drive_in_two_splits_and_two_drives_at_one_time(data):
+def test_shared_and_simultaneous_drives_are_leakage(data):
     day = frames_of(DAY)
     night = frames_of(NIGHT, start_s=100.0)
     layout.write_ids(data / 'val_all.txt', [*night, day[1]])
@@ -156,7 +156,7 @@ def test_a_drive_in_two_splits_and_two_drives_at_one_time(data):
         assert words == ([told] if leaks else [])
 
 
-def test_folders_that_no_list_names(data):
+def test_unlisted_and_half_written_drives_are_reported(data):
     (data / 'drive_9').mkdir()
     (data / 'drive_8.part').mkdir()
     (data / 'notes').mkdir()
@@ -166,8 +166,8 @@ def test_folders_that_no_list_names(data):
     ]
 
 
-def test_speed_and_air_that_a_model_cannot_be_told(data):
-    """Poses from 0.1 s on, a speed holds for 0.5 s: of five frames in 0.8 s one is too late."""
+def test_missing_speed_and_invalid_air_temperature_are_reported(data):
+    """Poses end at 0.2 s and a speed is held for 0.5 s: the frame at 0.8 s is too late."""
     stamps = START_NS + np.array([100_000_000, 200_000_000])
     way = Odometry(stamps, np.zeros(2), np.zeros(2), np.zeros(2), np.array([3.0, 4.0]))
     write_odometry(data / DAY, way)
@@ -182,7 +182,7 @@ def test_speed_and_air_that_a_model_cannot_be_told(data):
     assert "found 'warm'" in findings(data)[0].example
 
 
-def test_gaps_and_frames_of_one_instant(data):
+def test_gaps_and_frames_with_equal_stamps_are_reported(data):
     frames = frames_of(DAY)
     twin = layout.make_id(DAY, frames[1].stamp_ns, code=2)
     late = frames_of(DAY, 1, start_s=3.0)[0]
@@ -208,7 +208,7 @@ def test_gaps_and_frames_of_one_instant(data):
     assert summary.duration_s == pytest.approx(3)
 
 
-def test_pictures_that_are_wrong(data):
+def test_faulty_pictures_are_reported(data):
     frames = frames_of(DAY)
     write_picture(data, frames[0], 'rgb', np.zeros((32, 96, 3), np.uint8))
     layout.picture_path(data, frames[1], 'rgb').write_bytes(b'no picture')
@@ -232,7 +232,7 @@ def test_pictures_that_are_wrong(data):
     assert len(found) == 4
 
 
-def test_modalities_of_two_sizes(data):
+def test_modalities_of_different_sizes_are_reported(data):
     for frame in frames_of(DAY):
         write_picture(
             data,
@@ -245,7 +245,7 @@ def test_modalities_of_two_sizes(data):
     assert "'rgb': '96x32 8-bit', 'thermal': '48x16 16-bit'" in finding.example
 
 
-def test_sound_that_is_wrong(data):
+def test_faulty_sound_is_reported(data):
     frames = frames_of(DAY)
     sound = noise()
     sound[:, 2] = 0
@@ -273,8 +273,8 @@ def test_sound_that_is_wrong(data):
     assert found['channels of very different level'][2] == '32 dB'
 
 
-def test_clips_of_another_rate(data):
-    """Cut out of sound of 48 kHz whose files say 44.1: what overlaps shows it."""
+def test_clips_at_another_sample_rate_are_reported(data):
+    """Clips of 48 kHz sound in files that state 44.1 kHz: their overlap reveals it."""
     frames = frames_of(DAY)
     long = np.random.default_rng(5).normal(0, 0.02, (48000 * 3, 8))
     for index, frame in enumerate(frames):
@@ -288,7 +288,7 @@ def test_clips_of_another_rate(data):
     assert (finding.level, finding.drive) == ('error', DAY)
 
 
-def test_what_only_drives_of_this_package_have(data):
+def test_drives_of_this_package_get_extra_checks(data):
     frames, folder = frames_of(DAY), data / DAY
     soundfile.write(folder / 'drive.flac', np.zeros((100, 2)), 44100)
     (folder / 'parameters.json').write_text(json.dumps({'start_ns': START_NS}))

@@ -1,4 +1,4 @@
-"""Clips that overlap tell their rate."""
+"""The sample rate of clips is estimated from their overlap."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ START_NS = 1_700_000_000_000_000_000
 
 @pytest.fixture
 def drive(tmp_path):
-    """A drive of eight frames whose files name 44.1 kHz."""
+    """Make a drive of eight frames whose files state 44.1 kHz."""
 
     def make(rate_hz, kind='noise', step_s=0.1):
         t = np.arange(4 * rate_hz) / rate_hz
@@ -42,15 +42,15 @@ def drive(tmp_path):
 
 @pytest.mark.parametrize('rate_hz', [44100, 48000, 32000])
 @pytest.mark.parametrize('kind', ['noise', 'engine'])
-def test_the_rate_is_that_of_the_shared_sound(drive, rate_hz, kind):
+def test_clip_rate_is_estimated_from_overlapping_sound(drive, rate_hz, kind):
     assert clip_rate(*drive(rate_hz, kind)) == pytest.approx(rate_hz, rel=1e-3)
 
 
-def test_neighbours_half_a_second_apart_still_tell(drive):
+def test_clip_rate_works_for_clips_half_a_second_apart(drive):
     assert clip_rate(*drive(44100, step_s=0.5)) == pytest.approx(44100, rel=1e-3)
 
 
-def test_what_does_not_overlap_or_is_silent_tells_nothing(drive):
+def test_clips_without_overlap_or_sound_give_no_rate(drive):
     assert clip_rate(*drive(44100, step_s=0.6)) is None
     assert clip_rate(*drive(44100, 'silence')) is None
     noise = np.random.default_rng(1).normal(size=(2, 4000)).astype(np.float32)
@@ -58,7 +58,7 @@ def test_what_does_not_overlap_or_is_silent_tells_nothing(drive):
 
 
 @pytest.mark.parametrize(('rate_hz', 'wrong'), [(44100, False), (48000, True)])
-def test_check_dataset_finds_clips_of_another_rate(drive, rate_hz, wrong):
+def test_check_dataset_reports_clips_at_another_sample_rate(drive, rate_hz, wrong):
     root, _ = drive(rate_hz)
     found = [f for f in check(root).findings if 'samples a second' in f.what]
     assert bool(found) == wrong

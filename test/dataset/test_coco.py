@@ -1,4 +1,4 @@
-"""Annotations of the world: what is clear is taken, what is not is reported."""
+"""COCO annotations of other data sets: clear entries are used, unclear ones are reported."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ train, carpet, cart, busy, vantage, human.pedestrian, non-motor vehicle, DontCar
 
 
 @pytest.mark.parametrize('name', [name.strip() for name in VEHICLES.split(',')])
-def test_a_vehicle_is_one_under_its_other_names(name):
+def test_names_of_vehicles_are_recognised(name):
     assert is_vehicle(name)
 
 
 @pytest.mark.parametrize('name', ['', *(name.strip() for name in OTHERS.split(','))])
-def test_what_only_sounds_like_one_is_none(name):
+def test_names_similar_to_vehicles_are_not_vehicles(name):
     assert not is_vehicle(name)
 
 
-def test_categories_that_were_taken_and_left_out_are_named(read):
+def test_used_and_ignored_categories_are_listed(read):
     found = read()
     assert found.taken == {'car': 1, 'motor': 1}
     assert found.sentence == 'vehicles are car (1), motor (1); not dog'
@@ -71,7 +71,7 @@ def test_categories_that_were_taken_and_left_out_are_named(read):
 
 
 @pytest.mark.parametrize('kind', [str, float, lambda number: f' 0{number}'])
-def test_ids_may_be_texts_here_and_numbers_there(read, kind):
+def test_ids_may_be_strings_or_numbers(read, kind):
     def change(tree):
         for entry in tree['annotations']:
             entry['image_id'], entry['category_id'] = (
@@ -88,12 +88,12 @@ def test_ids_may_be_texts_here_and_numbers_there(read, kind):
     + [('1', 0), ('true', 0), (True, 0), (1, 0)],
 )
 @pytest.mark.parametrize('flag', ['iscrowd', 'ignore'])
-def test_flags_are_what_they_say(read, flag, value, boxes):
+def test_crowd_and_ignore_flags_accept_text_and_numbers(read, flag, value, boxes):
     found = read(lambda tree: [entry.update({flag: value}) for entry in tree['annotations']])
     assert sum(found.taken.values()) == boxes
 
 
-def test_a_flag_that_says_nothing_is_refused_with_its_place(read):
+def test_invalid_flag_is_rejected_with_its_position(read):
     with pytest.raises(
         AvdetError, match=r"annotations\[0\]\.iscrowd: expected 0 or 1, found 'many'"
     ):
@@ -116,7 +116,7 @@ def test_a_flag_that_says_nothing_is_refused_with_its_place(read):
         ({'bbox': [1, 2, float('nan'), 5]}, 'bbox: expected x, y and a width'),
     ],
 )
-def test_one_bad_entry_among_many_is_left_out_and_many_are_refused(read, spoiled, reason):
+def test_one_bad_annotation_is_skipped_and_many_are_rejected(read, spoiled, reason):
     def one(tree):
         entry = tree['annotations'][0]
         tree['annotations'][0] = None if spoiled is None else {**entry, **spoiled}
@@ -134,7 +134,7 @@ def test_one_bad_entry_among_many_is_left_out_and_many_are_refused(read, spoiled
         read(all_of_them, repeat=20)
 
 
-def test_a_box_written_twice_is_one_and_an_outline_is_a_box(read):
+def test_duplicate_boxes_merge_and_outlines_become_boxes(read):
     def change(tree):
         tree['annotations'].append(dict(tree['annotations'][0]))
         tree['annotations'][1] |= {'bbox': [], 'segmentation': [[60, 20, 90, 25, 70, 50]]}
@@ -143,7 +143,7 @@ def test_a_box_written_twice_is_one_and_an_outline_is_a_box(read):
     np.testing.assert_array_equal(found.boxes_px['a.png'], [[10, 20, 40, 60], [60, 20, 90, 50]])
 
 
-def test_doubled_ids_are_taken_where_they_mean_the_same(read):
+def test_duplicate_ids_are_accepted_only_if_consistent(read):
     def same(tree):
         tree['categories'].append({'id': 3, 'name': 'Car'})
         tree['images'].append({'id': 7, 'file_name': 'a.png'})
@@ -156,12 +156,12 @@ def test_doubled_ids_are_taken_where_they_mean_the_same(read):
 
 
 @pytest.mark.parametrize('name', [None, 4, ['car']])
-def test_a_category_without_a_name_is_refused_with_its_place(read, name):
+def test_category_without_name_is_rejected_with_its_position(read, name):
     with pytest.raises(AvdetError, match=r'categories\[1\]\.name: expected a text'):
         read(lambda tree: tree['categories'][1].update(name=name))
 
 
-def test_boxes_that_are_no_pixels_or_no_widths_are_refused(read):
+def test_boxes_in_fractions_or_as_corners_are_rejected(read):
     def shares(tree):
         for entry in tree['annotations']:
             entry['bbox'] = [number / 1000 for number in entry['bbox']]
@@ -179,7 +179,7 @@ def test_boxes_that_are_no_pixels_or_no_widths_are_refused(read):
         read(corners)
 
 
-def test_no_category_of_vehicles_is_refused_with_those_there_are(read):
+def test_file_without_vehicle_categories_is_rejected(read):
     with pytest.raises(AvdetError, match='found none, but dog'):
         read(
             lambda tree: tree.update(
@@ -188,7 +188,7 @@ def test_no_category_of_vehicles_is_refused_with_those_there_are(read):
         )
 
 
-def test_what_was_left_out_and_other_categories_are_counted_in_the_sentence(read):
+def test_summary_counts_skipped_entries_and_lists_other_categories(read):
     def change(tree):
         tree['categories'] += [{'id': 20 + n, 'name': f'thing{n:02d}'} for n in range(12)]
         tree['annotations'][0]['image_id'] = 99
@@ -208,7 +208,7 @@ def test_what_was_left_out_and_other_categories_are_counted_in_the_sentence(read
     assert read(alone).sentence == 'vehicles are car (1), motor (1); not any other category'
 
 
-def test_a_twentieth_of_the_entries_may_be_unusable(read):
+def test_up_to_five_percent_of_entries_may_be_unusable(read):
     def spoil(count):
         def change(tree):
             vehicles = [entry for entry in tree['annotations'] if entry['category_id'] != 1]
@@ -223,7 +223,7 @@ def test_a_twentieth_of_the_entries_may_be_unusable(read):
         read(spoil(3), repeat=20)
 
 
-def test_boxes_beside_a_picture_are_refused_from_a_half_on(read):
+def test_file_is_rejected_if_over_half_of_boxes_exceed_their_pictures(read):
     def sized(width, height):
         def change(tree):
             for entry in tree['images']:
@@ -241,7 +241,7 @@ def test_boxes_beside_a_picture_are_refused_from_a_half_on(read):
     assert sum(read(sized(0, 57)).taken.values()) == 2
 
 
-def test_a_picture_under_two_ids_has_the_boxes_of_both(read):
+def test_picture_with_two_ids_gets_boxes_of_both(read):
     def change(tree):
         tree['images'][1]['file_name'] = 'a.png'
         tree['annotations'][1]['image_id'] = 8
@@ -251,7 +251,7 @@ def test_a_picture_under_two_ids_has_the_boxes_of_both(read):
     assert list(windows.boxes_px) == ['day/a.png', 'b.png']
 
 
-def test_pictures_without_any_vehicle_are_said(read, log_lines):
+def test_pictures_without_vehicles_are_logged(read, log_lines):
     found = read(lambda tree: tree.update(annotations=[]))
     assert [len(boxes) for boxes in found.boxes_px.values()] == [0, 0]
     assert 'no box of a vehicle in 2 pictures' in log_lines[0]

@@ -1,4 +1,4 @@
-"""Drives in the form of the authors' program: what its loader opens has what ours had."""
+"""Export to the layout of the MAVD authors' program: its loader finds our data unchanged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ START_NS = 1_700_000_000_000_000_000
 
 @pytest.fixture
 def small_set(tmp_path):
-    """One frame a split, small pictures of which one is a PNG; other noise in each channel."""
+    """One frame per split with small pictures, one a PNG, and separate noise in each channel."""
     root, rng = tmp_path / 'own', np.random.default_rng(0)
     for number, split in enumerate(layout.SPLITS):
         name = f'drive_day_{number}'
@@ -42,7 +42,7 @@ def small_set(tmp_path):
     return root
 
 
-class Shown:
+class FakeProgress:
     def __init__(self):
         self.told = []
 
@@ -61,8 +61,8 @@ def frame_of(root, split):
     return layout.read_ids(layout.split_path(root, split))[0]
 
 
-def test_pictures_and_sound_are_found_under_the_programs_names(small_set, tmp_path, log_lines):
-    out, shown = tmp_path / 'mavd', Shown()
+def test_exported_files_have_the_names_the_mavd_loader_opens(small_set, tmp_path, log_lines):
+    out, shown = tmp_path / 'mavd', FakeProgress()
     assert export_mavd(small_set, out, shown) == 3
     assert (shown.told, log_lines) == ([('frames', 3), *['frame'] * 3], [])
     assert sorted(path.name for path in out.glob('*.txt')) == [
@@ -73,7 +73,7 @@ def test_pictures_and_sound_are_found_under_the_programs_names(small_set, tmp_pa
     for split in layout.SPLITS:
         frame = frame_of(out, split)
         assert frame == frame_of(small_set, split)
-        # As its loader opens them.
+        # Opened as the MAVD loader does it.
         path = out / frame.drive / f'fl_ir_aligned/fl_ir_aligned_{frame.stamp}.jpg'
         thermal = cv2.imread(str(path), cv2.IMREAD_ANYDEPTH)
         assert thermal.dtype == np.uint16
@@ -94,7 +94,7 @@ def test_pictures_and_sound_are_found_under_the_programs_names(small_set, tmp_pa
         assert sound.std() == pytest.approx(own[index].std(), rel=0.05)
 
 
-def test_what_is_there_is_kept_and_the_rest_is_made(small_set, tmp_path):
+def test_export_keeps_existing_files_and_makes_missing_ones(small_set, tmp_path):
     out, frame = tmp_path / 'mavd', frame_of(small_set, 'val')
     kept = layout.picture_path(out, frame, 'rgb', '.jpg')
     kept.parent.mkdir(parents=True)
@@ -114,10 +114,10 @@ def test_what_is_there_is_kept_and_the_rest_is_made(small_set, tmp_path):
     assert soundfile.info(sounds[3]).samplerate == 44100
 
 
-def test_a_frame_that_cannot_be_read_is_left_out_of_the_lists(small_set, tmp_path, log_lines):
+def test_unreadable_frame_is_left_out_of_split_files(small_set, tmp_path, log_lines):
     frame = frame_of(small_set, 'test')
     layout.picture_path(small_set, frame, 'depth').write_bytes(b'')
-    for split in ('train', 'val'):  # their sound is not looked at once it is there
+    for split in ('train', 'val'):  # existing sound is not checked
         for path in layout.sound_paths(tmp_path / 'mavd', frame_of(small_set, split), '.mp3'):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
@@ -128,7 +128,7 @@ def test_a_frame_that_cannot_be_read_is_left_out_of_the_lists(small_set, tmp_pat
     assert log_lines[1] == f'export of {small_set}: 1 of 3 frames skipped'
 
 
-def test_folders_in_which_the_program_finds_nothing_are_refused(small_set, tmp_path):
+def test_export_rejects_unusable_source_and_output_folders(small_set, tmp_path):
     with pytest.raises(AvdetError, match='expected a path without the word "drive"'):
         export_mavd(small_set, tmp_path / 'mydrives' / 'below')
     with pytest.raises(AvdetError, match=r'expected a data set with train_all\.txt'):

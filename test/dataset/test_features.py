@@ -15,7 +15,7 @@ from avdet_ros.rig import load_rig
 
 
 @pytest.fixture
-def own(drives, tmp_path):
+def copied_drives(drives, tmp_path):
     root = tmp_path / 'drives'
     # without the features that other tests have computed
     shutil.copytree(drives, root, ignore=shutil.ignore_patterns('features'))
@@ -23,8 +23,8 @@ def own(drives, tmp_path):
 
 
 @pytest.mark.parametrize('kind', ['window', 'log_mel'])
-def test_features_are_computed_once(own, kind):
-    root, drives = own
+def test_features_are_computed_once(copied_drives, kind):
+    root, drives = copied_drives
     (name,) = drives
     cache_sound(root, drives, kind, load_rig())
     places, features = map_features(root, kind, name)
@@ -44,9 +44,9 @@ def test_features_are_computed_once(own, kind):
 
 
 @pytest.mark.slow
-def test_processes_and_damage(own):
-    """Two processes give one's features; a damaged file is made anew."""
-    root, _ = own
+def test_two_processes_match_one_and_damaged_files_are_rebuilt(copied_drives):
+    """Two processes compute the same features as one; a damaged file is rebuilt."""
+    root, _ = copied_drives
     drives = by_drive(read_split(root, 0.0).train)
     cache_sound(root, drives, 'window', load_rig())
     alone = {name: map_features(root, 'window', name)[1].copy() for name in drives}
@@ -58,7 +58,7 @@ def test_processes_and_damage(own):
 
 
 def clips(root, frame, count: int = 8) -> None:
-    """One file a microphone, as MAVD has them; the last ones are broken."""
+    """Write one file per microphone, as in MAVD; those from index ``count`` on are broken."""
     import soundfile
 
     (root / frame.drive / 'audio').mkdir(exist_ok=True)
@@ -69,8 +69,8 @@ def clips(root, frame, count: int = 8) -> None:
             path.write_bytes(b'no sound')
 
 
-def test_broken_sound_is_named_skipped_and_counted_up_to_a_limit(own, log_lines):
-    root, drives = own
+def test_broken_sound_is_skipped_and_counted_up_to_a_limit(copied_drives, log_lines):
+    root, drives = copied_drives
     (name,) = drives
     clips(root, drives[name][2], count=3)
     cache_sound(root, drives, 'window', load_rig())
@@ -90,12 +90,12 @@ def test_broken_sound_is_named_skipped_and_counted_up_to_a_limit(own, log_lines)
         cache_sound(root, drives, 'window', load_rig())
 
 
-def test_progress_and_log_tell_what_is_made(own, log_lines):
-    root, drives = own
+def test_progress_and_log_report_computed_features(copied_drives, log_lines):
+    root, drives = copied_drives
     (name,) = drives
     ticks = []
 
-    class Shown:
+    class FakeProgress:
         def step(self, what, total):
             ticks.append((what, total))
             return self
@@ -107,20 +107,20 @@ def test_progress_and_log_tell_what_is_made(own, log_lines):
             pass
 
     few = {name: drives[name][:3]}
-    cache_sound(root, few, 'log_mel', load_rig(), Shown())
+    cache_sound(root, few, 'log_mel', load_rig(), FakeProgress())
     assert ticks == [('features', 3), 3]
     assert log_lines == [f'{root}/features/log_mel: features of 3 frames of 1 drives']
     places, features = map_features(root, 'log_mel', name)
     assert list(places) == [frame.stamp for frame in few[name]]
     assert (features.dtype, features.shape) == (np.float16, (3, 8, 80, 173))
-    # Fewer frames are there already; more are made anew.
-    cache_sound(root, {name: drives[name][:2]}, 'log_mel', load_rig(), Shown())
+    # Fewer frames are already stored; for more frames, all are computed again.
+    cache_sound(root, {name: drives[name][:2]}, 'log_mel', load_rig(), FakeProgress())
     assert len(ticks) == 2
-    cache_sound(root, {name: drives[name][:4]}, 'log_mel', load_rig(), Shown())
+    cache_sound(root, {name: drives[name][:4]}, 'log_mel', load_rig(), FakeProgress())
     assert ticks[2:] == [('features', 4), 4]
 
 
-def test_missing_and_damaged_features_are_one_sentence(tmp_path):
+def test_missing_or_damaged_features_are_rejected(tmp_path):
     path = cache_path(tmp_path, 'window', 'day')
     assert path == tmp_path / 'features' / 'window' / 'day.npz'
     with pytest.raises(AvdetError, match=r'day\.npz: expected features of a drive, found'):
@@ -131,10 +131,10 @@ def test_missing_and_damaged_features_are_one_sentence(tmp_path):
         map_features(tmp_path, 'window', 'day')
 
 
-def test_drives_of_another_rig_are_refused(own):
+def test_drives_of_another_rig_are_rejected(copied_drives):
     from avdet_ros.rig import default_rig_path
 
-    root, drives = own
+    root, drives = copied_drives
     (name,) = drives
     text = default_rig_path().read_text().replace('[ 0.250000,', '[ 0.300000,')
     (root / name / 'rig.yaml').write_text(text)
@@ -142,9 +142,9 @@ def test_drives_of_another_rig_are_refused(own):
         cache_sound(root, drives, 'window', load_rig())
 
 
-def test_features_of_a_calibrated_array_are_computed_anew(own):
-    """Gains that are taken out belong to what the features are."""
-    root, drives = own
+def test_features_are_recomputed_after_calibration(copied_drives):
+    """The features depend on the gains that calibration removes."""
+    root, drives = copied_drives
     (name,) = drives
     cache_sound(root, drives, 'window', load_rig())
     written = cache_path(root, 'window', name).stat().st_mtime_ns

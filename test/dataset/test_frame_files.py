@@ -1,4 +1,4 @@
-"""A drive is checked by what its vehicle has."""
+"""A drive is checked for the modalities that its vehicle records."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ START_NS = 1_700_000_000_000_000_000
 
 @pytest.fixture
 def drive(tmp_path):
-    """Thirty frames in the MAVD layout, with these modalities."""
+    """Make thirty frames in the MAVD layout with the given modalities."""
 
     def make(*kinds, topics=None, name='day_1'):
         rng = np.random.default_rng(2)
@@ -68,7 +68,7 @@ def findings(root, kind='missing file'):
         (('rgb', 'thermal', 'depth'), None),
     ],
 )
-def test_a_modality_that_no_frame_has_is_no_error_and_the_rest_is_decoded(drive, kinds, topics):
+def test_modality_missing_in_all_frames_is_no_error(drive, kinds, topics):
     root, _ = drive(*kinds, topics=topics)
     missing, report = findings(root)
     assert missing == []
@@ -78,7 +78,7 @@ def test_a_modality_that_no_frame_has_is_no_error_and_the_rest_is_decoded(drive,
     assert len(summary.level_dbfs) == 8
 
 
-def test_a_camera_of_another_rate_is_a_warning_for_a_drive_of_a_bag_and_damage_else(drive):
+def test_slower_camera_is_a_warning_in_bag_drives_and_an_error_otherwise(drive):
     for topics, level in ((None, 'error'), (('rgb', 'thermal'), 'warning')):
         root, ids = drive('rgb', 'thermal', topics=topics)
         for frame in ids[::2]:
@@ -89,12 +89,12 @@ def test_a_camera_of_another_rate_is_a_warning_for_a_drive_of_a_bag_and_damage_e
         assert report.drives['day_1'].sizes['thermal']
 
 
-def test_a_modality_that_was_asked_for_and_never_came_is_named(drive):
+def test_requested_modality_without_frames_causes_a_warning(drive):
     root, _ = drive('rgb', topics=('rgb', 'depth'))
     assert findings(root)[0] == [('warning', 'fl_rgb_depth', 30)]
 
 
-def test_an_empty_file_is_an_error_and_its_frame_is_not_decoded(drive):
+def test_empty_files_are_errors_and_frames_without_rgb_are_skipped(drive):
     root, ids = drive('rgb', 'thermal')
     empty = [
         layout.picture_path(root, ids[3], 'rgb'),
@@ -108,7 +108,7 @@ def test_an_empty_file_is_an_error_and_its_frame_is_not_decoded(drive):
     assert usable == [*ids[:3], *ids[4:]]
 
 
-def test_a_frame_without_its_picture_or_sound_is_an_error(drive):
+def test_frame_without_picture_or_sound_is_an_error(drive):
     root, ids = drive('rgb')
     layout.picture_path(root, ids[3], 'rgb').unlink()
     layout.sound_paths(root, ids[4])[2].unlink()

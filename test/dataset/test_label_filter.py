@@ -1,4 +1,4 @@
-"""What a filter says of labels, to disk and back."""
+"""Verdicts of a label filter, written to disk and read back."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def frame(verdicts, opened=0):
     return FilteredFrame(boxes, np.array(verdicts, np.int8), score, strips)
 
 
-def test_what_is_written_is_read(tmp_path):
+def test_filtered_labels_round_trip_through_their_file(tmp_path):
     frames = {'1': frame([KEEP, OPEN, ROAD], 1), '2': frame([]), '3': frame([OPEN])}
     label_filter.write_filtered(label_filter.filter_path(tmp_path, 'moving', 'day'), frames)
     again = label_filter.read_filtered(tmp_path, 'moving', 'day')
@@ -33,7 +33,7 @@ def test_what_is_written_is_read(tmp_path):
     assert label_filter.read_filtered(tmp_path, 'moving', 'night') == {}
 
 
-def test_what_is_missing_damaged_or_old_is_one_sentence(tmp_path):
+def test_missing_damaged_or_outdated_filter_files_are_rejected(tmp_path):
     with pytest.raises(AvdetError, match='train label --filter sounding --selector RUN makes it'):
         label_filter.read_filtered(tmp_path, 'sounding', 'day')
     path = label_filter.filter_path(tmp_path, 'moving', 'day')

@@ -38,24 +38,24 @@ def labels():
     )
 
 
-def test_teachers_that_mean_one_vehicle_make_one_label(labels):
+def test_overlapping_boxes_of_teachers_fuse_into_one_label(labels):
     both = labels.fused(0, ['rgb', 'thermal'])
     np.testing.assert_array_equal(both.boxes_px, [[1, 0, 11, 10], [50, 50, 60, 60]])
     alone = labels.fused(0, ['rgb'])
     np.testing.assert_array_equal(alone.boxes_px, [[0, 0, 10, 10]])
 
 
-def test_a_box_below_the_threshold_is_no_label(labels):
+def test_boxes_below_the_score_threshold_are_dropped(labels):
     assert len(labels.fused(1, ['rgb'])) == 0
     assert len(fuse_boxes(np.zeros((0, 4)), np.zeros(0))) == 0
 
 
-def test_a_teacher_that_is_missing_is_named(labels):
+def test_missing_teacher_is_named_in_the_error(labels):
     with pytest.raises(AvdetError, match='depth is missing'):
         labels.fused(0, ['rgb', 'depth'])
 
 
-def test_round_trip_through_the_file(labels, tmp_path):
+def test_labels_round_trip_through_their_file(labels, tmp_path):
     write_labels(tmp_path / 'drive.npz', labels)
     again = read_labels(tmp_path / 'drive.npz')
     assert again.teachers == labels.teachers
@@ -66,7 +66,7 @@ def test_round_trip_through_the_file(labels, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ['drive.npz']
 
 
-def test_a_broken_file_is_named(labels, tmp_path):
+def test_broken_label_file_is_named_in_the_error(labels, tmp_path):
     path = tmp_path / 'drive.npz'
     with pytest.raises(AvdetError, match='avdet train label'):
         read_labels(path)
@@ -98,7 +98,7 @@ def test_objects_are_never_unpickled(tmp_path):
         read_labels(tmp_path / 'evil.npz')
 
 
-def test_the_distance_of_a_box_stays_with_it(labels, tmp_path):
+def test_fused_boxes_keep_their_disparity(labels, tmp_path):
     ranged = replace(labels, disparity_px=np.array([10, 20, np.nan, 30], np.float32))
     write_labels(tmp_path / 'labels' / 'one.npz', ranged)
     write_labels(tmp_path / 'labels' / 'other.npz', labels)
@@ -108,7 +108,7 @@ def test_the_distance_of_a_box_stays_with_it(labels, tmp_path):
     assert labels_of(tmp_path, 'other', 'teachers')['1_000000001_001'].disparity_px is None
 
 
-def test_who_lacks_labels_of_teachers_is_told_of_true_boxes(tmp_path):
+def test_missing_teacher_labels_error_mentions_true_boxes(tmp_path):
     drive = tmp_path / 'drive'
     with pytest.raises(AvdetError, match=r'avdet train label makes labels from teachers$'):
         require_labels(tmp_path, ['drive'], 'teachers')
@@ -118,8 +118,8 @@ def test_who_lacks_labels_of_teachers_is_told_of_true_boxes(tmp_path):
         require_labels(tmp_path, ['drive'], 'teachers')
 
 
-def test_true_labels_are_the_vehicles_that_are_wanted(drives):
-    """The second vehicle of each frame is no label; what a recording does not know is NaN."""
+def test_true_labels_keep_only_vehicles_marked_as_labels(drives):
+    """The second vehicle of each frame is not marked as a label."""
     (name, *_) = sorted(path.name for path in drives.glob('drive_*'))
     truth = layout.read_truth(drives, name)
     found = labels_of(drives, name, 'truth')
@@ -134,7 +134,7 @@ def test_true_labels_are_the_vehicles_that_are_wanted(drives):
         assert its.disparity_px is None
 
 
-def test_what_a_recordings_truth_does_not_know_is_nan(tmp_path):
+def test_values_missing_in_recorded_truth_are_nan(tmp_path):
     line = {'stamp': '1', 'boxes_px': [[0, 1, 2, 3], [4, 5, 6, 7]], 'ids': [8, 9]}
     path = tmp_path / 'drive' / 'truth' / 'frames.jsonl'
     path.parent.mkdir(parents=True)
@@ -145,7 +145,7 @@ def test_what_a_recordings_truth_does_not_know_is_nan(tmp_path):
         assert np.isnan(its.distance_m).tolist() == np.isnan(its.visible).tolist() == [True]
 
 
-def test_sources_of_labels_are_what_is_there(labels, tmp_path):
+def test_label_sources_list_what_exists(labels, tmp_path):
     (tmp_path / 'drive' / 'truth').mkdir(parents=True)
     assert label_sources(tmp_path, 'drive') == ()
     (tmp_path / 'drive' / 'truth' / 'frames.jsonl').write_text('')
@@ -163,8 +163,8 @@ def test_sources_of_labels_are_what_is_there(labels, tmp_path):
     assert np.isnan(its['1_000000001_001'].visible).tolist() == [True]
 
 
-def test_two_boxes_at_the_limits_of_fusion():
-    """At IoU 0.5 and a score of 0.3 neither is above the limit."""
+def test_fusion_thresholds_are_exclusive():
+    """An IoU of exactly 0.5 and a score of exactly 0.3 are not above their thresholds."""
     boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 20], [0, 0, 10, 21], [50, 0, 60, 10]], np.float32)
     found = fuse_boxes(boxes[:2], np.array([0.9, 0.8]))
     assert found.boxes_px.tolist() == boxes[:2].tolist()
@@ -174,7 +174,7 @@ def test_two_boxes_at_the_limits_of_fusion():
     assert sure.boxes_px.tolist() == boxes[3:].tolist()
 
 
-def test_labels_of_a_drive_without_a_readable_frame_can_be_kept(tmp_path):
+def test_empty_labels_round_trip_through_their_file(tmp_path):
     none = empty_labels(('rgb', 'depth', 'thermal'))
     write_labels(tmp_path / 'a.npz', none)
     for mapped in (False, True):

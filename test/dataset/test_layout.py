@@ -31,7 +31,7 @@ def write_frame(
     ending: str = '.wav',
     thermal_bits: int = 8,
 ) -> None:
-    """A frame as MAVD has it, small."""
+    """Write a small frame in the MAVD layout."""
     rng = np.random.default_rng(frame.stamp_ns % 1000)
     for modality in layout.PICTURES:
         shape = (65, 192) if modality == 'thermal' else (65, 192, 3)
@@ -50,7 +50,7 @@ def write_frame(
 def make_set(
     root: Path, drives: dict[str, str], frames: int = 3
 ) -> dict[str, list[layout.FrameId]]:
-    """A recorded-looking data set: drive name -> split."""
+    """Write a data set like a recorded one; ``drives`` maps drive names to splits."""
     rng = np.random.default_rng(1)
     splits: dict[str, list[layout.FrameId]] = {split: [] for split in layout.SPLITS}
     for number, (drive, split) in enumerate(drives.items()):
@@ -65,7 +65,7 @@ def make_set(
 
 
 @given(st.integers(0, 4 * 10**18), st.integers(0, 999))
-def test_ids_survive_being_written(stamp_ns: int, code: int) -> None:
+def test_frame_ids_round_trip_through_text(stamp_ns: int, code: int) -> None:
     frame = layout.make_id('drive_night_2020_04_21_23_00_00', stamp_ns, code)
     assert layout.parse_id(str(frame)) == frame
     assert not frame.is_day
@@ -73,7 +73,7 @@ def test_ids_survive_being_written(stamp_ns: int, code: int) -> None:
 
 @settings(max_examples=examples(200))
 @given(st.text(max_size=60))
-def test_any_text_is_an_id_or_one_sentence(text: str) -> None:
+def test_any_text_parses_as_id_or_raises_a_clear_error(text: str) -> None:
     try:
         frame, sentence = layout.parse_id(text), ''
     except AvdetError as error:
@@ -82,7 +82,7 @@ def test_any_text_is_an_id_or_one_sentence(text: str) -> None:
     assert frame is None or '/' not in frame.drive
 
 
-def test_ids_of_the_paper_s_example_and_short_times() -> None:
+def test_parse_id_handles_the_papers_example_and_malformed_ids() -> None:
     frame = layout.parse_id('drive_day_2020_04_21_15_58_22/1587477502_123456789_001')
     assert frame.stamp_ns == START_NS
     assert frame.is_day
@@ -114,11 +114,11 @@ def test_ids_of_the_paper_s_example_and_short_times() -> None:
         ('night_1', False),
     ],
 )
-def test_day_is_a_word_of_its_own(drive: str, is_day: bool) -> None:
+def test_daytime_is_read_from_the_drive_name(drive: str, is_day: bool) -> None:
     assert layout.FrameId(0, drive, '').is_day is is_day
 
 
-def test_split_files_sort_by_time_and_name_the_bad_line(tmp_path: Path) -> None:
+def test_split_files_are_sorted_by_time_and_errors_name_the_line(tmp_path: Path) -> None:
     late, early = (
         layout.make_id('drive_day_b', START_NS + 5),
         layout.make_id('drive_day_c', START_NS),
@@ -149,7 +149,7 @@ def test_split_files_sort_by_time_and_name_the_bad_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize('ending', ['.wav', '.flac', '.mp3'])
-def test_sound_is_read_back(tmp_path: Path, ending: str) -> None:
+def test_sound_is_read_from_every_file_format(tmp_path: Path, ending: str) -> None:
     t = np.arange(44100) / 44100
     tones = np.array([0.3 * np.sin(2 * np.pi * (300 + 100 * i) * t) for i in range(8)], np.float32)
     frame = layout.make_id('drive_day_a', START_NS)
@@ -163,8 +163,8 @@ def test_sound_is_read_back(tmp_path: Path, ending: str) -> None:
     np.testing.assert_allclose(peaks, 300 + 100 * np.arange(8), atol=1)
 
 
-def test_a_drives_own_sound_is_cut_around_the_picture(tmp_path: Path) -> None:
-    """Every sample tells its number, and every channel itself."""
+def test_sound_of_a_drive_file_is_cut_around_the_frame(tmp_path: Path) -> None:
+    """The value of a sample encodes its number and its channel."""
     rate_hz, folder = 8000, tmp_path / 'drive_day_a'
     folder.mkdir()
     numbers = np.arange(3 * rate_hz)[:, None] + 1000 * np.arange(8)
@@ -188,7 +188,7 @@ def test_a_drives_own_sound_is_cut_around_the_picture(tmp_path: Path) -> None:
         read(1.5, 16000)
 
 
-def test_up_to_a_tenth_that_is_missing_is_silence(tmp_path: Path) -> None:
+def test_up_to_ten_percent_of_missing_sound_becomes_silence(tmp_path: Path) -> None:
     frame = layout.make_id('drive_day_a', START_NS)
     write_frame(tmp_path, frame, np.full((8, 44100), 0.25, np.float32))
     path = layout.sound_paths(tmp_path, frame)[6]
@@ -207,7 +207,7 @@ def test_up_to_a_tenth_that_is_missing_is_silence(tmp_path: Path) -> None:
         layout.read_sound(tmp_path, frame)
 
 
-def test_depth_and_truth_of_drives_of_ours(tmp_path: Path) -> None:
+def test_depth_and_truth_of_own_drives_are_read(tmp_path: Path) -> None:
     frame = layout.make_id('drive_day_a', START_NS)
     path = layout.depth_path(tmp_path, frame)
     assert str(path.relative_to(tmp_path)) == f'drive_day_a/depth_m/depth_m_{frame.stamp}.npy'
@@ -232,7 +232,7 @@ def test_depth_and_truth_of_drives_of_ours(tmp_path: Path) -> None:
     assert truth['a']['visible_fraction'] == []
 
 
-def test_parameters_are_read_anew_when_they_change(tmp_path: Path) -> None:
+def test_parameters_are_reread_when_they_change(tmp_path: Path) -> None:
     path = tmp_path / 'parameters.json'
     with pytest.raises(AvdetError, match=r"parameters\.json: expected the drive's parameters"):
         layout.read_parameters(tmp_path)
@@ -246,7 +246,7 @@ def test_parameters_are_read_anew_when_they_change(tmp_path: Path) -> None:
             layout.read_parameters(tmp_path)
 
 
-def test_eight_and_sixteen_bit_thermal_are_reported_apart(tmp_path: Path) -> None:
+def test_thermal_pictures_keep_their_bit_depth(tmp_path: Path) -> None:
     silence = np.zeros((8, 44100), np.float32)
     old, new = layout.make_id('drive_day_a', START_NS), layout.make_id('drive_day_a', START_NS + 9)
     write_frame(tmp_path, old, silence)
@@ -259,7 +259,7 @@ def test_eight_and_sixteen_bit_thermal_are_reported_apart(tmp_path: Path) -> Non
     assert layout.read_picture(tmp_path, new, 'rgb').shape == (65, 192, 3)
 
 
-def test_damaged_files_get_one_sentence_with_their_name(tmp_path: Path) -> None:
+def test_damaged_files_are_named_in_the_error(tmp_path: Path) -> None:
     frame = layout.make_id('drive_day_a', START_NS)
     with pytest.raises(AvdetError, match=r'cannot read the pic.*123456789_001\.jpg'):
         layout.read_picture(tmp_path, frame, 'rgb')
@@ -273,7 +273,7 @@ def test_damaged_files_get_one_sentence_with_their_name(tmp_path: Path) -> None:
         layout.read_sound(tmp_path, frame)
 
 
-def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
+def test_pickled_sound_is_never_opened(tmp_path: Path) -> None:
     frame = layout.make_id('drive_day_a', START_NS)
     marker = tmp_path / 'executed'
 
@@ -290,7 +290,7 @@ def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
     assert not marker.exists()
 
 
-def test_reading_needs_no_torch() -> None:
+def test_dataset_check_does_not_import_torch() -> None:
     code = 'import sys, avdet_ros.dataset.check; sys.exit("torch" in sys.modules)'
     assert subprocess.run([sys.executable, '-c', code], check=False).returncode == 0
 
@@ -299,7 +299,7 @@ def drives() -> dict[str, str]:
     return {'drive_day_a': 'train', 'drive_night_b': 'val', 'drive_day_c': 'test'}
 
 
-def test_a_whole_recorded_set_has_no_finding(tmp_path: Path) -> None:
+def test_complete_recorded_set_has_no_findings(tmp_path: Path) -> None:
     make_set(tmp_path, drives())
     report = check(tmp_path, 0)
     assert report.findings == []
@@ -310,20 +310,20 @@ def test_a_whole_recorded_set_has_no_finding(tmp_path: Path) -> None:
     assert drive.level_dbfs == pytest.approx([-26.0] * 8, abs=0.3)
 
 
-def test_leakage_is_found(tmp_path: Path) -> None:
+def test_leakage_between_splits_is_found(tmp_path: Path) -> None:
     splits = make_set(tmp_path, drives())
     layout.write_ids(layout.split_path(tmp_path, 'test'), splits['test'] + splits['train'][:1])
     report = check(tmp_path, 1)
     assert report.errors == 1
     assert report.findings[0].what == 'leakage: the drive is in test and train'
-    # one recording under two names
+    # the same recording under two names
     twin = [layout.make_id('drive_day_twin', frame.stamp_ns + 1) for frame in splits['train']]
     layout.write_ids(layout.split_path(tmp_path, 'test'), twin)
     whats = [finding.what for finding in check(tmp_path, 1).findings]
     assert any('recorded at the same time as drive_day_' in what for what in whats)
 
 
-def test_faults_are_found_and_counted(tmp_path: Path) -> None:
+def test_faults_of_several_kinds_are_found(tmp_path: Path) -> None:
     splits = make_set(tmp_path, drives(), frames=6)
     train, val, test = (splits[name] for name in layout.SPLITS)
     layout.picture_path(tmp_path, train[1], 'depth').unlink()
@@ -349,7 +349,7 @@ def test_faults_are_found_and_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_command_exits_with_one_and_writes_json(tmp_path: Path, avdet) -> None:
+def test_check_dataset_command_exits_with_1_and_writes_json(tmp_path: Path, avdet) -> None:
     splits = make_set(tmp_path / 'set', drives())
     status, _, error = avdet('check-dataset', tmp_path / 'set')
     assert status == 0, error

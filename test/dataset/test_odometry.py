@@ -1,4 +1,4 @@
-"""How a drive moved: there and back, the speed at any instant, and what is no such file."""
+"""Odometry of a drive: round trip through its file, speed at any time and invalid files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HEAD = ','.join(COLUMNS)
 
 
 def driving(ahead_mps, step_s=0.05):
-    """Straight on at these speeds, a pose each step."""
+    """Return odometry of straight driving at these speeds, with one pose per step."""
     ahead = np.asarray(ahead_mps, np.float64)
     steps = np.arange(len(ahead))
     stamps = START_NS + np.round(steps * step_s * 1e9).astype(np.int64)
@@ -31,7 +31,7 @@ def driving(ahead_mps, step_s=0.05):
     return Odometry(stamps, 10.0 * step_s * steps, aside, yaw, ahead)
 
 
-def test_a_way_comes_back_as_it_was_and_equal_ones_are_equal_bytes(tmp_path):
+def test_odometry_round_trips_with_identical_bytes(tmp_path):
     way = driving([10, 10.25, np.nan, -3.5])
     write_odometry(tmp_path, way)
     first = (tmp_path / FILE).read_bytes()
@@ -45,7 +45,7 @@ def test_a_way_comes_back_as_it_was_and_equal_ones_are_equal_bytes(tmp_path):
     assert first.splitlines()[3] == f'{START_NS + 100_000_000},1.0000,-2.0000,0.100000,'.encode()
 
 
-def test_the_speed_of_an_instant_lies_between_and_holds_for_half_a_second():
+def test_speed_is_interpolated_and_held_for_half_a_second():
     way = driving(20 + 4 * 0.05 * np.arange(41))
     at = START_NS + np.round(np.array([0.0, 0.5, 0.525, 2.0]) * 1e9).astype(np.int64)
     np.testing.assert_allclose(way.ahead_at(at), [20, 22, 22.1, 28], atol=1e-9)
@@ -57,7 +57,7 @@ def test_the_speed_of_an_instant_lies_between_and_holds_for_half_a_second():
     assert np.isnan(beyond).all()
 
 
-def test_where_the_speed_was_unknown_it_stays_unknown():
+def test_unknown_speed_stays_unknown():
     speeds = np.full(81, 10.0)
     speeds[20:61] = np.nan
     way = driving(speeds)
@@ -67,7 +67,7 @@ def test_where_the_speed_was_unknown_it_stays_unknown():
     assert np.isnan(driving([]).ahead_at(START_NS))
 
 
-def test_a_drive_without_the_file_is_unknown_and_one_without_lines_empty(tmp_path):
+def test_missing_odometry_is_none_and_file_without_rows_is_empty(tmp_path):
     assert read_odometry(tmp_path) is None
     (tmp_path / FILE).write_text(HEAD + '\n')
     assert len(read_odometry(tmp_path)) == 0
@@ -88,20 +88,20 @@ def test_a_drive_without_the_file_is_unknown_and_one_without_lines_empty(tmp_pat
         (f'{HEAD}\n\n', f'{FILE}:2: expected'),
     ],
 )
-def test_what_is_no_way_of_a_vehicle_is_one_sentence(tmp_path, text, sentence):
+def test_invalid_odometry_is_rejected(tmp_path, text, sentence):
     (tmp_path / FILE).write_text(text)
     with pytest.raises(AvdetError, match=sentence):
         read_odometry(tmp_path)
 
 
-def test_a_file_without_end_is_not_read(tmp_path, monkeypatch):
+def test_oversized_odometry_file_is_rejected(tmp_path, monkeypatch):
     monkeypatch.setattr(module, 'LARGEST_BYTES', 1 << 20)
     (tmp_path / FILE).write_bytes(b'1' * ((1 << 20) + 1))
     with pytest.raises(AvdetError, match='odometry of a drive of at most 1 MiB'):
         read_odometry(tmp_path)
 
 
-def test_the_air_stands_among_the_parameters(tmp_path):
+def test_air_temperature_is_read_from_the_parameters(tmp_path):
     assert read_air_c(tmp_path) is None
     path = tmp_path / 'parameters.json'
     path.write_text(json.dumps({'start_ns': 1}))

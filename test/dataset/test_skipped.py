@@ -1,4 +1,4 @@
-"""Frames that cannot be used are named up to a number, counted, and too many stop the run."""
+"""Unusable frames are logged and counted; too many of them stop the run."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from avdet_ros.dataset.skipped import Skipped
 from avdet_ros.errors import AvdetError
 
 
-def test_five_of_a_hundred_may_fail_and_the_sixth_stops(log_lines):
+def test_five_of_100_frames_may_fail_and_the_sixth_raises(log_lines):
     skipped = Skipped('labels', 100)
     for number in range(5):
         skipped.add(f'frame {number}')
     words = 'labels: expected at most 5% of 100 frames to be unusable, found 6, the last: frame 5'
     with pytest.raises(AvdetError, match=f'^{words}$'):
         skipped.add('frame 5')
-    # The sixth is in the error alone.
+    # The sixth appears only in the error.
     assert log_lines == [f'skipped: frame {number}' for number in range(5)]
 
 
-def test_one_may_always_fail_and_what_failed_before_counts(log_lines):
+def test_one_frame_may_always_fail_and_earlier_failures_count(log_lines):
     one = Skipped('sound', 3)
     one.add('a')
     one.close()
@@ -34,6 +34,6 @@ def test_one_may_always_fail_and_what_failed_before_counts(log_lines):
         again.add('a drive of three', 3)
 
 
-def test_nothing_skipped_is_not_mentioned(log_lines):
+def test_nothing_is_logged_without_skipped_frames(log_lines):
     Skipped('sound', 3).close()
     assert log_lines == []

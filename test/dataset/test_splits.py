@@ -21,8 +21,8 @@ from avdet_ros.training.data.labelled_frames import true_frames
 
 
 @pytest.fixture
-def own(drives, tmp_path):
-    """Drives that may be spoiled."""
+def copied_drives(drives, tmp_path):
+    """A copy of the drives that a test may modify."""
     root = tmp_path / 'drives'
     shutil.copytree(drives, root)
     return root
@@ -41,7 +41,7 @@ def test_no_drive_is_used_twice(drives):
     assert len(by_drive(whole.train)) == 4
 
 
-def test_teachers_see_day_and_night():
+def test_teachers_get_day_and_night_drives():
     names = [f'drive_{light}_{day}' for day in range(10) for light in ('day', 'night')]
     teachers, students = share_drives(names, 0.4)
     assert (
@@ -51,7 +51,7 @@ def test_teachers_see_day_and_night():
     assert len(share_drives(['drive_day_1', 'drive_night_1', 'drive_night_2'], 0.1)[0]) == 2
 
 
-def test_a_folder_that_is_not_mavd_is_named(tmp_path):
+def test_folder_without_mavd_layout_is_rejected(tmp_path):
     (tmp_path / 'thesis.txt').write_text('precious')
     with pytest.raises(AvdetError, match=r'MAVD layout with train_all\.txt, found 1 other'):
         read_split(tmp_path, 0.5)
@@ -59,45 +59,45 @@ def test_a_folder_that_is_not_mavd_is_named(tmp_path):
         read_split(tmp_path / 'nowhere', 0.5)
 
 
-def test_a_missing_frame_is_named_skipped_and_counted(own, log_lines):
-    frame = layout.read_ids(layout.split_path(own, 'train'))[3]
-    layout.picture_path(own, frame, 'rgb').unlink()
-    split = read_split(own, 0.0)
+def test_missing_frame_is_logged_skipped_and_counted(copied_drives, log_lines):
+    frame = layout.read_ids(layout.split_path(copied_drives, 'train'))[3]
+    layout.picture_path(copied_drives, frame, 'rgb').unlink()
+    split = read_split(copied_drives, 0.0)
     assert len(split.train) == 31
     assert any(str(frame) in line and 'skipped' in line for line in log_lines)
     assert any('1 of 32 frames skipped' in line for line in log_lines)
 
 
-def test_a_split_file_that_names_what_is_not_there_stops(own):
-    path = layout.split_path(own, 'val')
+def test_split_file_of_missing_frames_is_rejected(copied_drives):
+    path = layout.split_path(copied_drives, 'val')
     ids = layout.read_ids(path)
     path.write_text(''.join(f'drive_day_1999/{frame.stamp}\n' for frame in ids))
     with pytest.raises(AvdetError, match=r'val_all\.txt: expected at most 5% of 8 frames'):
-        read_split(own, 0.0)
+        read_split(copied_drives, 0.0)
 
 
-def test_who_only_looks_needs_no_sound(own):
-    for drive in own.glob('drive_*'):
+def test_sound_is_not_required_when_heard_is_false(copied_drives):
+    for drive in copied_drives.glob('drive_*'):
         (drive / layout.DRIVE_SOUND).unlink(missing_ok=True)
         shutil.rmtree(drive / 'audio', ignore_errors=True)
     with pytest.raises(AvdetError, match='or an MP3, found none'):
-        read_split(own, 0.5)
-    assert len(read_split(own, 0.5, heard=False).student) == 4 * 8
+        read_split(copied_drives, 0.5)
+    assert len(read_split(copied_drives, 0.5, heard=False).student) == 4 * 8
 
 
-def test_too_few_drives_for_teachers(own):
-    ids = layout.read_ids(layout.split_path(own, 'train'))
+def test_too_few_drives_for_teachers_are_rejected(copied_drives):
+    ids = layout.read_ids(layout.split_path(copied_drives, 'train'))
     first = [frame for frame in ids if frame.drive in sorted(by_drive(ids))[:2]]
-    layout.write_ids(layout.split_path(own, 'train'), first)
+    layout.write_ids(layout.split_path(copied_drives, 'train'), first)
     with pytest.raises(AvdetError, match=r'expected at least 3 drives.*found 2'):
-        read_split(own, 0.5)
-    assert read_split(own, 0.0).train
+        read_split(copied_drives, 0.5)
+    assert read_split(copied_drives, 0.0).train
 
 
-def test_a_drive_in_two_splits_is_warned_of(own, log_lines):
-    ids = layout.read_ids(layout.split_path(own, 'train'))
-    layout.write_ids(layout.split_path(own, 'test'), ids[:8])
-    read_split(own, 0.0)
+def test_drive_in_two_splits_causes_a_warning(copied_drives, log_lines):
+    ids = layout.read_ids(layout.split_path(copied_drives, 'train'))
+    layout.write_ids(layout.split_path(copied_drives, 'test'), ids[:8])
+    read_split(copied_drives, 0.0)
     assert any('in train and in test' in line for line in log_lines)
 
 
@@ -110,14 +110,14 @@ def test_teachers_learn_from_visible_vehicles_only(drives):
     assert np.all(frames[0].boxes_px[:, 2] - frames[0].boxes_px[:, 0] == 300)
 
 
-def test_recordings_without_truth_ask_for_ready_teachers(own):
-    split = read_split(own, 0.5)
-    shutil.rmtree(own / split.teach[0].drive / 'truth')
+def test_error_without_truth_suggests_trained_teachers(copied_drives):
+    split = read_split(copied_drives, 0.5)
+    shutil.rmtree(copied_drives / split.teach[0].drive / 'truth')
     with pytest.raises(AvdetError, match=r'avdet train teacher --coco.*teachers\.folder'):
-        true_frames(own, split.teach, 'rgb')
+        true_frames(copied_drives, split.teach, 'rgb')
 
 
-def test_the_student_does_not_learn_from_drives_of_ready_teachers(drives, tmp_path, log_lines):
+def test_student_skips_training_drives_of_given_teachers(drives, tmp_path, log_lines):
     taught = read_split(drives, 0.5)
     note_drives(tmp_path / 'rgb', taught.teach + taught.watch)
     whole = read_split(drives, 0.0)
@@ -132,18 +132,18 @@ def test_the_student_does_not_learn_from_drives_of_ready_teachers(drives, tmp_pa
         without_taught(whole, [tmp_path / 'rgb'])
 
 
-def test_a_frame_without_truth_is_named_and_left_out(own, log_lines):
-    split = read_split(own, 0.5)
+def test_frame_without_truth_is_logged_and_left_out(copied_drives, log_lines):
+    split = read_split(copied_drives, 0.5)
     frames = split.teach + split.watch
-    truth = own / frames[0].drive / 'truth' / 'frames.jsonl'
+    truth = copied_drives / frames[0].drive / 'truth' / 'frames.jsonl'
     truth.write_text('\n'.join(truth.read_text().splitlines()[1:]) + '\n')
-    assert len(true_frames(own, frames, 'rgb')) == len(frames) - 1
+    assert len(true_frames(copied_drives, frames, 'rgb')) == len(frames) - 1
     assert str(frames[0]) in log_lines[0]
     assert f'1 of {len(frames)} frames skipped' in log_lines[-1]
 
 
-def test_the_last_of_the_teachers_drives_choose_their_epoch(tmp_path):
-    """A fifth of the teachers' drives, whole and at least one; the others teach."""
+def test_last_teacher_drives_are_used_to_choose_the_epoch(tmp_path):
+    """A fifth of the teachers' drives, at least one, chooses the epoch; the others teach."""
     teachers = [f'drive_day_{number:02d}' for number in range(10)]
     frames = {'train': [], 'val': [], 'test': []}
     for number, name in enumerate([*teachers, 'drive_night_val', 'drive_night_test']):
@@ -165,8 +165,8 @@ def test_the_last_of_the_teachers_drives_choose_their_epoch(tmp_path):
     assert split.student == split.train + split.val + split.test
 
 
-def test_drives_are_spread_evenly_over_the_list():
-    """Every third of those by day, every third of those by night, counted apart."""
+def test_teacher_drives_are_spread_evenly_over_the_list():
+    """Every third day drive and every third night drive, counted separately."""
     names = [f'day_{letter}' for letter in 'abcdef'] + [f'night_{letter}' for letter in 'uvwxyz']
     teachers, students = share_drives(names[::-1], 1 / 3)
     assert teachers == ['day_c', 'day_f', 'night_w', 'night_z']
@@ -180,7 +180,7 @@ def test_drives_are_spread_evenly_over_the_list():
     assert share_drives(['day_a', 'night_c'], 0.3) == (['day_a'], ['night_c'])
 
 
-def test_teachers_that_know_the_drives_of_the_scores_are_warned_of(tmp_path, log_lines):
+def test_teachers_trained_on_evaluation_drives_cause_a_warning(tmp_path, log_lines):
     frames = {
         use: tuple(layout.make_id(f'{use}_{number}', 10**18 + number) for number in range(3))
         for use in ('train', 'val', 'test')
@@ -194,12 +194,12 @@ def test_teachers_that_know_the_drives_of_the_scores_are_warned_of(tmp_path, log
 
 
 @pytest.mark.parametrize('pair', [('train', 'val'), ('train', 'test'), ('val', 'test')])
-def test_any_two_splits_that_share_drives_are_named(own, log_lines, pair):
+def test_warning_names_two_splits_that_share_drives(copied_drives, log_lines, pair):
     one, other = pair
-    ids = layout.read_ids(layout.split_path(own, one))
-    layout.write_ids(layout.split_path(own, other), ids)
+    ids = layout.read_ids(layout.split_path(copied_drives, one))
+    layout.write_ids(layout.split_path(copied_drives, other), ids)
     name = min(frame.drive for frame in ids)
-    read_split(own, 0.0)
+    read_split(copied_drives, 0.0)
     count = len({frame.drive for frame in ids})
     (line,) = log_lines
     assert line == (
@@ -208,7 +208,7 @@ def test_any_two_splits_that_share_drives_are_named(own, log_lines, pair):
     )
 
 
-def test_a_run_keeps_to_its_drives(drives, tmp_path):
+def test_run_rejects_other_drives_than_it_began_with(drives, tmp_path):
     split = read_split(drives, 0.5)
     keep_split(tmp_path, split)
     keep_split(tmp_path, replace(split, train=split.train[:-1]))

@@ -1,4 +1,4 @@
-"""Counts of thermal cameras brought to one scale, and pictures in which nothing is to be seen."""
+"""Counts of thermal cameras converted to one scale, and pictures without contrast."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHAPE = (60, 80)
 
 
 def street(car_k=10.0, air_k=283.0, seed=1):
-    """(H, W) kelvin: a street, and a car that is warmer."""
+    """Return a street with a warmer car, (H, W) in kelvin."""
     kelvin = air_k + np.random.default_rng(seed).normal(scale=0.3, size=SHAPE)
     kelvin[25:40, 30:50] += car_k
     return kelvin
@@ -44,7 +44,7 @@ CAMERAS = {
 
 
 @pytest.mark.parametrize('name', CAMERAS)
-def test_a_car_is_seen_whatever_the_camera_counts(name):
+def test_car_is_visible_in_scaled_counts_of_every_camera(name):
     image, words = CAMERAS[name]
     scale = find_scale([image, image])
     assert words in scale.how
@@ -59,7 +59,7 @@ def test_a_car_is_seen_whatever_the_camera_counts(name):
             assert road == pytest.approx(283 * 80, abs=20)
 
 
-def test_counts_in_our_scale_stay_as_they_are():
+def test_counts_in_our_scale_stay_unchanged():
     image = counts(80)
     assert find_scale([image]).apply(image) is image
     grey = np.arange(4800, dtype=np.uint16).reshape(SHAPE).astype(np.uint8)
@@ -68,7 +68,7 @@ def test_counts_in_our_scale_stay_as_they_are():
     assert scale.apply(grey) is grey
 
 
-def test_frost_is_moved_to_where_teachers_see_and_keeps_its_scale():
+def test_frost_is_shifted_into_the_teacher_range_without_scaling():
     image = counts(80, air_k=255.0)
     low, high = np.percentile(image, [1, 99])
     words = f'expected counts from 21800 to 25000, found {low:.0f} to {high:.0f}: one grey'
@@ -102,7 +102,7 @@ def test_frost_is_moved_to_where_teachers_see_and_keeps_its_scale():
         (1701, 'of no usual scale'),
     ],
 )
-def test_scales_are_told_apart_by_the_median(median, words):
+def test_scale_is_chosen_by_the_median(median, words):
     image = np.full(SHAPE, median, np.uint16)
     image[0], image[7] = median - 40, median + 40
     how = find_scale([image]).how
@@ -110,7 +110,7 @@ def test_scales_are_told_apart_by_the_median(median, words):
     assert how.startswith(f'{median - 40} to {median + 40} counts ')
 
 
-def test_an_unknown_scale_is_spread_over_three_quarters_of_what_teachers_see():
+def test_unknown_scale_is_stretched_to_75_percent_of_teacher_range():
     image = np.full(SHAPE, 500, np.uint16)
     image[:30], image[30:] = 300, 500
     scale = find_scale([image])
@@ -120,9 +120,9 @@ def test_an_unknown_scale_is_spread_over_three_quarters_of_what_teachers_see():
     assert (flat.factor, flat.apply(np.array([[500]], np.uint16))[0, 0]) == (16, 23400)
 
 
-def test_heat_is_moved_down_and_half_inside_is_left():
+def test_hot_counts_are_shifted_if_under_half_are_in_range():
     image = np.zeros(SHAPE, np.uint16)
-    image[:30], image[30:] = 24_000, 26_000  # a half of what lies between is above
+    image[:30], image[30:] = 24_000, 26_000  # half of this interval is above the teachers' range
     assert find_scale([image], 1 / 80).offset == 0
     image[30:] = 26_002
     image[29] = 26_000
@@ -131,7 +131,7 @@ def test_heat_is_moved_down_and_half_inside_is_left():
     assert 'moved by -' in scale.how
 
 
-def test_what_a_person_says_counts():
+def test_given_scale_overrides_the_estimate():
     image = counts(100)
     given = find_scale([image], 0.02)
     assert '0.02 K, as given' in given.how
@@ -139,9 +139,9 @@ def test_what_a_person_says_counts():
     assert 'of no usual scale' in find_scale([image], 0.0).how
 
 
-def test_nothing_stays_nothing():
+def test_zeros_and_nans_become_zero():
     image = counts(100)
-    image[:, :10] = 0  # beside the picture
+    image[:, :10] = 0  # outside the picture
     assert not find_scale([image]).apply(image)[:, :10].any()
     holes = street().astype(np.float32)
     holes[0] = np.nan
@@ -151,7 +151,7 @@ def test_nothing_stays_nothing():
 @pytest.mark.parametrize(
     'images', [[], [np.zeros(SHAPE, np.uint16)], [np.full(SHAPE, 7000, np.uint16)]]
 )
-def test_empty_and_flat_pictures_have_a_scale_too(images):
+def test_empty_and_flat_pictures_get_a_scale(images):
     scale = find_scale(images)
     assert scale.how
     assert all(scale.apply(image).shape == SHAPE for image in images)
@@ -170,13 +170,13 @@ def test_empty_and_flat_pictures_have_a_scale_too(images):
         ((street() - 270).astype(np.uint8) * 8, False),
     ],
 )
-def test_pictures_in_which_a_teacher_sees_one_grey(image, blind):
+def test_pictures_without_contrast_are_detected(image, blind):
     assert bool(contrast_fault(image)) == blind
     assert (contrast(image) < 0.01) == blind
 
 
-def test_contrast_is_the_share_of_what_teachers_see():
-    """Of 3,200 counts from 21,800 to 25,000, and of 255 greys; what is beyond does not count."""
+def test_contrast_is_a_share_of_the_teacher_range():
+    """Relative to the counts from 21,800 to 25,000 or to 255 greys; values outside are clipped."""
     half = np.arange(64).reshape(8, 8) // 4 % 2 == 0
     for low, high, share in ((22_000, 22_800, 0.25), (21_000, 22_600, 0.25), (1, 65_535, 1.0)):
         assert contrast(np.where(half, low, high).astype(np.uint16)) == pytest.approx(share)
@@ -184,13 +184,13 @@ def test_contrast_is_the_share_of_what_teachers_see():
     assert contrast(grey) == contrast(np.stack([grey, grey * 0, grey], -1)) == pytest.approx(0.2)
 
 
-def test_a_border_is_no_contrast():
+def test_empty_border_adds_no_contrast():
     image = counts(100)
     image[:, :20] = 0
     assert contrast(image) == 0
 
 
-def test_most_pictures_must_be_blind_to_be_worth_a_sentence():
+def test_blind_pictures_are_reported_only_if_most_are_blind():
     blind, good = counts(25), counts(80)
     assert blind_pictures([('a', good), ('b', blind)]) == ''
     assert blind_pictures([]) == ''
@@ -198,6 +198,6 @@ def test_most_pictures_must_be_blind_to_be_worth_a_sentence():
     assert words.startswith('2 of 3 thermal pictures looked at, e.g. b.png: expected counts')
 
 
-def test_what_does_not_fit_16_bits_is_cut():
+def test_scaled_counts_are_clipped_to_16_bits():
     image = np.array([[1, 60000]], np.uint16)
     assert ThermalScale(2.0, -10.0).apply(image).tolist() == [[0, 65535]]

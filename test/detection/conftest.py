@@ -1,4 +1,4 @@
-"""Tiny real ONNX models, made on the spot."""
+"""Fixtures that make tiny but real ONNX models."""
 
 from __future__ import annotations
 

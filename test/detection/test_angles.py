@@ -26,14 +26,14 @@ def rig_with(yaw=0.0, pitch=0.0, roll=0.0, camera_m=(0.3, 0.0, 1.55), array_m=(0
 
 
 @pytest.mark.parametrize(('eye_height_m', 'camera_up_m'), [(None, 1.7), (1.5, 1.5)])
-def test_straight_ahead_is_the_principal_point(eye_height_m, camera_up_m):
+def test_box_straight_ahead_projects_to_the_principal_point(eye_height_m, camera_up_m):
     rig = rig_with(camera_m=(0.0, 0.0, camera_up_m))
     box = np.array([[-0.1, -0.05, 0.1, 0.05]])
     box = to_pixels(box, np.array([20.0]), rig, eye_height_m)
     np.testing.assert_allclose(box, [[860, 250, 1060, 350]], atol=1e-3)
 
 
-def test_left_is_left_and_up_is_up():
+def test_angles_to_the_left_and_up_project_left_and_up():
     rig = rig_with(camera_m=(0.0, 0.0, 1.7))
     boxes = boxes_from_degrees([20.0, -20.0], [5.0, -5.0], [4.0, 4.0], [3.0, 3.0])
     pixels = to_pixels(boxes, np.array([15.0, 15.0]), rig)
@@ -45,8 +45,8 @@ def test_left_is_left_and_up_is_up():
 
 @pytest.mark.parametrize('eye_height_m', [None, 0.4, 1.5, 2.3])
 @pytest.mark.parametrize('turn', [(0, 0), (35, 0), (-20, 8), (170, -6)])
-def test_a_point_in_the_world_lands_where_the_camera_sees_it(turn, eye_height_m):
-    """From the eye through the angles or straight by the camera: one pixel."""
+def test_angles_of_a_point_project_to_its_camera_pixel(turn, eye_height_m):
+    """Angles seen from the eye and direct projection by the camera give the same pixel."""
     rig = rig_with(*turn, camera_m=(0.8, -0.2, 1.2), array_m=(-0.6, 0.1, 1.9))
     heading = np.radians(turn[0])
     point = rig.array_position_m + [
@@ -67,7 +67,7 @@ def test_a_point_in_the_world_lands_where_the_camera_sees_it(turn, eye_height_m)
     np.testing.assert_allclose((found[:2] + found[2:]) / 2, seen, atol=0.05)
 
 
-def test_another_focal_length_scales_and_roll_widens():
+def test_focal_length_scales_boxes_and_roll_widens_them():
     boxes, far = np.array([[0.1, -0.05, 0.3, 0.1]]), np.array([1e4])
     rig = rig_with()
     plain = to_pixels(boxes, far, rig)
@@ -80,14 +80,14 @@ def test_another_focal_length_scales_and_roll_widens():
     assert np.all(rolled[:, 2:] - rolled[:, :2] > plain[:, 2:] - plain[:, :2])
 
 
-def test_behind_the_camera_is_nowhere():
+def test_boxes_behind_the_camera_become_zero():
     rig = rig_with(camera_m=(3.0, 0.0, 1.5))
     assert np.all(to_pixels(np.array([[-0.1, -0.1, 0.1, 0.1]]), np.array([2.0]), rig) == 0)
     assert to_pixels(np.zeros((0, 4)), np.zeros(0), rig).shape == (0, 4)
 
 
 @pytest.mark.parametrize('eye_height_m', [None, 0.5, 1.5])
-def test_ways_back(eye_height_m):
+def test_angles_and_pixels_convert_back(eye_height_m):
     rng = np.random.default_rng(0)
     rig = rig_with(25, 7, camera_m=(0.9, 0.1, 1.3), array_m=(0, 0, 2.0))
     azimuth, elevation = rng.uniform(-35, 35, 50), rng.uniform(-8, 3, 50)
@@ -99,7 +99,7 @@ def test_ways_back(eye_height_m):
     range_m = rng.uniform(8, 60, 50)
     pixels = to_pixels(boxes, range_m, rig, eye_height_m)
     again = from_pixels(pixels, range_m, rig, eye_height_m)
-    # Pitched: corners of a level rectangle are no rectangle in the image, its bounds are larger.
+    # With pitch, a level rectangle is not a rectangle in the image, so its bounds are larger.
     assert np.abs(again - boxes).max() < 0.03
     level = rig_with(25, 0, camera_m=(0.9, 0.1, 1.3), array_m=(0, 0, 2.0))
     pixels = to_pixels(boxes, range_m, level, eye_height_m)
@@ -107,8 +107,8 @@ def test_ways_back(eye_height_m):
     assert np.abs(again - boxes).max() < 0.01
 
 
-def test_the_height_of_the_array_does_not_change_what_is_said():
-    """A box on the road is the same box for a bumper and for a roof rack."""
+def test_array_height_does_not_change_box_angles():
+    """A box on the road has the same angles for arrays on a bumper and on a roof rack."""
     box_px, middle_m = np.array([[900.0, 250, 1000, 320]]), np.array([20.0, 0.0, 0.8])
     boxes = []
     for up_m in (0.4, 2.3):
@@ -118,7 +118,7 @@ def test_the_height_of_the_array_does_not_change_what_is_said():
     np.testing.assert_allclose(boxes[0], boxes[1], atol=3e-4)
 
 
-def test_ranges_in_single_precision_are_worked_on_in_double():
+def test_single_precision_ranges_are_processed_in_double_precision():
     rig = rig_with(25, 7, camera_m=(0.9, 0.1, 1.3))
     boxes = np.array([[300.0, 200, 420, 260], [1500, 280, 1700, 350]])
     ranges = np.array([17.3, 8.7], np.float32)

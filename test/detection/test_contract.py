@@ -37,7 +37,7 @@ def set_key(model, key, value):
     raise KeyError(key)
 
 
-def test_what_is_written_is_read(make_model, save, rig, front_end):
+def test_contract_round_trips_through_a_model_file(make_model, save, rig, front_end):
     path = save(make_model())
     content, contract = read_model(path)
     assert content == path.read_bytes()
@@ -48,7 +48,7 @@ def test_what_is_written_is_read(make_model, save, rig, front_end):
     check(contract, rig, front_end)
 
 
-def test_writing_again_replaces(make_model):
+def test_write_metadata_replaces_earlier_values(make_model):
     model = make_model()
     model.metadata_props.add(key='other', value='kept')
     write_metadata(model, SMALL)
@@ -58,7 +58,7 @@ def test_writing_again_replaces(make_model):
     assert values['avdet.sample_rate'] == '8000'
 
 
-def test_array_frame_undoes_yaw_and_position(rig):
+def test_microphones_in_array_undoes_yaw_and_position(rig):
     import yaml
 
     tree = yaml.safe_load(default_rig_path().read_text())
@@ -69,7 +69,7 @@ def test_array_frame_undoes_yaw_and_position(rig):
 
 
 @pytest.mark.parametrize('cut', [10, 1000, -40])
-def test_truncated_file(make_model, tmp_path, cut):
+def test_truncated_model_file_is_rejected(make_model, tmp_path, cut):
     path = tmp_path / 'cut.onnx'
     path.write_bytes(make_model().SerializeToString()[:cut])
     with pytest.raises(AvdetError, match=r'cut\.onnx'):
@@ -77,14 +77,14 @@ def test_truncated_file(make_model, tmp_path, cut):
 
 
 @pytest.mark.parametrize('content', [b'', b'hello, I am a picture', bytes(1000), os.urandom(4096)])
-def test_not_a_model(tmp_path, content):
+def test_file_that_is_not_a_model_is_rejected(tmp_path, content):
     path = tmp_path / 'bad.onnx'
     path.write_bytes(content)
     with pytest.raises(AvdetError, match=r'bad\.onnx: expected an ONNX model'):
         read_model(path)
 
 
-def test_missing_directory_and_pipe(tmp_path):
+def test_missing_files_directories_and_pipes_are_rejected(tmp_path):
     with pytest.raises(AvdetError, match=r'none\.onnx: No such file'):
         read_model(tmp_path / 'none.onnx')
     with pytest.raises(AvdetError, match='not a file'):
@@ -94,7 +94,7 @@ def test_missing_directory_and_pipe(tmp_path):
         read_model(tmp_path / 'pipe.onnx')
 
 
-def test_too_large_is_not_read(make_model, save, monkeypatch):
+def test_oversized_model_is_not_read(make_model, save, monkeypatch):
     path = save(make_model())
     monkeypatch.setattr(model_file, 'LARGEST_MODEL_BYTES', 100)
     with pytest.raises(AvdetError, match='at most 0 MiB'):
@@ -145,14 +145,14 @@ def in_sparse_tensor(model):
 @pytest.mark.parametrize(
     'place', [in_initializer, in_attribute, in_subgraph, in_function, in_sparse_tensor]
 )
-def test_weights_in_other_files_are_refused(make_model, save, place):
+def test_external_weights_are_rejected(make_model, save, place):
     model = make_model()
     place(model)
     with pytest.raises(AvdetError, match="the tensor 'elsewhere' in another file"):
         read_model(save(model))
 
 
-def test_context_node_is_refused(make_model, save):
+def test_ep_context_node_is_rejected(make_model, save):
     model = make_model()
     model.graph.node.append(
         helper.make_node('EPContext', [], ['x'], domain='com.microsoft', ep_cache_context='/etc/x')
@@ -162,7 +162,7 @@ def test_context_node_is_refused(make_model, save):
 
 
 @pytest.mark.parametrize('key', sorted(metadata(SMALL)))
-def test_every_key_is_needed(make_model, save, key):
+def test_every_metadata_key_is_required(make_model, save, key):
     with pytest.raises(AvdetError, match=rf'{key}: expected a value, found none'):
         read_model(save(set_key(make_model(), key, None)))
 
@@ -189,20 +189,20 @@ def test_every_key_is_needed(make_model, save, key):
         ('avdet.recipe', 'x' * (1 << 21)),
     ],
 )
-def test_bad_values_name_the_key(make_model, save, key, value):
+def test_errors_of_bad_values_name_the_key(make_model, save, key, value):
     with pytest.raises(AvdetError, match=rf'{key}: expected .*, found .') as caught:
         read_model(save(set_key(make_model(), key, value)))
     assert len(str(caught.value)) < 500
 
 
-def test_key_given_twice(make_model, save):
+def test_duplicate_key_is_rejected(make_model, save):
     model = make_model()
     model.metadata_props.add(key='avdet.n_mels', value='64')
     with pytest.raises(AvdetError, match=r'avdet\.n_mels: expected once, found twice'):
         read_model(save(model))
 
 
-def test_graph_must_be_what_the_keys_say(make_model, save):
+def test_graph_must_match_the_metadata(make_model, save):
     with pytest.raises(AvdetError, match=r'input spectrogram: expected float \[1, 32, 64, 173\]'):
         read_model(save(set_key(make_model(), 'avdet.n_mels', '64')))
     model = make_model()
@@ -228,15 +228,15 @@ def test_graph_must_be_what_the_keys_say(make_model, save):
         (FrontEnd(hop_length=512), 'avdet.hop_length', '256', '512'),
     ],
 )
-def test_other_front_end(rig, front_end, key, expected, found):
+def test_other_front_end_is_rejected(rig, front_end, key, expected, found):
     contract = contract_for(rig, FrontEnd(), -0.5)
     sentence = rf'm\.onnx .*{key}: expected {expected} as the model was taught, found {found} on'
     with pytest.raises(AvdetError, match=sentence):
         check(contract, rig, front_end, where='m.onnx')
 
 
-def test_the_message_names_the_next_step(rig, front_end):
-    """Each kind of difference has its own way out, and what is named is there."""
+def test_error_names_the_next_step(rig, front_end):
+    """Each kind of difference has its own advice, and the files it names exist."""
     contract = contract_for(rig, front_end, -0.5)
     for other, other_front_end, way, remark in (
         (replace(rig, array_yaw_deg=90.0), front_end, 'student.onnx', 'three hours'),
@@ -251,7 +251,7 @@ def test_the_message_names_the_next_step(rig, front_end):
                 assert Path(word).is_file()
 
 
-def test_other_features_and_image(rig, front_end):
+def test_other_features_and_image_sizes_are_rejected(rig, front_end):
     contract = contract_for(rig, front_end, -0.5)
     fewer = replace(contract, features=contract.features[:8])
     with pytest.raises(AvdetError, match=r'avdet\.features: expected 8 channels .*, found 32'):
@@ -267,7 +267,7 @@ def test_other_features_and_image(rig, front_end):
 @pytest.mark.parametrize(
     ('moved_mm', 'fits'), [(0, True), (4.9, True), (5.1, False), (350, False)]
 )
-def test_geometry_tolerance(rig, front_end, moved_mm, fits):
+def test_microphones_may_differ_by_up_to_5_mm(rig, front_end, moved_mm, fits):
     contract = contract_for(rig, front_end, -0.5)
     microphones_m = contract.microphones_m.copy()
     microphones_m[3] += [0, moved_mm / 1e3, 0]
@@ -277,4 +277,4 @@ def test_geometry_tolerance(rig, front_end, moved_mm, fits):
         assert found[0].key == 'avdet.microphones'
         assert 'microphone 3 (rear_left)' in found[0].expected
         assert f'{moved_mm:.0f} mm away' in found[0].found
-        assert 'rear_left at (-0.177, 0.177, 0.000) m' in found[0].found  # where the rig has it
+        assert 'rear_left at (-0.177, 0.177, 0.000) m' in found[0].found  # the position in the rig

@@ -41,7 +41,7 @@ def stretched(rig, factor):
     return replace(rig, microphones_m=(rig.microphones_m - centre) * factor + centre)
 
 
-def test_what_is_written_is_read(make_array_model, save):
+def test_array_contract_round_trips_through_a_model_file(make_array_model, save):
     _, contract = read_model(save(make_array_model()))
     assert contract.contract_version == 2
     assert contract.steering_shape == (80, 80, 24)
@@ -52,7 +52,7 @@ def test_what_is_written_is_read(make_array_model, save):
     assert 'avdet.image_width' not in metadata(contract)
 
 
-def test_every_key_is_needed(make_array_model, save, array_keys):
+def test_every_metadata_key_except_eye_height_is_required(make_array_model, save, array_keys):
     assert {'avdet.azimuths_deg', EYE} <= set(array_keys)
     for key in set(array_keys) - {EYE}:
         with pytest.raises(AvdetError, match=rf'{key}: expected a value, found none'):
@@ -77,13 +77,13 @@ def test_every_key_is_needed(make_array_model, save, array_keys):
         ('avdet.features', json.dumps(['a'] * 31)),
     ],
 )
-def test_bad_values_name_the_key(make_array_model, save, key, value):
+def test_errors_of_bad_values_name_the_key(make_array_model, save, key, value):
     with pytest.raises(AvdetError, match=rf'{key}: expected .*, found .') as caught:
         read_model(save(set_key(make_array_model(), key, value)))
     assert len(str(caught.value)) < 500
 
 
-def test_the_graph_must_be_what_the_keys_say(make_array_model, make_model, save):
+def test_graph_must_match_the_metadata(make_array_model, make_model, save):
     for shape in [(80, 79, 24), (64, 80, 24), (80, 80, 56), (1, 80, 80, 24)]:
         with pytest.raises(
             AvdetError, match=r'input steering: expected float \[80, 80, 24\], found float'
@@ -97,7 +97,7 @@ def test_the_graph_must_be_what_the_keys_say(make_array_model, make_model, save)
     model.graph.input[1].type.tensor_type.elem_type = TensorProto.DOUBLE
     with pytest.raises(AvdetError, match=r'input steering: expected float .* found double'):
         read_model(save(model))
-    # A file of contract 1 that asks for a steering is neither.
+    # A file of contract 1 with a steering input is invalid.
     model = make_array_model()
     for key, value in metadata(contract_for_rig()).items():
         if key not in {entry.key for entry in model.metadata_props}:
@@ -112,7 +112,9 @@ def contract_for_rig():
     return contract_for(load_rig(), FrontEnd(), -0.5)
 
 
-def test_any_rig_fits_and_what_was_not_taught_is_reported(make_array_model, save, rig, front_end):
+def test_any_rig_fits_and_values_outside_training_are_reported(
+    make_array_model, save, rig, front_end
+):
     _, contract = read_model(save(make_array_model()))
     camera = replace(rig.camera, width_px=1280, height_px=720, fx=800.0, cx=640.0)
     other = replace(stretched(rig, 1.3), camera=camera, array_yaw_deg=33.0)
@@ -134,16 +136,16 @@ def test_any_rig_fits_and_what_was_not_taught_is_reported(make_array_model, save
 
 
 @pytest.mark.parametrize(('eye', 'middle_y'), [('1.5', 305), (None, 285)])
-def test_boxes_in_pixels_of_the_camera_in_use(
+def test_boxes_are_in_pixels_of_the_camera_in_use(
     make_array_model, save, rig, front_end, eye, middle_y
 ):
-    """Boxes of older files are seen from the array's centre."""
+    """Boxes of older files are relative to the centre of the array."""
     model = set_key(make_array_model(), EYE, eye)
     detector = Detector(save(model), rig, front_end, providers=['cpu'])
     blank = np.zeros((32, 80, 173), np.float32)
     found = detector.detect(blank)
-    # 10 m from the array is 9.7 m from the camera, which stands 0.15 m lower than that and 0.05 m
-    # higher than the eye.
+    # 10 m from the array is 9.7 m from the camera, which is 0.15 m lower than the array and
+    # 0.05 m higher than the eye.
     x, y = 2e3 / 9.7, 1e3 / 9.7
     expected = [960 - x, middle_y - y, 960 + x, middle_y + y]
     np.testing.assert_allclose(found.boxes_px, [expected], atol=3)
@@ -156,10 +158,8 @@ def test_boxes_in_pixels_of_the_camera_in_use(
     assert tuple(cut[[0, 2]]) == (pytest.approx(142, abs=10), pytest.approx(1778, abs=10))
 
 
-def test_boxes_beyond_the_image_are_given_where_they_are_wanted(
-    make_array_model, save, rig, front_end
-):
-    """Ahead, over the left edge, beyond the right edge, behind the camera, mostly beyond."""
+def test_boxes_beyond_the_image_are_returned_on_request(make_array_model, save, rig, front_end):
+    """Boxes ahead, across the left edge, right of the image, behind the camera, mostly outside."""
     boxes = [
         [-0.2, -0.1, 0.2, 0.1],
         [-1.1, -0.1, -0.7, 0.1],
@@ -174,13 +174,13 @@ def test_boxes_beyond_the_image_are_given_where_they_are_wanted(
     inside, every = detector.detect(blank), detector.detect(blank, beyond_image=True)
     assert inside.scores == pytest.approx([0.9, 0.8])
     assert every.scores == pytest.approx([0.9, 0.8, 0.7, 0.5])
-    # Less than a quarter of the last one lies in the image: too little to be a vehicle in it.
+    # Less than a quarter of the last box lies in the image: too little to count as inside.
     assert 0 == every.boxes_px[3, 0] < every.boxes_px[3, 2]
     assert np.array_equal(every.boxes_px[:2], inside.boxes_px)
     assert inside.boxes_px[1, 0] == 0
     left, _, right, _ = every.boxes_px[2]
     assert 1920 < left < right
-    # Their bearings, left positive, are those of the middles.
+    # The bearings, positive to the left, are those of the box centres.
     lefts = [np.arctan(sides).mean() for sides in ([1.1, 0.7], [1.3, 0.85])]
     expected = [0, lefts[0], -np.arctan([1.1, 1.3]).mean(), lefts[1]]
     assert every.azimuth_rad == pytest.approx(expected, abs=1e-5)
@@ -194,7 +194,7 @@ def test_boxes_beyond_the_image_are_given_where_they_are_wanted(
         assert np.abs(turned).max() <= np.pi + 1e-6
 
 
-def test_the_steering_follows_the_rig(
+def test_steering_follows_the_rig(
     make_array_model, save, rig, front_end, scattered, plane_wave, caplog
 ):
     """The tiny model scores by its largest steered response: a wave fits its own array only."""
@@ -227,13 +227,13 @@ def test_the_steering_follows_the_rig(
         ({'scores': [2.0]}, 'from 0 to 1'),
     ],
 )
-def test_outputs_are_checked(make_array_model, save, rig, front_end, options, sentence):
+def test_model_outputs_are_checked(make_array_model, save, rig, front_end, options, sentence):
     detector = Detector(save(make_array_model(**options)), rig, front_end, providers=['cpu'])
     with pytest.raises(AvdetError, match=sentence):
         detector.detect(np.zeros((32, 80, 173), np.float32))
 
 
-def test_a_model_of_one_rig_holds_camera_and_mounting(make_model, save, rig, front_end):
+def test_model_of_one_rig_checks_camera_and_mounting(make_model, save, rig, front_end):
     _, contract = read_model(save(make_model()))
     assert differences(contract, rig, front_end) == []
     assert remarks(contract, rig) == []
@@ -260,7 +260,7 @@ def test_a_model_of_one_rig_holds_camera_and_mounting(make_model, save, rig, fro
     check(contract, nearly, front_end)
 
 
-def test_a_turned_array_is_refused(make_model, save, rig, front_end):
+def test_turned_array_is_rejected(make_model, save, rig, front_end):
     _, contract = read_model(save(make_model()))
     centre = rig.array_position_m
     quarter = np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]])
@@ -271,7 +271,9 @@ def test_a_turned_array_is_refused(make_model, save, rig, front_end):
         check(contract, turned, front_end)
 
 
-def test_older_files_hold_no_mounting_and_are_taken(make_model, save, rig, front_end, caplog):
+def test_older_files_without_mounting_are_accepted_with_a_remark(
+    make_model, save, rig, front_end, caplog
+):
     model = make_model()
     for key in (
         'focal_px',
@@ -299,6 +301,6 @@ def test_older_files_hold_no_mounting_and_are_taken(make_model, save, rig, front
         ('avdet.camera_position_m', '[1, 2]'),
     ],
 )
-def test_bad_mounting(make_model, save, key, value):
+def test_invalid_mounting_values_are_rejected(make_model, save, key, value):
     with pytest.raises(AvdetError, match=rf'{key}: expected .*, found .'):
         read_model(save(set_key(make_model(), key, value)))

@@ -1,4 +1,4 @@
-"""Sentences on what differs between a model and a vehicle, whole and to the last word."""
+"""Complete error messages about differences between a model and a vehicle."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from avdet_ros.detection.taught_ranges import values_of
 from avdet_ros.errors import AvdetError
 
 
-def test_one_difference_alone_has_no_others(rig):
+def test_error_of_a_single_difference_mentions_no_others(rig):
     contract = contract_for(rig, FrontEnd(), -0.5)
     with pytest.raises(AvdetError) as caught:
         check(contract, rig, FrontEnd(n_mels=64), 'm.onnx')
@@ -27,7 +27,7 @@ def test_one_difference_alone_has_no_others(rig):
     assert str(caught.value).startswith(begin)
 
 
-def test_the_first_channel_of_another_name_is_told(rig):
+def test_first_channel_with_another_name_is_reported(rig):
     contract = contract_for(rig, FrontEnd(), -0.5)
     names = list(contract.features)
     names[9:11] = ['a "b"', 'c']
@@ -40,13 +40,13 @@ def test_the_first_channel_of_another_name_is_told(rig):
     assert str(caught.value).startswith(begin)
 
 
-def test_ranges_in_another_order_are_said_so():
+def test_ranges_that_do_not_rise_are_rejected():
     words = r'^m\.onnx: output range_m: expected rising distances, found another order$'
     with pytest.raises(AvdetError, match=words):
         check_ranges(Path('m.onnx'), np.array([[5.0, 4.0, 9.0]], np.float32), 1)
     check_ranges(Path('m.onnx'), np.array([[4.0, 4.0, 9.0]], np.float32), 1)
 
 
-def test_an_array_without_a_pair_of_living_neighbours_has_no_spacing(rig):
+def test_array_without_live_microphones_has_zero_spacing(rig):
     values = values_of(replace(rig, alive=np.zeros(8, bool)))
     assert (values['spacing_m'], values['aperture_m'], values['live_microphones']) == (0, 0, 0)

@@ -1,4 +1,4 @@
-"""Each key of a model file at its bounds, and graphs that leave shapes open."""
+"""Each key of a model file at its bounds, and graphs with open shapes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def with_keys(model, **values):
         ('image_height', ('16', '16384'), ('15', '16385'), 'a number from 16 to 16384'),
     ],
 )
-def test_numbers_at_their_bounds(make_model, key, within, beyond, expected):
+def test_numbers_are_accepted_up_to_their_bounds(make_model, key, within, beyond, expected):
     for value in within:
         assert _parse_metadata(with_keys(make_model(), **{key: value}), 'm.onnx') is not None
     for value in beyond:
@@ -45,7 +45,7 @@ def test_numbers_at_their_bounds(make_model, key, within, beyond, expected):
         assert str(error.value).startswith(f'm.onnx: avdet.{key}: expected {expected}, found')
 
 
-def test_whole_numbers_are_whole(make_model):
+def test_whole_number_keys_reject_fractions(make_model):
     with pytest.raises(AvdetError, match=r'n_fft: expected a whole number from 16 to 65536, fou'):
         _parse_metadata(with_keys(make_model(), n_fft='1024.5'), 'm.onnx')
     contract = _parse_metadata(with_keys(make_model(), n_fft='512.0'), 'm.onnx')
@@ -76,13 +76,13 @@ def test_whole_numbers_are_whole(make_model):
         ('recipe', 'x' * ((1 << 20) + 1), 'at most 1048576 characters'),
     ],
 )
-def test_what_was_expected_is_told(make_model, key, value, expected):
+def test_errors_state_the_expected_value(make_model, key, value, expected):
     with pytest.raises(AvdetError) as error:
         _parse_metadata(with_keys(make_model(), **{key: value}), 'm.onnx')
     assert str(error.value).startswith(f'm.onnx: avdet.{key}: expected {expected}')
 
 
-def test_lists_and_names_at_their_bounds(make_model):
+def test_lists_and_names_are_accepted_up_to_their_bounds(make_model):
     contract = _parse_metadata(
         with_keys(
             make_model(),
@@ -110,15 +110,13 @@ def test_lists_and_names_at_their_bounds(make_model):
         ('features', json.dumps(['a'] * 33), '8 levels and 24 or 56 coherences, found 33 names'),
     ],
 )
-def test_what_was_expected_of_a_model_for_any_array_is_told(
-    make_array_model, key, value, expected
-):
+def test_errors_of_array_models_state_the_expected_value(make_array_model, key, value, expected):
     with pytest.raises(AvdetError) as error:
         _parse_metadata(with_keys(make_array_model(), **{key: value}), 'm.onnx')
     assert str(error.value).startswith(f'm.onnx: avdet.{key}: expected {expected}')
 
 
-def test_ranges_of_one_value_and_many_directions_are_taken(make_array_model):
+def test_array_model_ranges_and_azimuths_are_accepted_up_to_their_bounds(make_array_model):
     model = with_keys(
         make_array_model(), aperture_m='[0, 999]', spacing_m='[0.3, 0.3]', azimuths_deg='[719.9]'
     )
@@ -129,14 +127,14 @@ def test_ranges_of_one_value_and_many_directions_are_taken(make_array_model):
     assert len(_parse_metadata(many, 'm.onnx').azimuths_deg) == 1024
 
 
-def test_a_model_file_that_cannot_be_read_is_called_one(tmp_path):
+def test_unreadable_model_file_is_named_in_the_error(tmp_path):
     with pytest.raises(AvdetError, match=r'^cannot read the model file /.*/no\.onnx: '):
         read_model(tmp_path / 'no.onnx')
     with pytest.raises(AvdetError, match=': expected a model file, found something that is no'):
         read_model(tmp_path)
 
 
-def test_an_output_may_leave_its_shape_open_and_an_input_may_not(make_model, save):
+def test_outputs_may_have_open_shapes_but_inputs_may_not(make_model, save):
     model = make_model()
     model.graph.output[0].type.tensor_type.ClearField('shape')
     assert read_model(save(model))[1].contract_version == 1
@@ -146,7 +144,7 @@ def test_an_output_may_leave_its_shape_open_and_an_input_may_not(make_model, sav
         read_model(save(model))
 
 
-def test_sizes_that_are_open_fit_and_others_must_be_the_same(make_model, save):
+def test_open_dimensions_fit_and_fixed_ones_must_match(make_model, save):
     model = make_model()
     dims = model.graph.input[0].type.tensor_type.shape.dim
     dims[0].dim_param = 'batch'
@@ -160,7 +158,7 @@ def test_sizes_that_are_open_fit_and_others_must_be_the_same(make_model, save):
         read_model(save(model))
 
 
-def test_a_tensor_elsewhere_is_refused_by_either_sign_of_it(make_model, save):
+def test_external_tensor_is_rejected_by_either_of_its_marks(make_model, save):
     for sign in ('location', 'data'):
         model = make_model()
         tensor = TensorProto(name='w' * 100, data_type=TensorProto.FLOAT, dims=[4])
@@ -175,7 +173,7 @@ def test_a_tensor_elsewhere_is_refused_by_either_sign_of_it(make_model, save):
             read_model(save(model))
 
 
-def test_names_of_a_graph_are_listed(make_model, save):
+def test_errors_list_names_and_types_of_the_outputs(make_model, save):
     model = make_model()
     del model.graph.output[:]
     with pytest.raises(AvdetError, match='outputs: expected boxes, scores, labels, found none'):
@@ -192,7 +190,7 @@ def test_names_of_a_graph_are_listed(make_model, save):
         read_model(save(model))
 
 
-def test_a_constant_that_is_listed_as_an_input_is_none(make_model, save, rig, front_end):
+def test_constant_listed_as_an_input_is_not_an_input(make_model, save, rig, front_end):
     model = make_model()
     tensor = model.graph.initializer[0]
     model.graph.input.append(
@@ -202,7 +200,7 @@ def test_a_constant_that_is_listed_as_an_input_is_none(make_model, save, rig, fr
     assert differences(contract, rig, front_end) == []
 
 
-def test_an_angle_between_rotations_survives_rounding():
+def test_angle_between_rotations_tolerates_rounding():
     whole = np.eye(3) * (1 + 1e-12)
     assert _turn_deg(whole, whole) == 0
     half = np.diag([1.0, -1.0, -1.0]) * (1 + 1e-12)

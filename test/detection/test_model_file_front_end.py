@@ -1,4 +1,4 @@
-"""The front end that a model asks for."""
+"""The front end that a model requires."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from avdet_ros.errors import AvdetError
 
 
 @pytest.mark.parametrize('pairs', [12, 28])
-def test_a_model_runs_on_the_front_end_that_it_asks_for(rig, save, make_array_model, pairs):
+def test_model_runs_on_the_front_end_it_requires(rig, save, make_array_model, pairs):
     path = save(make_array_model(scores=[0.5], front_end=FrontEnd(pair_count=pairs)))
     rig = replace(rig, gain_db=np.arange(8.0))
     front_end = front_end_for(rig, path)
@@ -30,7 +30,7 @@ def test_a_model_runs_on_the_front_end_that_it_asks_for(rig, save, make_array_mo
             Detector(path, rig, FrontEnd.of(rig), ['cpu'], threads=1)
 
 
-def test_features_of_all_pairs_serve_a_model_of_twelve(rig, save, make_array_model):
+def test_features_of_all_pairs_fit_a_model_of_twelve_pairs(rig, save, make_array_model):
     twelve = save(make_array_model(scores=[0.0]), 'twelve.onnx')
     every = save(make_array_model(scores=[0.0], front_end=FrontEnd(pair_count=28)), 'every.onnx')
     wide, narrow = front_end_for(rig, twelve, every), FrontEnd.of(rig)
@@ -48,7 +48,7 @@ def test_features_of_all_pairs_serve_a_model_of_twelve(rig, save, make_array_mod
             usual.detect(wrong)
 
 
-def test_names_of_no_front_end_are_told_by_the_comparison(rig, save, make_array_model):
+def test_unknown_feature_names_are_reported_as_a_difference(rig, save, make_array_model):
     _, contract = read_model(save(make_array_model()))
     contract = replace(contract, features=('loudness',))
     front_end = FrontEnd.of(rig, contract.pair_count)

@@ -1,4 +1,4 @@
-"""How far a camera or an array may stand from where it was taught, from both sides."""
+"""Tolerances of the camera and array mounting, tested on both sides of each limit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from avdet_ros.detection.taught_ranges import TaughtRanges, outside, values_of
 
 @pytest.fixture
 def moved(rig):
-    """A rig that differs a little from the shipped one."""
+    """Make rigs that differ a little from the shipped one."""
 
     def moved(array_yaw_deg=0.0, array_m=(0, 0, 0), turn_deg=(0, 0, 0), **camera):
         turn = Rotation.from_euler('ZYX', turn_deg, degrees=True).as_matrix()
@@ -50,13 +50,13 @@ def moved(rig):
         ('array_yaw_deg', {'array_yaw_deg': -359.5}, {'array_yaw_deg': 180.0}),
     ],
 )
-def test_each_part_has_its_tolerance(rig, moved, key, within, beyond):
+def test_each_mounting_value_has_its_tolerance(rig, moved, key, within, beyond):
     taught = mounting_of(rig)
     assert taught.differences(moved(**within)) == []
     assert [found[0] for found in taught.differences(moved(**beyond))] == [key]
 
 
-def test_what_was_taught_and_what_is_there_is_told(rig, moved):
+def test_differences_report_taught_and_actual_mounting(rig, moved):
     other = moved(array_yaw_deg=12.5, turn_deg=(-5, 2, 0), camera_m=(0.3, 0.4, 0), fx=100.0)
     told = {key: (taught, here) for key, taught, here in mounting_of(rig).differences(other)}
     assert told == {
@@ -70,7 +70,7 @@ def test_what_was_taught_and_what_is_there_is_told(rig, moved):
     }
 
 
-def test_a_mounting_as_numbers(rig):
+def test_mounting_numbers_match_the_rig(rig):
     numbers = mounting_of(replace(rig, array_yaw_deg=3.5)).numbers()
     assert numbers['focal_px'].tolist() == [1000, 1000]
     assert numbers['principal_px'].tolist() == [960, 300]
@@ -80,7 +80,7 @@ def test_a_mounting_as_numbers(rig):
     assert numbers['array_yaw_deg'] == 3.5
 
 
-def test_what_a_rig_has(rig):
+def test_values_of_a_rig_match_hand_calculation(rig):
     places = rig.microphones_m.copy()
     places[2] += [0.0, 0.5, 9.0]  # seen from above, heights do not count
     camera = replace(rig.camera, cx=660.0, fx=900.0)
@@ -96,7 +96,7 @@ def test_what_a_rig_has(rig):
     assert values_of(two)['live_microphones'] == 2
 
 
-def test_the_field_of_view_is_about_the_cameras_own_heading(rig):
+def test_field_of_view_is_relative_to_the_camera_heading(rig):
     wide = values_of(rig)['field_of_view_deg']
     turn = Rotation.from_euler('z', 170, degrees=True).as_matrix()
     back = replace(rig, camera=replace(rig.camera, rotation=rig.camera.rotation @ turn.T))
@@ -114,7 +114,7 @@ def test_the_field_of_view_is_about_the_cameras_own_heading(rig):
         ((1.0, 1.68), True),
     ],
 )
-def test_a_hundredth_beyond_an_end_is_inside(rig, bounds, told):
+def test_one_percent_beyond_a_taught_range_counts_as_inside(rig, bounds, told):
     ranges = TaughtRanges((0.1, 1), (0.01, 1), bounds, (10, 60), (8, 8))
     found = outside(ranges, rig)
     assert len(found) == told
@@ -125,7 +125,7 @@ def test_a_hundredth_beyond_an_end_is_inside(rig, bounds, told):
         ]
 
 
-def test_microphones_on_one_line_are_told_whatever_its_direction_and_place(rig):
+def test_microphones_on_a_line_are_reported_in_any_direction(rig):
     ranges = TaughtRanges((0.1, 9), (0.001, 1), (1, 2), (10, 60), (2, 8))
     along = np.linspace(-1, 1, 8)[:, None] * [0.6, 0.8, 0]
     across = np.array([1, -1, 1, -1, -1, 1, -1, 1])[:, None] * [-0.8, 0.6, 0]

@@ -1,4 +1,4 @@
-"""Steering by speed and air: steps, what is kept, what is refused."""
+"""Steering for own speed and air temperature: steps, cache and invalid values."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ def moving(scattered):
     return MovingSteering(scattered(0), FrontEnd(), AHEAD)
 
 
-def test_standing_in_usual_air_is_what_it_was_before_speeds_were_known(moving, scattered):
+def test_standing_vehicle_in_usual_air_gets_plain_steering(moving, scattered):
     expected = steering(scattered(0), FrontEnd(), AHEAD)
     for ahead_mps in (0.0, 0.4, -0.4):
         np.testing.assert_array_equal(moving.at(ahead_mps, USUAL_AIR_C), expected)
 
 
-def test_speed_and_sound_go_in_steps_of_one_metre_a_second(moving, scattered):
+def test_own_speed_and_speed_of_sound_are_rounded_to_1_mps(moving, scattered):
     assert speed_of_sound_mps(-5.0) == pytest.approx(331.3 * np.sqrt(1 - 5 / 273.15), abs=0.02)
     expected = steering(scattered(0), FrontEnd(), AHEAD, 28.0, 328.0)
     np.testing.assert_array_equal(moving.at(28.3, -5.0), expected)
-    assert moving.at(27.6, -5.2) is moving.at(28.3, -5.0), 'it is made once'
+    assert moving.at(27.6, -5.2) is moving.at(28.3, -5.0), 'computed only once'
     np.testing.assert_array_equal(
         moving.at(-2.2, 20.0), steering(scattered(0), FrontEnd(), AHEAD, -2.0)
     )
 
 
-def test_the_next_speeds_are_made_one_at_a_time_before_they_are_needed(moving):
+def test_prepare_computes_neighbouring_speeds_one_at_a_time(moving):
     assert [moving.prepare(10.0, 20.0) for _ in range(3)] == [True, True, False]
     made = dict(moving._made)
     assert {(9, 343), (11, 343)} < set(made)
@@ -49,7 +49,7 @@ def test_the_next_speeds_are_made_one_at_a_time_before_they_are_needed(moving):
     assert not moving.prepare(100.0, 20.0), 'there is no step beyond the fastest'
 
 
-def test_little_is_kept_and_threads_share_it(moving):
+def test_steering_cache_is_limited_and_shared_by_threads(moving):
     speeds = [float(speed) for speed in range(MOST_KEPT + 9)] * 2
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda speed: moving.at(speed, 20.0), speeds))
@@ -67,15 +67,15 @@ def test_little_is_kept_and_threads_share_it(moving):
         ((0.0, 293.0), 'found 293'),
     ],
 )
-def test_what_is_no_speed_and_no_air_is_refused(moving, numbers, words):
+def test_invalid_speeds_and_air_temperatures_are_rejected(moving, numbers, words):
     with pytest.raises(AvdetError, match=words):
         moving.at(*numbers)
 
 
-def test_a_detector_that_knows_its_speed_hears_more_of_a_wave(
+def test_detector_with_true_speed_and_air_scores_a_wave_higher(
     scattered, plane_wave, front_end, save
 ):
-    """A wave as an array that drives at 30 m/s takes it, and one in cold air."""
+    """One wave as received by an array that moves at 30 m/s, and one in cold air."""
     rig = scattered(0)
     detector = Detector(
         save(steered_response_model(front_end)), rig, front_end, ['cpu'], threads=1
@@ -94,7 +94,7 @@ def test_a_detector_that_knows_its_speed_hears_more_of_a_wave(
     assert detector.prepare(30.0)
 
 
-def test_a_model_of_one_rig_is_not_told_the_speed(model_path, rig, front_end):
+def test_model_of_one_rig_ignores_the_speed(model_path, rig, front_end):
     detector = Detector(model_path, rig, front_end, ['cpu'], threads=1)
     features = np.full(detector.contract.input_shape, -60, np.float32)
     still, fast = (detector.detect(features, False, speed) for speed in (0.0, 25.0))

@@ -13,10 +13,10 @@ LABELS = np.array([0, 1])
 NAN = np.nan
 
 
-def test_what_is_right_passes():
+def test_valid_outputs_pass():
     check_outputs(MODEL, 2, BOXES, SCORES, LABELS)
     check_outputs(MODEL, 2, BOXES[:0], SCORES[:0], LABELS[:0])
-    check_outputs(MODEL, 2, BOXES, np.float32([0.067527376, 0.06752738]), LABELS)  # one logit
+    check_outputs(MODEL, 2, BOXES, np.float32([0.067527376, 0.06752738]), LABELS)  # the same logit
     check_outputs(MODEL, 2, BOXES, SCORES + np.float32([0.1 + 9e-6, 0]), LABELS)
     check_ranges(MODEL, np.array([[1.0, 2, 2], [5, 6, 7]]), 2)
     check_ranges(MODEL, np.zeros((0, 3)), 0)
@@ -37,7 +37,7 @@ def test_what_is_right_passes():
         ({'labels': np.array([-1, 1])}, 'numbers of the 2 classes, found -1 to 1'),
     ],
 )
-def test_what_is_wrong_is_named(wrong, words):
+def test_invalid_outputs_are_rejected(wrong, words):
     outputs = {'boxes': BOXES, 'scores': SCORES, 'labels': LABELS} | wrong
     with pytest.raises(AvdetError, match=f'model.onnx: output .*{words}'):
         check_outputs(MODEL, 2, **outputs)
@@ -53,6 +53,6 @@ def test_what_is_wrong_is_named(wrong, words):
         (np.array([[2.0, 1, 3], [1, 2, 3]]), 'rising distances'),
     ],
 )
-def test_ranges_that_are_none(range_m, words):
+def test_invalid_ranges_are_rejected(range_m, words):
     with pytest.raises(AvdetError, match=f'output range_m: expected {words}'):
         check_ranges(MODEL, range_m, 2)

@@ -7,7 +7,7 @@ from avdet_ros.detection.providers import PROVIDERS, both_installed, provider_na
 from avdet_ros.errors import AvdetError
 
 
-def test_provider_names():
+def test_provider_names_accepts_short_and_full_names():
     assert provider_names(None) == list(PROVIDERS.values())
     assert provider_names(['CPU', 'CPUExecutionProvider']) == ['CPUExecutionProvider']
     with pytest.raises(AvdetError, match="expected some of tensorrt, cuda, cpu, found 'tpu'"):
@@ -15,7 +15,7 @@ def test_provider_names():
 
 
 @pytest.mark.parametrize('missing', [None, 'onnxruntime', 'onnxruntime-gpu'])
-def test_both_packages_or_one(monkeypatch, missing):
+def test_both_installed_is_true_only_for_both_packages(monkeypatch, missing):
     def distribution(name):
         if name == missing:
             raise PackageNotFoundError(name)

@@ -1,4 +1,4 @@
-"""Ranges of boxes that stand on a flat road, by hand."""
+"""Ranges of boxes on a flat road, against hand calculations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from avdet_ros.detection.road_ranges import ranges_on_road
 
 
-def test_a_range_is_that_of_the_middle_of_what_stands_there(rig):
+def test_range_is_that_of_the_vehicle_centre(rig):
     """The camera is 1.55 m high and level: 100 px below the middle are 15.5 m ahead of it."""
     boxes = np.array([[860.0, 250, 1060, 400], [1060, 250, 1260, 400], [860, 300, 1060, 350]])
     ahead = rig.camera.position_m[0] - rig.array_position_m[0]
@@ -19,7 +19,7 @@ def test_a_range_is_that_of_the_middle_of_what_stands_there(rig):
     assert ranges_on_road(boxes, rig) == pytest.approx(expected)
 
 
-def test_ranges_are_kept_between_three_and_a_hundred_metres(rig):
+def test_ranges_are_limited_to_3_to_100_metres(rig):
     boxes = np.array([[0.0, 0, 10, 100], [950, 290, 970, 301], [950, 300, 970, 9000]])
     low = replace(rig, array_position_m=np.array([0.0, 0.0, 0.5]))
     assert ranges_on_road(boxes, low) == pytest.approx([100, 100, 3])

@@ -36,7 +36,7 @@ def response(weights, features):
     return np.einsum('bac,cbt->a', weights, features[8:]) / features.shape[1] / features.shape[2]
 
 
-def test_the_grid_goes_once_around_and_is_fine_ahead():
+def test_azimuth_grid_covers_360_degrees_and_is_finer_ahead():
     grid = azimuth_grid()
     assert grid.shape == (FRONT_COLUMNS + AROUND,)
     assert np.all(np.diff(grid) < 0)
@@ -51,7 +51,7 @@ def test_the_grid_goes_once_around_and_is_fine_ahead():
 
 @pytest.mark.parametrize('seed', range(4))
 @pytest.mark.parametrize('azimuth_deg', [-43, -8, 0, 21, 50])
-def test_a_plane_wave_is_found_where_it_comes_from_on_any_array(
+def test_steered_response_peaks_at_the_wave_azimuth_on_any_array(
     seed, azimuth_deg, scattered, plane_wave
 ):
     rig, front_end = scattered(seed), FrontEnd()
@@ -60,19 +60,19 @@ def test_a_plane_wave_is_found_where_it_comes_from_on_any_array(
     assert abs(grid[np.argmax(found)] - azimuth_deg) <= 1.75 / 2 + 0.3
 
 
-def test_columns_turn_with_the_camera_not_with_the_frame_of_the_array(scattered, plane_wave):
+def test_columns_turn_with_the_camera_and_not_with_the_array_frame(scattered, plane_wave):
     rig, front_end = scattered(0), FrontEnd()
     features = front_end.compute(plane_wave(rig, 50))
     camera = looking(rig, yaw_deg=40.0, pitch_deg=12.0)
     assert np.degrees(heading_rad(camera.camera)) == pytest.approx(40)
     found = azimuth_grid()[np.argmax(response(steering(camera, front_end), features))]
     assert found == pytest.approx(10, abs=1.2)
-    # The yaw of the array is in the microphones' places already: alone it changes nothing.
+    # The microphone positions already contain the array yaw: the value alone has no effect.
     turned = replace(rig, array_yaw_deg=90.0)
     np.testing.assert_array_equal(steering(turned, front_end), steering(rig, front_end))
 
 
-def test_a_lone_wave_has_a_response_of_at_most_one(plane_wave):
+def test_single_wave_has_a_response_of_at_most_one(plane_wave):
     rig, front_end = load_rig(), FrontEnd()
     features = front_end.compute(plane_wave(rig, 0.0))
     weights = steering(rig, front_end, np.array([0.0]))
@@ -83,7 +83,7 @@ def test_a_lone_wave_has_a_response_of_at_most_one(plane_wave):
 
 
 @pytest.mark.parametrize('pairs', [PAIRS, EVERY_PAIR], ids=['twelve', 'all'])
-def test_pairs_of_dead_microphones_are_zero_and_the_others_make_up_for_them(plane_wave, pairs):
+def test_pairs_of_dead_microphones_are_zero_and_others_scaled_up(plane_wave, pairs):
     rig, front_end = load_rig(), FrontEnd(pair_count=len(pairs))
     alive = np.ones(8, bool)
     alive[[2, 5]] = False
@@ -104,7 +104,7 @@ def test_pairs_of_dead_microphones_are_zero_and_the_others_make_up_for_them(plan
     assert found == pytest.approx(20, abs=1.2)
 
 
-def test_made_in_less_than_fifty_milliseconds():
+def test_steering_is_computed_in_less_than_50_ms():
     rig, front_end = load_rig(), FrontEnd()
     steering(rig, front_end)
     took = []
@@ -115,17 +115,17 @@ def test_made_in_less_than_fifty_milliseconds():
     assert min(took) < 0.05
 
 
-def test_bands_without_a_fourier_bin_are_zero():
+def test_bands_without_a_fourier_bin_stay_finite():
     weights = steering(load_rig(), FrontEnd(sample_rate_hz=96000, n_fft=256), np.array([0.0]))
     assert np.isfinite(weights).all()
 
 
-def test_a_camera_that_looks_down_has_no_heading():
+def test_camera_that_looks_down_is_rejected():
     with pytest.raises(AvdetError, match=r'rig: camera: .* no heading'):
         steering(looking(load_rig(), pitch_deg=88.0), FrontEnd())
 
 
-def test_three_microphones_of_no_pair_have_nothing_to_steer_with():
+def test_microphones_without_pairs_give_zero_steering():
     alive = np.isin(np.arange(8), [0, 2, 5])
     assert live_pairs(alive).sum() == 0
     weights = steering(replace(load_rig(), alive=alive), FrontEnd())
@@ -134,8 +134,8 @@ def test_three_microphones_of_no_pair_have_nothing_to_steer_with():
 
 
 @pytest.mark.parametrize(('ahead_mps', 'of_usual'), [(0, 1.0), (30, 343 / 373), (-30, 343 / 313)])
-def test_leads_of_what_is_ahead_of_a_moving_array_are_shorter(ahead_mps, of_usual, scattered):
-    """30 m/s: by 8 %, and by as much from behind longer; across they are as ever."""
+def test_own_speed_changes_leads_ahead_and_not_across(ahead_mps, of_usual, scattered):
+    """At 30 m/s, leads from ahead are 8 % shorter, those from behind longer, across unchanged."""
     rig, front_end = scattered(1), FrontEnd()
     azimuths = np.array([0.0, 90.0, 180.0])
     found = steering(rig, front_end, azimuths, ahead_mps)
@@ -149,8 +149,8 @@ def test_leads_of_what_is_ahead_of_a_moving_array_are_shorter(ahead_mps, of_usua
     assert behind == pytest.approx(343.0 - ahead_mps)
 
 
-def test_a_moving_arrays_leads_are_those_of_a_wave_that_meets_it():
-    """When a front f(t + u.x / c) reaches two microphones that drive, by its equation alone."""
+def test_leads_of_a_moving_array_match_the_wave_equation():
+    """Arrival times of a front f(t + u.x / c) at two moving microphones, from its equation."""
     azimuth, c, v = np.radians(25.0), 331.0, 22.0
     towards = np.array([np.cos(azimuth), np.sin(azimuth)])
     places = np.array([[0.3, -0.2], [-0.1, 0.25]])
@@ -161,7 +161,7 @@ def test_a_moving_arrays_leads_are_those_of_a_wave_that_meets_it():
     assert lead_s == pytest.approx(expected, rel=1e-12)
 
 
-def test_a_standing_array_in_usual_air_is_steered_as_ever(scattered):
+def test_standing_array_in_usual_air_has_the_default_steering(scattered):
     rig, front_end = scattered(2), FrontEnd()
     usual = steering(rig, front_end)
     np.testing.assert_array_equal(steering(rig, front_end, None, 0.0, 343.0), usual)
@@ -182,6 +182,6 @@ def test_a_standing_array_in_usual_air_is_steered_as_ever(scattered):
         ((0.0, np.inf), 'found inf'),
     ],
 )
-def test_speeds_of_nothing_are_refused(speeds, words):
+def test_invalid_speeds_are_rejected(speeds, words):
     with pytest.raises(AvdetError, match=words):
         steering(load_rig(), FrontEnd(), np.array([0.0]), *speeds)

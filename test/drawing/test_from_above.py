@@ -1,4 +1,4 @@
-"""Vehicles from above: ellipses that hold what they say, and trails that end."""
+"""Vehicles from above: ellipses of 90 % probability, and trails of limited length."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from avdet_ros.drawing.from_above import CHI2_90, GroundTrails, Placed
 from avdet_ros.drawing.picture import Painter, View
 
 
-def test_the_ellipse_holds_ninety_per_cent():
+def test_ellipse_contains_ninety_percent():
     covariance = np.array([[9.0, 4.0], [4.0, 3.0]])
     vehicle = Placed(1, np.array([20.0, -5.0]), covariance)
     apart = vehicle.outline() - vehicle.place_m
@@ -20,7 +20,7 @@ def test_the_ellipse_holds_ninety_per_cent():
     assert inside.mean() == pytest.approx(0.9, abs=0.02)
 
 
-def test_trails_last_so_long_and_end_with_their_vehicle():
+def test_trails_are_limited_in_time_and_end_with_their_vehicle():
     trails = GroundTrails(seconds=1.0)
     for step in range(30):
         both = [Placed(n, np.array([n, 0.1 * step]), np.eye(2)) for n in (1, 2)]
@@ -32,7 +32,7 @@ def test_trails_last_so_long_and_end_with_their_vehicle():
     assert trails.lines() == {}
 
 
-def test_the_map_of_the_picture_shows_ellipses_in_place_of_points(rig):
+def test_picture_map_shows_ellipses_of_vehicles(rig):
     painter = Painter(rig)
     empty = painter.paint(View(ground=[]))
     wide = Placed(1, np.array([30.0, 0.0]), np.diag([60.0, 4.0]))
@@ -40,7 +40,7 @@ def test_the_map_of_the_picture_shows_ellipses_in_place_of_points(rig):
     changed = np.argwhere((full != empty).any(axis=2))
     assert len(changed) > 100
     low, high = changed.min(axis=0), changed.max(axis=0)
-    assert high[0] - low[0] > high[1] - low[1], 'longer along the way than across'
+    assert high[0] - low[0] > high[1] - low[1], 'longer along the road than across it'
     middle = rig.camera.width_px - 150
     assert (low[1] + high[1]) / 2 == pytest.approx(middle, abs=3)
     far = Placed(1, np.array([1e6, -1e6]), np.diag([1e9, 1e9]))

@@ -1,4 +1,4 @@
-"""The live page of rerun."""
+"""The live page in the Rerun viewer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from avdet_ros.drawing.live_page import SCREENS, LivePage
 from avdet_ros.errors import AvdetError
 
 
-def test_unknown_distances_do_not_hide_the_known_ones(rig, tmp_path, monkeypatch):
+def test_unknown_distances_do_not_hide_known_ones(rig, tmp_path, monkeypatch):
     pytest.importorskip('rerun')
     page = LivePage(rig, save=tmp_path / 'page.rrd')
     shown, blank = [], page._rr.Clear(recursive=False)
@@ -30,7 +30,7 @@ def test_unknown_distances_do_not_hide_the_known_ones(rig, tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ('size_px', 'scale'), [((400, 900), 1.0), ((1300, 3840), 0.5), ((3840, 2), 0.5)]
 )
-def test_boxes_lie_on_a_picture_that_is_shown_smaller(rig, tmp_path, monkeypatch, size_px, scale):
+def test_boxes_are_scaled_with_downscaled_picture(rig, tmp_path, monkeypatch, size_px, scale):
     pytest.importorskip('rerun')
     page = LivePage(rig, save=tmp_path / 'page.rrd')
     logged = {}
@@ -44,7 +44,7 @@ def test_boxes_lie_on_a_picture_that_is_shown_smaller(rig, tmp_path, monkeypatch
     assert centre == [200 * scale, 300 * scale]
 
 
-def test_heat_lies_over_the_picture_as_it_is_shown(rig, tmp_path, monkeypatch):
+def test_heat_map_is_scaled_to_shown_picture(rig, tmp_path, monkeypatch):
     pytest.importorskip('rerun')
     page = LivePage(rig, save=tmp_path / 'page.rrd')
     logged = {}
@@ -60,14 +60,14 @@ def test_heat_lies_over_the_picture_as_it_is_shown(rig, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('shape', [(1, 100_000), (100_000, 1), (1, 1)])
-def test_a_picture_of_any_shape_is_shown(rig, tmp_path, shape):
+def test_picture_of_any_shape_is_shown(rig, tmp_path, shape):
     pytest.importorskip('rerun')
     page = LivePage(rig, save=tmp_path / 'page.rrd')
     page.picture(np.zeros(shape, np.uint8))
     page.sound(np.zeros((8, *shape), np.float32))
 
 
-def test_vehicles_are_shown_from_above_with_the_way_ahead_upwards(rig, tmp_path, monkeypatch):
+def test_vehicles_are_shown_from_above_with_forward_up(rig, tmp_path, monkeypatch):
     pytest.importorskip('rerun')
     page = LivePage(rig, save=tmp_path / 'page.rrd')
     logged = {}
@@ -81,7 +81,7 @@ def test_vehicles_are_shown_from_above_with_the_way_ahead_upwards(rig, tmp_path,
     np.testing.assert_allclose(trail, [[-5, -20], [-5, -21]])
 
 
-def test_what_is_heard_and_not_seen_has_a_line_towards_it_and_words(rig, tmp_path, monkeypatch):
+def test_hidden_vehicle_is_shown_with_line_and_label(rig, tmp_path, monkeypatch):
     pytest.importorskip('rerun')
     page = LivePage(rig, save=tmp_path / 'page.rrd')
     logged = {}
@@ -90,17 +90,17 @@ def test_what_is_heard_and_not_seen_has_a_line_towards_it_and_words(rig, tmp_pat
     shown = logged['above/hidden']
     np.testing.assert_allclose(shown.strips.as_arrow_array().to_pylist(), [[[0, 0], [-20, -10]]])
     assert shown.labels.as_arrow_array().to_pylist() == ['#7 heard, not seen']
-    page.hidden(np.zeros((0, 2)), [], [])  # it is gone, or in sight
+    page.hidden(np.zeros((0, 2)), [], [])  # the vehicle is gone or in sight
     assert not logged['above/hidden'].strips.as_arrow_array().to_pylist()
 
 
-def test_a_missing_viewer_is_one_sentence_with_the_pins(rig, monkeypatch):
+def test_missing_viewer_error_names_constraints_file(rig, monkeypatch):
     monkeypatch.setitem(sys.modules, 'rerun', None)
     with pytest.raises(AvdetError, match=r'found none .*constraints\.txt'):
         LivePage(rig)
 
 
-def test_without_a_screen_the_other_ways_are_named(rig, monkeypatch):
+def test_missing_screen_error_names_web_and_save_options(rig, monkeypatch):
     pytest.importorskip('rerun')
     for name in SCREENS:
         monkeypatch.delenv(name, raising=False)

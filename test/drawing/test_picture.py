@@ -1,4 +1,4 @@
-"""Boxes on a picture: what is where, and that odd input is drawn too."""
+"""Boxes on a picture are drawn, and unusual input is accepted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def painter(rig):
     return Painter(rig)
 
 
-def test_a_box_is_drawn_and_its_label_stays_inside(painter):
+def test_box_at_image_corner_is_drawn(painter):
     corner = Box(np.array([1890.0, -5.0, 1960.0, 60.0]), 3, 0.5)
     plain = painter.paint(View())
     picture = painter.paint(View(tracks=[corner]))
@@ -25,13 +25,13 @@ def test_a_box_is_drawn_and_its_label_stays_inside(painter):
 @pytest.mark.parametrize(
     'box', [[0, 0, 0, 0], [-50, -50, -10, -10], [3000, 3000, 4000, 4000], [500, 500, 400, 400]]
 )
-def test_boxes_anywhere_do_no_harm(painter, box):
+def test_empty_outside_and_inverted_boxes_are_accepted(painter, box):
     painter.paint(
         View(tracks=[Box(np.array(box, float), 1)], truth=[Box(np.array(box, float), 2)])
     )
 
 
-def test_an_image_of_another_size_is_fitted(painter):
+def test_image_of_another_size_is_resized(painter):
     image = np.full((325, 960, 3), 90, np.uint8)
     picture = painter.paint(View(image=image))
     assert picture.shape == (650, 1920, 3)

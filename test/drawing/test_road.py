@@ -1,4 +1,4 @@
-"""The drawn road."""
+"""The drawn road and its bearing labels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from avdet_ros.drawing.road import bearing_label, draw_road, ground_points, horizon_y
 
 
-def test_the_horizon_is_where_the_camera_says(rig):
+def test_horizon_separates_sky_and_road_at_principal_point(rig):
     road = draw_road(rig.camera)
     assert road.shape == (650, 1920, 3)
     assert horizon_y(rig.camera) == pytest.approx(rig.camera.cy, abs=0.1)
@@ -17,7 +17,7 @@ def test_the_horizon_is_where_the_camera_says(rig):
 
 
 @pytest.mark.parametrize(('bearing_deg', 'label'), [(30, '30 left'), (0, '0'), (-30, '30 right')])
-def test_bearings_are_called_by_the_side_they_lie_on(rig, bearing_deg, label):
+def test_bearing_label_names_side_of_bearing(rig, bearing_deg, label):
     angle = np.radians(bearing_deg)
     ahead = rig.camera.position_m[:2] + 100 * np.array([[np.cos(angle), np.sin(angle)]])
     ((x, _),) = ground_points(rig.camera, ahead)

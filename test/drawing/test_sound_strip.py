@@ -1,4 +1,4 @@
-"""The strip of sound below the picture."""
+"""The sound strip below the picture."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from avdet_ros.drawing.sound_strip import SoundStrip
 
 
-def test_the_strip_takes_only_what_is_new():
+def test_strip_appends_only_new_frames():
     strip = SoundStrip(seconds=2.0)
     quiet, loud = np.full((8, 80, 173), -90.0, 'f4'), np.full((8, 80, 173), -20.0, 'f4')
     strip.add(1.0, quiet)
@@ -20,7 +20,7 @@ def test_the_strip_takes_only_what_is_new():
     np.testing.assert_allclose(strip.levels_db, -20, atol=0.1)
 
 
-def test_the_strip_begins_anew_when_time_jumps_back():
+def test_strip_restarts_when_time_jumps_back():
     strip = SoundStrip(seconds=2.0)
     strip.add(100.0, np.full((8, 80, 173), -20.0, 'f4'))
     strip.add(1.0, np.full((8, 80, 173), -60.0, 'f4'))

@@ -1,4 +1,4 @@
-"""Colours of identities."""
+"""Colours of track identities."""
 
 from __future__ import annotations
 

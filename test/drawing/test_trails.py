@@ -8,7 +8,7 @@ import pytest
 from avdet_ros.drawing.trails import Trails, ground_place
 
 
-def test_trails_forget(rig):
+def test_trails_forget_old_positions(rig):
     trails = Trails(seconds=1.0)
     for step in range(30):
         trails.add(step * 0.1, [(4, np.array([step, 0, step + 10, 50.0]))] if step < 10 else [])
@@ -20,7 +20,7 @@ def test_trails_forget(rig):
     assert list(trails.lines(2.9)) == []
 
 
-def test_a_box_stands_where_its_lower_edge_meets_the_road(rig):
+def test_box_is_placed_where_its_lower_edge_meets_road(rig):
     spot, depth = rig.camera.project([20.0, -3.0, 0.0])
     assert depth > 0
     box = np.array([spot[0] - 40, spot[1] - 60, spot[0] + 40, spot[1]])

@@ -16,7 +16,7 @@ def no_ffmpeg(*_, **__):
     raise RuntimeError('No ffmpeg exe could be found.')
 
 
-def test_a_video_holds_its_frames(tmp_path):
+def test_video_contains_its_frames_at_its_rate(tmp_path):
     writer = VideoWriter(tmp_path / 'a.mp4', 10)
     for step in range(12):
         writer.add(np.full((64, 128, 3), 20 * step, np.uint8))
@@ -29,7 +29,7 @@ def test_a_video_holds_its_frames(tmp_path):
     assert video.read()[1].mean() == pytest.approx(120, abs=6)
 
 
-def test_a_video_that_cannot_be_written_is_noted(tmp_path):
+def test_unwritable_video_is_reported(tmp_path):
     writer = VideoWriter(tmp_path / 'missing' / 'a.mp4', 10)
     for _ in range(80):
         writer.add(np.zeros((650, 1920, 3), np.uint8))
@@ -37,11 +37,11 @@ def test_a_video_that_cannot_be_written_is_noted(tmp_path):
     assert 'a.mp4' in writer.fault
 
 
-@pytest.mark.parametrize('harm', ['no package', 'none found', 'not there'])
-def test_a_video_without_ffmpeg_is_noted_and_ends(tmp_path, monkeypatch, harm):
-    if harm == 'no package':
+@pytest.mark.parametrize('failure', ['no package', 'none found', 'not there'])
+def test_missing_ffmpeg_is_reported_on_close(tmp_path, monkeypatch, failure):
+    if failure == 'no package':
         monkeypatch.setitem(sys.modules, 'imageio_ffmpeg', None)
-    elif harm == 'none found':
+    elif failure == 'none found':
         broken = SimpleNamespace(write_frames=no_ffmpeg)
         monkeypatch.setitem(sys.modules, 'imageio_ffmpeg', broken)
     else:
@@ -53,7 +53,7 @@ def test_a_video_without_ffmpeg_is_noted_and_ends(tmp_path, monkeypatch, harm):
     assert writer.fault.startswith(f'{tmp_path / "a.mp4"}: ')
 
 
-def test_a_contact_sheet_has_rows_and_columns():
+def test_contact_sheet_has_rows_and_columns():
     pictures = [np.full((65, 192, 3), 10 * step, np.uint8) for step in range(7)]
     sheet = contact_sheet(pictures, columns=2, width_px=96)
     assert sheet.shape[1] == 2 * 96 + 6

@@ -1,4 +1,4 @@
-"""Drives whose detections are the truth with known errors."""
+"""Drives whose detections are the truth with known errors, small data sets and bags."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from avdet_ros.rig import default_rig_path
 
 
 class Counted:
-    """Progress that remembers how much of each step was done, and what was announced."""
+    """Progress that records the announced total and the completed amount of each step."""
 
     visible = False
 
@@ -95,7 +95,7 @@ def model(tmp_path_factory, rig, front_end):
 
 @pytest.fixture(scope='session')
 def other_model(tmp_path_factory, rig, front_end):
-    """Its box is elsewhere."""
+    """A model that predicts its box elsewhere."""
     path = tmp_path_factory.mktemp('model') / 'elsewhere.onnx'
     return save_model(loudness_model(rig, front_end, (0.7, 0.4, 0.8, 0.6)), path)
 
@@ -114,7 +114,7 @@ LOUD_PX = (768, 260, 960, 390)
 
 def write_drive(root, name, seed, static):
     """A drive in the MAVD layout: noise, grey pictures, one vehicle where the model predicts one,
-    one hidden far away in every other frame."""
+    and in every second frame a hidden one far away."""
     rng = np.random.default_rng(seed)
     folder = root / name
     (folder / 'truth').mkdir(parents=True)
@@ -189,8 +189,8 @@ def dataset(tmp_path):
 
 @pytest.fixture
 def write_bag(tmp_path):
-    """Three seconds of noise, pictures, and if asked the truth ten times a second, and how the
-    vehicle moved in air of -10 degrees."""
+    """Writes a bag: three seconds of noise and pictures; optionally the truth ten times a second,
+    and odometry with air of -10 degrees."""
 
     def write(name, truth=True, seed=0, ahead_mps=None):
         rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""An evaluation as a page: what it says of model, data and tracker."""
+"""The page of an evaluation: what it reports about model, data and tracker."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from avdet_ros.tracking import make_tracker
 
 
 @pytest.mark.slow
-def test_the_page_says_what_was_run_on_what(drive, rig, tmp_path):
+def test_page_reports_model_data_and_tracker(drive, rig, tmp_path):
     records = [drive(3, {'mine': (4, 0.0)}, windows=5)]
     picture = np.full((650, 1920, 3), 128, np.uint8)
     asked = []

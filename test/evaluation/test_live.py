@@ -24,7 +24,7 @@ def test_perfect_tracks_score_one():
     assert scores['mota'] == pytest.approx(1)
 
 
-def test_a_window_without_tracks_counts_as_missed():
+def test_windows_without_tracks_count_as_missed():
     stamps = list(range(10**9, 2 * 10**9, 10**8))
     truth = {stamp: boxes() for stamp in stamps}
     tracks = {stamp: boxes() for stamp in stamps[:5]}
@@ -32,6 +32,6 @@ def test_a_window_without_tracks_counts_as_missed():
 
 
 @pytest.mark.parametrize('truth', [{}, {10**9: boxes(BOX[:0], ids=())}, {5 * 10**9: boxes()}])
-def test_without_truth_there_is_nothing_to_score(truth):
+def test_scores_are_none_without_truth(truth):
     found = {10**9: boxes()}
     assert score_live(truth, found, found, (1920, 650)) == {'map50': None, 'mota': None}

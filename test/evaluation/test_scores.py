@@ -33,7 +33,7 @@ def test_better_boxes_score_better(scores):
     assert seen[0]['detection']['recall50'] > blurred[0]['detection']['recall50']
 
 
-def test_tables_and_json(scores, tmp_path):
+def test_tables_and_json_contain_the_scores(scores, tmp_path):
     console = Console(width=160, record=True, file=io.StringIO())
     console.print(report.metrics_table(scores, 'four drives'))
     console.print(report.breakdown_table(scores))
@@ -50,14 +50,14 @@ def test_tables_and_json(scores, tmp_path):
         report.write_json(tmp_path / 'file' / 'scores.json', {})
 
 
-def test_every_other_window(drive):
+def test_record_keeps_every_second_window(drive):
     record = drive(1, ERRORS).every(2)
     assert np.diff(record.stamps_s) == pytest.approx(0.2)
     assert len(record.truth) == len(record.detections['bad']) == 20
     assert len(record.track('good', make_tracker('motion'))) == 20
 
 
-def test_window_ends():
+def test_window_ends_follow_duration_and_rate():
     front_end = FrontEnd()
     assert on_simulation.window_ends(1.0, 10, front_end) == [44100]
     ends = on_simulation.window_ends(3.0, 20, front_end)
@@ -76,12 +76,12 @@ def test_window_ends():
         (([5], 20, 0), 'rate: expected'),
     ],
 )
-def test_requests_that_make_no_sense(request_, sentence):
+def test_invalid_requests_are_rejected(request_, sentence):
     with pytest.raises(AvdetError, match=sentence):
         on_simulation.check_request(*request_)
 
 
-def test_whose_drives():
+def test_split_of_returns_the_split_of_seeds():
     assert on_simulation.split_of([0, 99_999]) == 'training'
     assert on_simulation.split_of([150_000]) == 'validation'
     assert on_simulation.split_of([200_000, 200_019]) == 'test'

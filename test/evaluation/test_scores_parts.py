@@ -25,7 +25,7 @@ def parts(drive):
     return measure(drives, SIZE), by_name(break_down(drives, SIZE))
 
 
-def test_parts_of_a_family_add_up_to_everything(parts):
+def test_parts_of_a_family_add_up_to_the_whole(parts):
     whole, table = parts
     for family, key in (
         ('light', 'frames'),
@@ -42,7 +42,7 @@ def test_parts_of_a_family_add_up_to_everything(parts):
             assert sum(tracked) == whole.detection['boxes'], family
 
 
-def test_vehicles_of_other_parts_neither_help_nor_harm():
+def test_vehicles_of_other_parts_do_not_affect_scores():
     frame = TruthFrame(
         np.array([[0, 0, 100, 100], [500, 0, 600, 100.0]]),
         np.array([1, 2]),
@@ -59,7 +59,7 @@ def test_vehicles_of_other_parts_neither_help_nor_harm():
     near, far = table['distance', '0-10 m'], table['distance', '20-40 m']
     assert (near.detection['boxes'], near.detection['recall50']) == (1, 1.0)
     assert (far.detection['boxes'], far.detection['recall50']) == (1, 0.0)
-    # In the first frame one box found nothing, in the second both: in every part alike.
+    # One box is false in the first frame and both in the second, the same for every part.
     assert near.false_alarms == far.false_alarms == 1.5
     assert (near.tracking['false_negatives'], far.tracking['false_negatives']) == (0, 1)
     assert table['view', 'hidden'].detection['recall50'] == 0

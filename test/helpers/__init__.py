@@ -1,1 +1,1 @@
-"""What test modules share by import; what they share as fixtures stands in a conftest.py."""
+"""Helpers that test modules import; shared fixtures are in the conftest.py files."""

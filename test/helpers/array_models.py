@@ -18,7 +18,7 @@ from avdet_ros.rig import load_rig
 
 
 def scattered_rig(seed: int):
-    """A rig whose eight microphones stand anywhere within 0.8 m, none near another."""
+    """Return a rig with eight microphones at random places within 0.8 m, none near another."""
     rng = np.random.default_rng(seed)
     while True:
         places = rng.uniform(-0.4, 0.4, (8, 3)) * [1, 1, 0.05]
@@ -31,7 +31,7 @@ def scattered_rig(seed: int):
 def wave_from(
     rig, azimuth_deg: float, seed: int = 0, passing_mps: float = SPEED_OF_SOUND_MPS
 ) -> np.ndarray:
-    """Noise from an azimuth in base_link, delayed exactly, (8, 44100) float32."""
+    """Return noise from an azimuth in base_link with exact delays, (8, 44100) float32."""
     noise = np.fft.rfft(np.random.default_rng(seed).normal(size=44100))
     azimuth = np.radians(azimuth_deg)
     towards = np.array([np.cos(azimuth), np.sin(azimuth), 0.0])
@@ -93,8 +93,8 @@ def tiny_array_model(front_end, boxes=None, scores=None, range_m=None, azimuths=
 
 
 def steered_response_model(front_end):
-    """A model for any array without a weight: a box in each front column, whose score is the
-    steered response of the array from there, averaged over 0.5 to 4 kHz and the window."""
+    """Return a model for any array without weights: a box in each front column, whose score is
+    the steered response of the array from there, averaged over 0.5 to 4 kHz and the window."""
     azimuths = azimuth_grid()
     x = -np.tan(np.radians(azimuths[:FRONT_COLUMNS]))
     boxes = np.stack([x - 0.05, np.full_like(x, 0.0), x + 0.05, np.full_like(x, 0.1)], axis=1)

@@ -1,4 +1,4 @@
-"""Windows of format 3 with a known answer: what comes from somewhere has its box there."""
+"""Windows of format 3 with a known answer: each wave has its box where it comes from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LABELS = ('azimuth_deg', 'elevation_deg', 'width_deg', 'height_deg', 'range_m')
 
 
 def write_shard(folder: Path, seed: int, windows: int = 48, pair_count: int = 12) -> Path:
-    """A shard in which 0 to 2 waves arrive at scattered arrays, one microphone of some is dead.
+    """Write a shard of 0 to 2 waves that arrive at scattered arrays, some with a dead microphone.
 
     Nearer vehicles are louder and larger, so range and size can be learned.
     """
@@ -46,7 +46,7 @@ def write_shard(folder: Path, seed: int, windows: int = 48, pair_count: int = 12
         share = 0.8 / max(1, count[window])
         live = live_pairs(alive[window], front_end.pairs)
         mixed = phases.sum(axis=1).T * live.sum() * share
-        # The more pairs, the sooner are noisy ones those of no sound at all.
+        # With more pairs, less noise already makes coherences that no sound can have.
         noise = 1.2 / pair_count * rng.normal(size=(2 * pair_count, 80, 44))
         live = np.repeat(live, 2)[:, None, None]
         features[window, 8:] = (mixed[:, :, None] + noise) * live

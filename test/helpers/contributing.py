@@ -1,4 +1,4 @@
-"""The examples of CONTRIBUTING.md, as files of a package outside."""
+"""The examples of CONTRIBUTING.md, as files of an outside package."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OFFERS = {
 
 
 def examples() -> dict[str, str]:
-    """Code by file name, each block of the page that begins with one."""
+    """Return code by file name, for each block of the page that begins with a file name."""
     blocks = re.findall(
         r'```python\n# (\w+\.py)\n(.*?)```', PAGE.read_text(encoding='utf-8'), re.DOTALL
     )
@@ -27,7 +27,7 @@ def examples() -> dict[str, str]:
 
 
 def install(root: Path) -> Path:
-    """Write the package as an installer would leave it; `root` is then to be on the path."""
+    """Write the package as an installer would; afterwards `root` must be on the path."""
     for name, code in examples().items():
         (root / name).write_text(code, encoding='utf-8')
     about = root / 'outside-1.0.dist-info'

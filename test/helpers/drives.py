@@ -1,4 +1,4 @@
-"""Recorded drives as data sets hold them, small enough to write for a test."""
+"""Recorded drives in the layout of data sets, small enough to write for a test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from avdet_ros.dataset import layout
 
 
 def write_drives(root: Path) -> Path:
-    """Six short drives in the MAVD layout: a bright block in the pictures, noise as sound."""
+    """Write six short drives in the MAVD layout: pictures of a bright block, noise as sound."""
     rng = np.random.default_rng(0)
     listed = {'train': [], 'val': [], 'test': []}
     for number in range(6):

@@ -1,4 +1,4 @@
-"""Sound of traffic around an array, as plane waves: fast, and every error of the array known."""
+"""Sound of traffic around an array as plane waves: fast, with known errors of the array."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def small_rig(change=lambda tree: None):
 
 @dataclass
 class Errors:
-    """How the array differs from its rig file, one entry a channel.
+    """How the array differs from its rig file, with one entry per channel.
 
     Attributes:
         gain_db: (8,) how much louder.
@@ -56,14 +56,14 @@ def traffic_azimuths(seconds, seed, low_deg=-180.0, high_deg=180.0):
 
 
 def driving_sound(rig, azimuths, errors=None, seed=0, noise=0.1, own=0.3, traffic=1.0):
-    """(n, 8) float32: one source after the other, the own engine all the time, and wind.
+    """Return (n, 8) float32: one source after another, the own engine all the time, and wind.
 
     Args:
         rig: the rig file's array.
-        azimuths: radians, of one source a piece of `PIECE_S`.
+        azimuths: radians, of one source per piece of `PIECE_S`.
         errors: of the array; None for none.
         seed: of all noise.
-        noise: level of what each channel hears alone.
+        noise: level of the independent noise of each channel.
         own: level of a steady source ahead.
         traffic: level of the sources, each up to 6 dB louder or quieter.
     """
@@ -75,7 +75,7 @@ def driving_sound(rig, azimuths, errors=None, seed=0, noise=0.1, own=0.3, traffi
     tilt = 1 / np.sqrt(1 + (hz / 1500) ** 2)
 
     def turns(angle):
-        """(8, frequencies) by which a wave from there is early or late in each channel."""
+        """Return (8, frequencies) phase factors of a wave from this angle in each channel."""
         ahead = np.array([np.cos(angle), np.sin(angle), 0.0])
         lead_s = places @ ahead / SPEED - errors.late_s
         return np.exp((2j * np.pi * hz * lead_s[:, None]).astype(np.complex64))
@@ -85,7 +85,7 @@ def driving_sound(rig, azimuths, errors=None, seed=0, noise=0.1, own=0.3, traffi
     for azimuth in azimuths:
         loud = traffic * rng.uniform(0.5, 2)
         passing, ego = rng.standard_normal((2, count))
-        # Now and then nobody passes: what is steady is heard alone.
+        # In every fourth piece no vehicle passes, and the steady source is heard alone.
         if len(pieces) % 4 == 3:
             spectra = own * tilt * np.fft.rfft(rng.standard_normal(count)) * steady
         else:

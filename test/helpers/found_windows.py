@@ -1,4 +1,4 @@
-"""What a network finds in a window, written as pairs of numbers."""
+"""Detections of a network in a window, written as pairs of numbers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from avdet_ros.training.any_array.fitting.validation import FoundInWindow
 
 
 def window(*bearings):
-    """Of (azimuth, logit) pairs, the likeliest first."""
+    """Return detections from (azimuth, logit) pairs, the likeliest first."""
     bearings = np.array(bearings, np.float32).reshape(-1, 2)
     angles = np.zeros((len(bearings), 4), np.float32)
     angles[:, 0] = bearings[:, 0]

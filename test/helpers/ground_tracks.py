@@ -1,4 +1,4 @@
-"""A vehicle on the ground plane, as messages are made of it."""
+"""A vehicle on the ground plane, for tests of messages."""
 
 from __future__ import annotations
 

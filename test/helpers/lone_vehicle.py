@@ -1,4 +1,4 @@
-"""One vehicle on a straight, flat road ahead of a standing one: what every picture test draws."""
+"""One vehicle on a straight, flat road ahead of a standing one: the scene of picture tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small real ONNX models that keep the contract of shipped ones: exported in milliseconds."""
+"""Small real ONNX models with the contract of shipped ones, made in milliseconds."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def small_network(rig: Rig, front_end: FrontEnd, seed=0, candidates=6) -> onnx.M
 
 
 def save_model(model: onnx.ModelProto, path: Path) -> Path:
-    """Write a model and return where it is."""
+    """Write a model and return its path."""
     path.write_bytes(model.SerializeToString())
     return path
 

@@ -1,4 +1,4 @@
-"""Features of a lone plane wave, and where its direction is seen."""
+"""Features of a single plane wave, and the image column of its direction."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from avdet_ros.evaluation.sounding.directions import band_middles_hz
 
 
 def plane_wave(rig, azimuth_deg, level_db=-40.0):
-    """Features of a plane wave about the heading: phases of each band's middle frequency."""
+    """Return features of a plane wave relative to the heading, with phases of band centres."""
     front_end = FrontEnd.of(rig)
     azimuth = heading_rad(rig.camera) + np.radians(azimuth_deg)
     delay_s = rig.microphones_m[:, :2] @ [np.cos(azimuth), np.sin(azimuth)] / 343.0
@@ -28,7 +28,7 @@ def plane_wave(rig, azimuth_deg, level_db=-40.0):
 
 
 def column_px(rig, azimuth_deg):
-    """Where a far point on the road in that direction is seen."""
+    """Return the image column of a far point on the road in that direction."""
     azimuth = heading_rad(rig.camera) + np.radians(azimuth_deg)
     point = rig.array_position_m + 20 * np.array([np.cos(azimuth), np.sin(azimuth), 0])
     point[2] = 0.5

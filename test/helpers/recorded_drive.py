@@ -45,7 +45,7 @@ def transform(parent, child, position, quaternion):
 
 
 def record_drive(write_sound, picture_message):
-    """What fixture `record` gives."""
+    """Return the function that fixture `record` provides."""
 
     def make(
         path,

@@ -21,7 +21,7 @@ def as_released(detector: EfficientDetector) -> dict[str, torch.Tensor]:
     norm = ('weight', 'bias', 'running_mean', 'running_var', 'num_batches_tracked')
     put('backbone_net.model._conv_stem.conv', 'backbone.conv_stem', weight)
     put('backbone_net.model._bn0', 'backbone.bn1', norm)
-    sizes = (1, 2, 2, 3, 3, 4, 1)  # EfficientNet-B0's blocks a stage
+    sizes = (1, 2, 2, 3, 3, 4, 1)  # blocks per stage of EfficientNet-B0
     places = [(stage, place) for stage, size in enumerate(sizes) for place in range(size)]
     for number, (stage, place) in enumerate(places):
         new = f'backbone_net.model._blocks.{number}'

@@ -17,10 +17,10 @@ from avdet_ros.nodes import diagnostics, lifecycle
 
 NAMESPACE = '/avdet'
 PATIENCE_S = 60.0
-"""A busy machine is slow; what works is found at once."""
+"""Long, as a busy machine is slow; a condition that holds ends the wait at once."""
 
 STATUS_S, RETRY_S = 0.2, 0.4
-"""In place of a second and two, so that a test waits no longer than what it waits for takes."""
+"""Shorter than the usual one and two seconds, so that tests do not wait for them."""
 
 
 class Spinning:
@@ -44,7 +44,7 @@ class Spinning:
 
 
 class Watcher:
-    """Publishes and listens in the graph's namespace, and keeps all diagnostics."""
+    """Publishes and subscribes in the graph's namespace, and keeps all diagnostics."""
 
     def __init__(self):
         self.node = rclpy.create_node('watcher', namespace=NAMESPACE)
@@ -59,22 +59,22 @@ class Watcher:
             self.statuses[status.name].append(self.status[status.name])
 
     def collect(self, kind, topic, profile=10):
-        """A list that fills with a topic's messages."""
+        """Return a list that fills with the messages of a topic."""
         messages = []
         self.node.create_subscription(kind, topic, messages.append, profile)
         return messages
 
     def publisher(self, kind, topic, profile=10, matched=1):
-        """A publisher that has found its subscribers."""
+        """Return a publisher that has found its subscribers."""
         publisher = self.node.create_publisher(kind, topic, profile)
         if matched:
             wait(lambda: publisher.get_subscription_count() >= matched, f'subscriber of {topic}')
         return publisher
 
     def wait_status(self, node, words='', level=None, values=None, since_start=False):
-        """The diagnostics of a node, once they hold these words.
+        """Return the diagnostics of a node once they contain these words.
 
-        `since_start`: whenever they did; of what is reported once, a busy test may come too late.
+        `since_start`: also accept earlier reports, as a busy test may miss the latest one.
         """
 
         def fits(status):
@@ -91,7 +91,7 @@ class Watcher:
 
 
 def wait(condition, what, timeout_s=PATIENCE_S):
-    """Wait until a condition holds and return it, or fail saying for what."""
+    """Wait until a condition holds and return its value, or fail and name the condition."""
     until = time.monotonic() + timeout_s
     while not (found := condition()):
         if time.monotonic() > until:
@@ -121,7 +121,7 @@ def watcher(ros):
 
 @pytest.fixture
 def start(ros, monkeypatch):
-    """Starts a node of a class with parameters, as its process would."""
+    """Start a node of a class with parameters, as its process would."""
     monkeypatch.setattr(diagnostics, 'PERIOD_S', STATUS_S)
     monkeypatch.setattr(lifecycle, 'RETRY_S', RETRY_S)
     running = []
@@ -140,7 +140,7 @@ def start(ros, monkeypatch):
 
 
 def report_of(node):
-    """What a node says of itself now, in the process that runs it."""
+    """Return the current diagnostics of a node, in the process that runs it."""
     report = diagnostics.Report()
     node.diagnose(report)
     return report

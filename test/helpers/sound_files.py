@@ -1,4 +1,4 @@
-"""Recordings for tests: noise, files of it, and what a source reads of them."""
+"""Recordings for tests: noise, files of noise, and reading all samples of a source."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def write(path, sound, rate=RATE, **how):
 
 
 def read_all(source, limit_s=60.0):
-    """All samples of a source, its blocks' numbering checked."""
+    """Return all samples of a source and check the numbers of its blocks."""
     source.start()
     pieces, expected = [], 0
     end = time.monotonic() + limit_s

@@ -23,7 +23,7 @@ def ids(tracks):
 
 @st.composite
 def drives(draw):
-    """Windows of random boxes at random steps of time, some empty."""
+    """Draw windows of random boxes at random time steps, some empty."""
     windows, stamp_s = [], draw(st.floats(0, 2e9))
     for _ in range(draw(st.integers(1, 12))):
         stamp_s += draw(st.sampled_from([0.0, 0.05, 0.1, 0.3, 2.0]))

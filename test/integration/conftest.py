@@ -1,4 +1,4 @@
-"""Running nodes, where ROS is."""
+"""Fixtures of running nodes, where ROS is installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The SROS2 policy against the running nodes: all that they have, and nothing else."""
+"""The SROS2 policy against the running nodes: it allows what they use and nothing else."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from avdet_ros.paths import share
 
 pytestmark = pytest.mark.ros
 
-QUESTIONS = {
+QUERIES = {
     ('topics', 'publish'): 'get_publisher_names_and_types_by_node',
     ('topics', 'subscribe'): 'get_subscriber_names_and_types_by_node',
     ('services', 'reply'): 'get_service_names_and_types_by_node',
 }
-AT_TIMES = {
+OPTIONAL = {
     ('topics', 'subscribe'): {
         '/clock',
         '/diagnostics',
@@ -35,11 +35,11 @@ AT_TIMES = {
         '/avdet/camera_info',
         '/avdet/image',
         '/avdet/drive_time',
-        # Of the overlay, while somebody looks at it.
+        # Of the overlay, while its pictures are subscribed.
         '/avdet/debug/latency_ms',
         '/avdet/hidden',
     },
-    # With source simulation, and of a camera that shows more than colours.
+    # With source simulation, and with thermal and depth cameras.
     ('topics', 'publish'): {
         '/avdet/audio',
         '/avdet/truth',
@@ -48,17 +48,17 @@ AT_TIMES = {
         '/avdet/drive_time',
         '/avdet/thermal/image_raw',
         '/avdet/depth/image_raw',
-        # Where the packages of these messages are installed.
+        # If the packages of these messages are installed.
         '/avdet/autoware/detected_objects',
         '/avdet/autoware/tracked_objects',
         '/avdet/annotations',
     },
 }
-"""What a node has only with other parameters than here."""
+"""Topics that a node uses only with other parameters than here."""
 
 
 def policy():
-    """Allowed full names by node, kind and direction."""
+    """Allowed full names, by node, kind and direction."""
     allowed = {}
     for profile in ElementTree.parse(share('config/sros2_policy.xml')).iter('profile'):
         node, namespace = profile.get('node'), profile.get('ns')
@@ -72,7 +72,9 @@ def policy():
     return allowed
 
 
-def test_the_policy_names_what_the_nodes_have(start, watcher, wait, model_path, tmp_path):
+def test_policy_lists_the_endpoints_of_the_running_nodes(
+    start, watcher, wait, model_path, tmp_path
+):
     nodes = [
         start(CaptureNode, source='topic'),
         start(DetectorNode, model=str(model_path)),
@@ -86,10 +88,10 @@ def test_the_policy_names_what_the_nodes_have(start, watcher, wait, model_path, 
     assert not [name for names in allowed.values() for name in names if '*' in name]
     for node in nodes:
         wait(lambda node=node: node.state == 'active', f'{node.NAME} to be active')
-        for (kind, direction), question in QUESTIONS.items():
-            ask = getattr(watcher.node, question)
+        for (kind, direction), query in QUERIES.items():
+            ask = getattr(watcher.node, query)
             listed = allowed[(node.NAME, kind, direction)]
-            expected = listed - AT_TIMES.get((kind, direction), set())
+            expected = listed - OPTIONAL.get((kind, direction), set())
 
             def has(ask=ask, node=node):
                 return {name for name, _ in ask(node.NAME, '/avdet')}
@@ -99,7 +101,7 @@ def test_the_policy_names_what_the_nodes_have(start, watcher, wait, model_path, 
             assert has() <= listed, f'{node.NAME} {direction}: not in the policy'
 
 
-def test_a_silent_node_may_ask_those_it_listens_to():
+def test_policy_lets_nodes_query_the_state_of_upstream_nodes():
     allowed = policy()
     pairs = [('detector', 'capture'), ('tracker', 'detector'), ('camera', 'capture')]
     pairs += [('recorder', node) for node in ('capture', 'detector', 'tracker', 'overlay')]

@@ -1,4 +1,4 @@
-"""The container and the unit say what the pages and the launch file say."""
+"""The container and the systemd unit agree with the pages and the launch file."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ DOCKERFILE = ROOT / 'docker/Dockerfile'
 
 
 def pip_packages(text):
-    """What the first pip line that takes a list of lists installs by name."""
+    """Packages named in the first `pip install` that also takes requirement files."""
     line = re.search(r'pip install ((?:(?!pip install).)*?) -r', text.replace('\\\n', ' '), re.S)
     return {word for word in line[1].split() if not word.startswith('-')}
 
 
-def test_the_container_has_the_packages_that_the_page_names():
+def test_container_installs_the_packages_of_the_install_page():
     page = (ROOT / 'docs/install.md').read_text()
     wanted = pip_packages(page[page.index('A machine with ROS 2 Jazzy') :])
     assert 'mcap' in wanted
     assert pip_packages(DOCKERFILE.read_text()) == wanted
 
 
-def test_what_the_container_copies_is_there():
+def test_files_copied_into_the_container_exist():
     for line in re.findall(r'^COPY (.+)', DOCKERFILE.read_text(), re.MULTILINE):
         *sources, _ = line.split()
         for source in sources:
@@ -36,7 +36,7 @@ def test_what_the_container_copies_is_there():
     assert not {'avdet_ros', 'config', 'launch', 'models', 'tools', 'package.xml'} & set(left_out)
 
 
-def test_the_unit_gives_arguments_that_there_are():
+def test_systemd_unit_passes_valid_arguments():
     unit = configparser.ConfigParser(interpolation=None)
     unit.optionxform = str
     unit.read(ROOT / 'config/systemd/avdet.service')
@@ -45,5 +45,5 @@ def test_the_unit_gives_arguments_that_there_are():
     assert {word.split(':=')[0] for word in words} >= {'source', 'device', 'rig'}
     assert parse_arguments(words)
     with pytest.raises(KeyError):
-        unit['Service']['KillSignal']  # SIGTERM, which ends the nodes as SIGINT does
+        unit['Service']['KillSignal']  # the default, SIGTERM, ends the nodes as SIGINT does
     assert int(unit['Service']['TimeoutStopSec']) > 32

@@ -1,4 +1,4 @@
-"""The example of docs/fusing.md pairs pictures with tracks that come half a second later."""
+"""The example of docs/fusing.md pairs pictures with tracks that arrive half a second later."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ import numpy as np
 import pytest
 
 PAGE = Path(__file__).parents[2] / 'docs' / 'fusing.md'
-LATE_S = 0.56
-"""Half a second, and more than the nodes take."""
+LATENCY_S = 0.56
+"""Half a second, plus more than the processing time of the nodes."""
 
 
 def example() -> dict:
     """The page's program, as a module."""
     source = re.search(r'```python\n(.*?)```', PAGE.read_text(), re.DOTALL)
     names = {'__name__': 'example'}
-    exec(compile(source[1], str(PAGE), 'exec'), names)  # our own page
+    exec(compile(source[1], str(PAGE), 'exec'), names)  # the page is part of this repository
     return names
 
 
-def test_the_table_is_what_the_example_computes():
+def test_queue_and_slop_table_matches_the_formulas():
     rows = re.findall(r'\| (\d+) Hz \| (\d+) \| ([\d.]+) s \|', PAGE.read_text())
     assert len(rows) == 4
     for rate, queue, slop in rows:
         assert int(queue) == round(0.8 * float(rate)) + 1
         assert float(slop) == pytest.approx(0.5 / float(rate), abs=6e-4)
-        assert int(queue) > LATE_S * float(rate) + 1  # the picture is still there
+        assert int(queue) > LATENCY_S * float(rate) + 1  # the picture is still queued
 
 
 @pytest.mark.ros
 @pytest.mark.parametrize(('queue', 'pairs'), [(None, True), (10, False)])
-def test_the_example_pairs_and_a_short_queue_does_not(ros, queue, pairs):
+def test_example_pairs_pictures_and_tracks_unless_the_queue_is_short(ros, queue, pairs):
     pytest.importorskip('message_filters', reason='message_filters is not installed')
     from helpers.running_nodes import Spinning
     import rclpy
@@ -58,11 +58,11 @@ def test_the_example_pairs_and_a_short_queue_does_not(ros, queue, pairs):
         while tracks.get_subscription_count() + pictures.get_subscription_count() < 2:
             assert time.monotonic() < began + 30
             time.sleep(0.05)
-        for n in range(90):  # three seconds, as fast as they are taken
+        for n in range(90):  # three seconds of messages, sent as fast as they are received
             now_ns = 10**12 + round(n / 30 * 1e9)
             pictures.publish(Image(header=encode_header(now_ns, 'camera'), height=1, width=1))
-            if n % 3 == 0 and n / 30 > LATE_S:
-                head = encode_header(now_ns - round(LATE_S * 1e9), 'camera')
+            if n % 3 == 0 and n / 30 > LATENCY_S:
+                head = encode_header(now_ns - round(LATENCY_S * 1e9), 'camera')
                 box = np.array([[0.0, 0, 9, 9]])
                 tracks.publish(encode_detections(head, box, np.ones(1), ['1']))
             time.sleep(0.01)

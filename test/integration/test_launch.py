@@ -1,4 +1,4 @@
-"""The launch files under the real `ros2 launch`, alone and included beside another package's.
+"""The launch files under the real `ros2 launch`, alone and included next to another package's.
 
 Skipped where launch is not installed, as in an environment made by `make setup`.
 """
@@ -97,7 +97,7 @@ TO_THE_END = ('what launch never prints',)
 
 
 def launch(*words: str, until: tuple[str, ...], timeout_s: float = 120.0) -> str:
-    """What `ros2 launch` prints until all these words were there, or it has ended."""
+    """The output of `ros2 launch` until it contains all these words, or until it ends."""
     environment = {**os.environ, 'PYTHONUNBUFFERED': '1'}
     for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):
         environment.pop(name, None)
@@ -126,16 +126,18 @@ def launch(*words: str, until: tuple[str, ...], timeout_s: float = 120.0) -> str
 @pytest.mark.parametrize(
     ('name', 'text'), [('car.launch.py', PYTHON), ('car.xml', XML), ('car.yaml', YAML)]
 )
-def test_included_beside_another_package_nothing_leaks(tmp_path, name, text):
+def test_included_launch_file_leaks_no_arguments_to_another_package(tmp_path, name, text):
     other, model = tmp_path / 'other.launch.py', tmp_path / 'none.onnx'
     other.write_text(OTHER)
     file = tmp_path / name
     file.write_text(text.replace('OTHER', str(other)).replace('MODEL', str(model)))
     printed = launch(str(file), 'tracker:=bytetrack.yaml', until=('none.onnx: No such file',))
-    # What the launch file and its command line give goes to the other one, and nothing of ours.
-    told = 'model=yolo.pt device=cuda:0 tracker=bytetrack.yaml namespace=own namespace profile=-'
-    assert f'other: {told}' in printed
-    # And ours has what it was given: its model and namespace, the tracker's default.
+    # The other launch file gets the arguments of the including one, but none of this package.
+    arguments = (
+        'model=yolo.pt device=cuda:0 tracker=bytetrack.yaml namespace=own namespace profile=-'
+    )
+    assert f'other: {arguments}' in printed
+    # This package gets the model and namespace given to it, and the default tracker.
     assert (
         f'[ears.detector]: cannot configure: cannot read the model file {model}: No such'
         in printed
@@ -145,14 +147,14 @@ def test_included_beside_another_package_nothing_leaks(tmp_path, name, text):
     assert 'Caught exception' not in printed
 
 
-def test_an_undeclared_argument_is_refused():
+def test_undeclared_argument_is_rejected():
     printed = launch('avdet_ros', 'avdet.launch.py', 'sorce:=topic', until=TO_THE_END)
     assert 'sorce: expected an argument' in printed
     assert 'did you mean source?' in printed
     assert 'process started' not in printed
 
 
-def test_rviz_that_is_not_installed_is_asked_for_and_the_nodes_start(tmp_path):
+def test_missing_rviz_is_reported_and_the_nodes_start(tmp_path):
     if shutil.which('rviz2'):
         pytest.skip('rviz2 is installed')
     printed = launch(

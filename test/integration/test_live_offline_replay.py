@@ -1,4 +1,4 @@
-"""The nodes during a drive, `avdet bag process` on its bag, and a replay: the same results."""
+"""Live nodes, `avdet bag process` on the recorded bag, and a replay give the same results."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def boxes_by_stamp(path):
 
 
 def process(bag, model, out):
-    """`avdet bag process`: boxes by stamp, and how many windows it left out."""
+    """Run `avdet bag process`; returns boxes by stamp and the number of windows left out."""
     command = [*AVDET, 'bag', 'process', str(bag), '--out', str(out), '--model', str(model)]
     subprocess.run(command, cwd=ROOT, check=True)
     summary = json.loads((out / 'summary.json').read_text())
@@ -39,22 +39,22 @@ def process(bag, model, out):
 
 
 def equal(boxes, others):
-    """A model that hears levels moves by more than this from one hop to the next."""
+    """Whether boxes are equal; the level model's boxes move by more than this in one hop."""
     return np.allclose(boxes.boxes_px, others.boxes_px, atol=1e-4 * 1920) and np.allclose(
         boxes.scores, others.scores, atol=1e-4
     )
 
 
 def compare(live, offline, left_out, within_s):
-    """Number of windows that both have; each of the drive has its equal, or was left out.
+    """Count the windows that both have; each live window has an equal one or was left out.
 
-    A busy machine drops windows of the drive, and blocks on their way into the bag.
+    A busy machine drops live windows, and also sound blocks on their way into the bag.
 
     Args:
-        live: boxes by stamp, as the nodes found them.
-        offline: the same of the drive's bag.
-        left_out: windows that were left out offline since sound was missing.
-        within_s: by how much a window's stamps may differ.
+        live: boxes by stamp, as the nodes published them.
+        offline: boxes by stamp, computed from the drive's bag.
+        left_out: number of windows that were left out offline because sound was missing.
+        within_s: largest difference between the two stamps of a window.
     """
     stamps = np.array(sorted(offline))
     matched = missing = 0
@@ -63,8 +63,8 @@ def compare(live, offline, left_out, within_s):
             continue
         near = stamps[np.abs(stamps - stamp) <= 1e9 * within_s]
         if not len(near):
-            # A stream's first window ends up to a frame late, which a bag that begins before it
-            # cannot know.
+            # The first window of a stream ends up to a frame late, which cannot be known from a
+            # bag that starts earlier.
             apart_s = 1e-9 * np.abs(stamps - stamp).min()
             late = stamp == min(live) and apart_s <= FRAME_S + within_s
             missing += not late
@@ -92,7 +92,7 @@ def wait_for_windows(path, count, timeout_s=90):
         try:
             if len(boxes_by_stamp(path)) >= count:
                 return
-        except Exception:  # the bag is being made
+        except Exception:  # the bag is still being created
             pass
         time.sleep(0.2)
     pytest.fail(f'{path}: fewer than {count} windows after {timeout_s} s')
@@ -104,7 +104,7 @@ def level_path(tmp_path_factory, rig, front_end):
     return save_model(level_model(rig, front_end), path)
 
 
-def test_live_offline_and_replay_agree(level_path, tmp_path):
+def test_live_offline_and_replay_results_agree(level_path, tmp_path):
     drive, model = tmp_path / 'drive', f'model:={level_path}'
     nodes = record(drive, 'source:=simulation', 'seed:=300002', model)
     try:
@@ -113,19 +113,19 @@ def test_live_offline_and_replay_agree(level_path, tmp_path):
         end(nodes)
     live = boxes_by_stamp(drive)
     offline, left_out = process(drive, level_path, tmp_path / 'offline')
-    # A window has the time of its last block, a message of sound the time of a later one, and the
-    # clock behind both still settles: by milliseconds where the machine is busy.
+    # A window is stamped from its last block and a sound message from a later one, while the
+    # clock estimate behind both still settles: by milliseconds on a busy machine.
     assert compare(live, offline, left_out, within_s=0.06) >= 20
 
     again = tmp_path / 'again'
     nodes = record(again, 'source:=topic', 'use_sim_time:=true', model)
     try:
-        # It begins once the nodes have subscribed.
+        # The replay starts when the nodes have subscribed.
         command = [*AVDET, 'bag', 'replay', str(drive), '--chain', '--rate', '1']
         subprocess.run(command, cwd=ROOT, check=True, timeout=120)
         wait_for_windows(again, 20)
     finally:
         end(nodes)
-    # On the grid of the first recorded block, where a replay's grid begins too; stamps are exact.
+    # A replay's grid of windows starts at the first recorded block, too, so stamps are exact.
     offline, left_out = process(again, level_path, tmp_path / 'again_offline')
     assert compare(boxes_by_stamp(again), offline, left_out, within_s=1e-6) >= 20

@@ -1,4 +1,4 @@
-"""The node of CONTRIBUTING.md, run as it stands there."""
+"""The example node of CONTRIBUTING.md, run unchanged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from avdet_ros.tracking import Track
 pytestmark = pytest.mark.ros
 
 
-def test_a_node_of_ones_own_counts_vehicles(start, watcher, wait):
+def test_custom_node_counts_vehicles(start, watcher, wait):
     module = {}
     exec(examples()['counter_node.py'], module)
     try:

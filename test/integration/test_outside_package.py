@@ -1,4 +1,4 @@
-"""The source and the tracker of CONTRIBUTING.md, offered by a package outside."""
+"""The source and the tracker of CONTRIBUTING.md, provided by an external package."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ print(json.dumps({
 """
 
 
-def test_a_source_and_a_tracker_are_one_class_each(tmp_path):
+def test_external_package_adds_a_source_and_a_tracker(tmp_path):
     install(tmp_path)
     done = subprocess.run(
         [sys.executable, '-c', PROGRAM, str(tmp_path)], capture_output=True, text=True, check=False

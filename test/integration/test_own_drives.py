@@ -31,8 +31,8 @@ SECONDS = 3.0
 
 
 @cache
-def heard(seed):
-    """A drive, and what the array hears of it."""
+def drive_and_sound(seed):
+    """A simulated drive and the sound that the array records."""
     rig = load_rig()
     scene = random_scene(seed, rig, SECONDS)
     sound = SoundRenderer(scene).read(0, round(SECONDS * rig.sample_rate_hz))
@@ -40,8 +40,8 @@ def heard(seed):
 
 
 def record(path, seed, truth=True):
-    """A simulated drive as the vehicle would record it, with a small grey camera."""
-    scene, samples = heard(seed)
+    """A bag of a simulated drive as the vehicle would record it, with black pictures."""
+    scene, samples = drive_and_sound(seed)
     rig = scene.rig
     picture = np.zeros((650, 1920, 3), np.uint8)
     with BagWriter(path) as writer:
@@ -65,7 +65,7 @@ def record(path, seed, truth=True):
 
 
 @pytest.mark.slow
-def test_drive_record_convert_train_drive_again(tmp_path):
+def test_recorded_drives_can_be_converted_trained_and_processed(tmp_path):
     from avdet_ros.training.run.train import train
 
     bags = [record(tmp_path / f'drive_{index}', seed) for index, seed in enumerate((11, 12, 13))]
@@ -85,7 +85,7 @@ def test_drive_record_convert_train_drive_again(tmp_path):
     assert json.loads((tmp_path / 'out' / 'summary.json').read_text())['partial'] is None
 
 
-def test_recorded_truth_scores_and_teaches_though_it_measures_nothing(tmp_path):
+def test_recorded_truth_gives_boxes_without_distances(tmp_path):
     from avdet_ros.dataset import layout
     from avdet_ros.evaluation.runs.on_dataset import TRUE, truths_of
     from avdet_ros.training.data.labelled_frames import true_frames
@@ -101,7 +101,7 @@ def test_recorded_truth_scores_and_teaches_though_it_measures_nothing(tmp_path):
 
 
 @pytest.mark.slow
-def test_drives_without_labels_and_too_few_drives_are_named(tmp_path):
+def test_missing_labels_and_too_few_drives_are_reported(tmp_path):
     from avdet_ros.training.recipes.student import StudentRecipe
     from avdet_ros.training.run.context import open_run
 

@@ -1,4 +1,4 @@
-"""The model files of the package do what their cards say, on drives nobody trained on."""
+"""The shipped models perform as their cards state, on drives not used for training."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ SEEDS = range(100_000, 100_060)
 """Validation drives."""
 
 LOUD_DB = 0.0
-"""Vehicles at least as loud as all the rest."""
+"""Least level of a vehicle relative to all other sound, dB."""
 
 
 def rectangle(rig: Rig) -> Rig:
-    """The same vehicle with a rectangle of microphones in place of the octagon."""
+    """The rig with a rectangle of microphones instead of the octagon."""
     places = [
         (0.4, 0.0),
         (0.4, 0.3),
@@ -41,14 +41,14 @@ def rectangle(rig: Rig) -> Rig:
 
 
 def turned(rig: Rig) -> Rig:
-    """The same vehicle with its array turned to the left and its camera, of longer focus, too."""
+    """The rig with its array and camera turned to the left, and a longer focal length."""
     tree = yaml.safe_load(default_rig_path().read_text())
     tree['array']['yaw_deg'] = 90.0
     tree['camera'] |= {'yaw_deg': 12.0, 'focal_px': [1300.0, 1300.0]}
     return parse_rig(tree)
 
 
-def test_the_model_for_one_rig_is_refused_on_another(rig):
+def test_octagon_model_reports_differences_from_another_rig(rig):
     contract = read_model(share('models/octagon.onnx'))[1]
     assert remarks(contract, rig) == []
     keys = {difference.key for difference in differences(contract, turned(rig), FrontEnd.of(rig))}
@@ -67,8 +67,8 @@ def test_the_model_for_one_rig_is_refused_on_another(rig):
         ('student_int8', rectangle),
     ],
 )
-def test_loud_vehicles_are_found_where_they_are(rig, name, changed):
-    """The likeliest box lies over the loudest vehicle's azimuth, within 3 degrees."""
+def test_loud_vehicles_are_detected_at_their_azimuth(rig, name, changed):
+    """The most likely box is usually within 3 degrees of the loudest vehicle's azimuth."""
     rig = changed(rig) if changed else rig
     path = share(f'models/{name}.onnx')
     front_end = front_end_for(rig, path)

@@ -1,4 +1,4 @@
-"""The array in a message: the same after the way, and any other text is one sentence."""
+"""The array state as a message: round trip, bounds, and errors for any other text."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def calibrated():
     )
 
 
-def test_an_array_goes_through_a_message():
+def test_array_round_trips_through_a_message():
     rig = calibrated()
     found = read_array(array_text(rig), load_rig(), 'array')
     np.testing.assert_allclose(found.microphones_m, rig.microphones_m, atol=1e-6)
@@ -59,7 +59,7 @@ def test_an_array_goes_through_a_message():
         ('array_yaw_deg', [1], 'array_yaw_deg: expected 1 numbers'),
     ],
 )
-def test_each_mistake_names_its_key(key, value, sentence):
+def test_errors_name_the_invalid_key(key, value, sentence):
     tree = {**json.loads(array_text(calibrated())), key: value}
     with pytest.raises(AvdetError) as error:
         read_array(json.dumps(tree), load_rig(), '/avdet/array')
@@ -76,7 +76,7 @@ ANY = st.recursive(
 
 @given(st.text(max_size=200) | ANY.map(json.dumps) | st.just('[' * 9000) | st.just('1' * 30000))
 @settings(max_examples=examples(150), deadline=None)
-def test_any_text_is_an_array_or_one_sentence(text):
+def test_any_text_is_an_array_or_a_one_line_error(text):
     sentence, found = '', None
     try:
         found = read_array(text, load_rig(), 'array')
@@ -87,7 +87,7 @@ def test_any_text_is_an_array_or_one_sentence(text):
     assert '\n' not in sentence
 
 
-def test_values_at_their_bounds_are_taken_and_all_else_is_the_rigs():
+def test_values_at_their_bounds_are_accepted_and_the_rest_kept():
     tree = json.loads(array_text(calibrated()))
     tree |= {'gain_db': [-40.0] * 8, 'delay_s': [0.002] * 8, 'array_yaw_deg': -720}
     tree['alive'] = [True] * 3 + [False] * 5

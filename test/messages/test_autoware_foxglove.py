@@ -1,8 +1,8 @@
-"""Messages for Autoware and Foxglove, whose packages need not be there.
+"""Messages for Autoware and Foxglove, whose packages need not be installed.
 
-`FIELDS` has the fields of their public definitions (autoware_msgs 1.x, foxglove_msgs 3.x). Where a
-package is installed its own classes are used, and the table is compared with them; where it is
-not, classes made of the table, which refuse what the definitions do not have, stand in.
+`FIELDS` has the fields of their public definitions (autoware_msgs 1.x, foxglove_msgs 3.x). If a
+package is installed, its own classes are used and the table is compared with them. If not,
+classes made from the table are used, which reject fields that are not in the definitions.
 """
 
 from __future__ import annotations
@@ -103,11 +103,11 @@ FIELDS = {
         'ImageAnnotations': {'circles': list, 'points': list, 'texts': list},
     },
 }
-"""Constants are their values, fields their types; a text names a message of the same package."""
+"""Constants with their values, fields with their types; strings name messages of the package."""
 
 
 def made_of(table):
-    """Classes with these fields and no others."""
+    """Return classes with these fields and no others."""
     classes = {}
 
     def build(name, fields):
@@ -134,7 +134,7 @@ def package(request):
 
 @pytest.fixture
 def installed(monkeypatch):
-    """The module ``msg`` of a package: its own, or one made of the table."""
+    """Return the module ``msg`` of a package: the installed one or one made from the table."""
 
     def provide(name):
         if find_spec(name) is None:
@@ -157,7 +157,7 @@ def vehicle(speed_mps):
     )
 
 
-def test_the_table_is_what_an_installed_package_has(package, installed):
+def test_field_table_matches_the_installed_package(package, installed):
     module = installed(package)
     for name, fields in FIELDS[package].items():
         one = getattr(module, name)()
@@ -170,7 +170,7 @@ def test_the_table_is_what_an_installed_package_has(package, installed):
 
 
 @pytest.mark.parametrize('encode', [encode_detected, encode_tracked])
-def test_autoware_gets_velocities_along_the_objects_own_axes(installed, encode):
+def test_autoware_velocities_are_along_the_object_axes(installed, encode):
     msg = installed('autoware_perception_msgs')
     message = encode(encode_header(3_000_000_000, 'base_link'), [vehicle(10.0), vehicle(0.1)])
     assert (message.header.frame_id, message.header.stamp.sec) == ('base_link', 3)
@@ -204,7 +204,7 @@ def test_autoware_gets_velocities_along_the_objects_own_axes(installed, encode):
         assert kinematics.has_twist_covariance
 
 
-def test_foxglove_gets_a_box_and_a_label_a_track(installed):
+def test_foxglove_gets_a_box_and_a_label_per_track(installed):
     msg = installed('foxglove_msgs')
     box = np.array([10.0, 20.0, 110.0, 70.0], np.float32)
     tracks = [Track(3, box, 0.5, 1.0, 2.0), Track(4, box, 0.5, 1.0, 2.0, coasting=True)]
@@ -221,7 +221,7 @@ def test_foxglove_gets_a_box_and_a_label_a_track(installed):
 
 
 @pytest.mark.parametrize('more', [{}, {'timestamp': Time}], ids=['older', 'newer'])
-def test_foxglove_gets_one_stamp_for_all_where_its_release_has_one(installed, monkeypatch, more):
+def test_foxglove_annotations_get_a_stamp_in_releases_that_have_one(installed, monkeypatch, more):
     fields = FIELDS['foxglove_msgs']['ImageAnnotations']
     monkeypatch.setitem(FIELDS['foxglove_msgs'], 'ImageAnnotations', {**fields, **more})
     newer = hasattr(installed('foxglove_msgs').ImageAnnotations(), 'timestamp')
@@ -230,7 +230,7 @@ def test_foxglove_gets_one_stamp_for_all_where_its_release_has_one(installed, mo
     assert not newer or message.timestamp.sec == 9
 
 
-def test_what_is_not_in_the_definitions_is_refused():
+def test_unknown_message_fields_are_rejected():
     classes = made_of(FIELDS['foxglove_msgs'])
     with pytest.raises(AssertionError, match="Color has no \\['alpha'\\]"):
         classes['Color'](alpha=1.0)

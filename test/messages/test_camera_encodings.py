@@ -1,4 +1,4 @@
-"""Pictures as cameras send them become the picture that they show."""
+"""Pictures in the encodings that cameras send are decoded to the scene they show."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEIGHT, WIDTH = 64, 96
 
 @pytest.fixture(scope='module')
 def scene():
-    """Smooth, with a red, a green and a blue patch, so that exchanged colours show."""
+    """A smooth scene with a red, a green and a blue patch, so that swapped colours are found."""
     pixels = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
     pixels[8:40, 8:32] = (30, 40, 220)
     pixels[8:40, 36:60] = (40, 200, 50)
@@ -45,7 +45,7 @@ def bayer(scene, pattern):
 
 
 def video(scene):
-    """Y, U, V in the range of video, ITU-R BT.601."""
+    """Return Y, U, V in video range, ITU-R BT.601."""
     full = cv2.cvtColor(scene, cv2.COLOR_BGR2YCrCb)[..., [0, 2, 1]].astype(float)
     scale = np.array([219, 224, 224]) / 255
     return ((full - [0, 128, 128]) * scale + [16, 128, 128]).round().astype(np.uint8)
@@ -76,7 +76,7 @@ def full_planes(scene, u_first):
 
 
 def sent(scene, encoding):
-    """What a camera sends of the scene."""
+    """Return the scene as a camera sends it in this encoding."""
     if encoding.startswith('bayer_'):
         raw = bayer(scene, encoding[6:10])
         return raw if encoding.endswith('8') else raw.astype(np.uint16) * 257
@@ -108,7 +108,7 @@ def sent(scene, encoding):
     + [(encoding, 32) for encoding in ENCODINGS if ENCODINGS[encoding].rows == 1]
     + [('nv12', 32), ('nv21', 32)],
 )
-def test_every_encoding_shows_the_scene(scene, encoding, pad):
+def test_every_encoding_is_decoded_to_the_scene(scene, encoding, pad):
     data = sent(scene, encoding)
     picture = decode_picture(message(encoding, data, pad=pad), 'x')
     if picture.ndim == 2:
@@ -122,14 +122,14 @@ def test_every_encoding_shows_the_scene(scene, encoding, pad):
         assert picture[24, column].argmax() == colour
 
 
-def test_numbers_in_the_other_order_are_turned(scene):
+def test_big_endian_pixels_are_swapped(scene):
     counts = np.arange(HEIGHT * WIDTH, dtype='>u2').reshape(HEIGHT, WIDTH)
     picture = decode_picture(message('mono16', counts, big=1), 'x')
     assert picture[1, 3] == WIDTH + 3
 
 
 @pytest.mark.parametrize('encoding', ['yuv422', 'nv12'])
-def test_a_size_that_colours_cannot_share_is_refused(encoding):
+def test_odd_sizes_with_subsampled_colours_are_rejected(encoding):
     rows, columns = (64, 95 * 2) if encoding == 'yuv422' else (95, 95)
     bad = message(encoding, np.zeros((rows, columns), np.uint8), 64 if rows == 64 else 63, 95)
     with pytest.raises(AvdetError, match=f'{encoding} can have|rows of at least'):
@@ -137,7 +137,7 @@ def test_a_size_that_colours_cannot_share_is_refused(encoding):
 
 
 @pytest.mark.parametrize('encoding', ['h264', 'bayer_rggb12', 'YUV', 'jpeg'])
-def test_an_encoding_that_is_not_read_is_named(encoding):
+def test_unsupported_encoding_is_named_in_the_error(encoding):
     with pytest.raises(AvdetError, match=f"found '{encoding}'"):
         decode_picture(message(encoding, np.zeros((8, 8), np.uint8), 8, 8), 'x')
 
@@ -163,20 +163,20 @@ def jpeg(pixels):
         ('', False),
     ],
 )
-def test_colours_of_compressed_pictures_are_the_scenes(scene, kind, swapped):
+def test_compressed_pictures_keep_the_colours_of_the_scene(scene, kind, swapped):
     pixels = scene[..., ::-1] if swapped else scene
     picture = decode_picture(compressed(jpeg(np.ascontiguousarray(pixels)), kind), 'x')
     assert np.abs(picture.astype(int) - scene).mean() < 3
 
 
-def test_sixteen_bits_stay_where_they_are_counts():
+def test_sixteen_bit_counts_stay_unchanged():
     counts = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) + 29000
     png = cv2.imencode('.png', counts)[1]
     for kind in ('mono16; png compressed mono16', '16UC1; png compressed '):
         assert np.array_equal(decode_picture(compressed(png, kind), 'x'), counts)
 
 
-def test_compressed_depth_is_read_behind_its_header():
+def test_compressed_depth_is_read_with_and_without_a_header():
     millimetres = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
     png = cv2.imencode('.png', millimetres)[1].tobytes()
     for header in (struct.pack('<iff', 0, 0.0, 0.0), b''):
@@ -184,7 +184,7 @@ def test_compressed_depth_is_read_behind_its_header():
         assert np.array_equal(decode_picture(message, 'x'), millimetres)
 
 
-def test_inverse_depth_is_turned_into_metres():
+def test_inverse_depth_is_converted_to_metres():
     scale, shift = 4000.0, 1.5
     metres = np.linspace(0.5, 60, 64 * 64).reshape(64, 64).astype(np.float32)
     inverse = (scale / metres + shift).astype(np.uint16)
@@ -195,21 +195,21 @@ def test_inverse_depth_is_turned_into_metres():
     assert np.allclose(found[1:], metres[1:], rtol=0.02)
 
 
-def test_depth_compressed_another_way_is_named():
+def test_unsupported_depth_compression_is_named_in_the_error():
     with pytest.raises(AvdetError, match='compressedDepth rvl'):
         decode_picture(compressed(bytes(40), '16UC1; compressedDepth rvl'), 'x')
 
 
 @pytest.mark.parametrize('part', [0.3, 0.6, 0.95])
 @pytest.mark.parametrize('ending', ['.jpg', '.png'])
-def test_a_picture_that_was_cut_off_is_none(scene, ending, part):
+def test_truncated_picture_is_rejected(scene, ending, part):
     noisy = np.random.default_rng(0).integers(0, 255, (128, 128, 3), np.uint8)
     data = cv2.imencode(ending, noisy)[1].tobytes()
     with pytest.raises(AvdetError, match='not a whole one'):
         decode_picture(compressed(data[: int(len(data) * part)], 'jpeg'), 'x')
 
 
-def test_a_whole_picture_is_one_without_its_end_marker_and_with_more_behind(scene):
+def test_jpeg_without_end_marker_or_with_extra_bytes_is_decoded(scene):
     data = jpeg(scene)
     for content in (data[:-2], data + bytes(500), data + b'metadata of the camera'):
         picture = decode_picture(compressed(content, 'jpeg'), 'x')

@@ -1,4 +1,4 @@
-"""What is read back of vehicles in metres, of deep colours, and what is said of another scale."""
+"""Decoding of vehicles in metres and of 16-bit colours, and the error for another full scale."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from avdet_ros.messages.encode_ground import encode_ground
 HEAD = encode_header(1_000_000_000, 'base_link')
 
 
-def test_vehicles_in_metres_are_read_with_their_spread_and_broken_ones_left_out():
+def test_vehicles_are_read_with_covariance_and_invalid_ones_dropped():
     spread = np.diag([4.0, 1.0, 1.0, 1.0])
     spread[0, 1] = spread[1, 0] = 0.5
 
@@ -36,7 +36,7 @@ def test_vehicles_in_metres_are_read_with_their_spread_and_broken_ones_left_out(
 
     for index in (0, 1, 6, 7):
         assert read(put(index, np.nan)) == []
-    assert len(read(put(2, np.nan))) == len(read(put(35, np.inf))) == 1  # of its height, its turn
+    assert len(read(put(2, np.nan))) == len(read(put(35, np.inf))) == 1  # of height, of rotation
     for name in ('x', 'y'):
         assert read(lambda e, n=name: setattr(e.bbox.center.position, n, np.inf)) == []
     for text, expected in (('x', 0), ('1234567890', 0), ('123456789', 123456789)):
@@ -46,14 +46,14 @@ def test_vehicles_in_metres_are_read_with_their_spread_and_broken_ones_left_out(
     assert decode_ground(message) == []
 
 
-def test_a_picture_of_sixteen_bits_a_colour_has_its_upper_eight():
+def test_sixteen_bit_colours_keep_their_upper_eight_bits():
     deep = np.full((4, 4, 3), [0x10FF, 0x8000, 0xFF00], np.uint16)
     data = cv2.imencode('.png', deep)[1].tobytes()
     picture = decode_compressed(CompressedImage(format='bgr16; png', data=data), 'x')
     assert (picture.dtype, picture[0, 0].tolist()) == (np.uint8, [0x10, 0x80, 0xFF])
 
 
-def test_floats_of_another_full_scale_are_refused_with_the_largest():
+def test_full_scale_error_states_the_largest_value():
     block = np.full((10, 8), 20000, np.float32)
     block[3, 2], block[4, 2] = -30000, np.nan
     message = Image(height=10, width=1, encoding='32FC8', step=32, data=block.tobytes())

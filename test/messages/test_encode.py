@@ -1,4 +1,4 @@
-"""ROS messages of ours, number by number, and the same ones made without ROS."""
+"""Every number of our ROS messages, and the same messages made without ROS."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ TRACKS = [
 ]
 
 
-def test_a_stamp_is_whole_seconds_and_the_rest():
+def test_stamp_is_split_into_seconds_and_nanoseconds():
     head = encode_header(12_345_678_901, 'camera')
     assert (head.stamp.sec, head.stamp.nanosec, head.frame_id) == (12, 345_678_901, 'camera')
     assert stamp_ns(SimpleNamespace(header=head)) == 12_345_678_901
@@ -64,7 +64,7 @@ def test_a_stamp_is_whole_seconds_and_the_rest():
     assert encode_stamp(1).nanosec == 1
 
 
-def test_an_image_is_its_rows():
+def test_image_message_contains_the_pixel_rows():
     pixels = np.arange(24, dtype=np.uint16).reshape(2, 4, 3)[:, ::-1]
     message = encode_image(HEAD, 'rgb16', pixels)
     assert (message.height, message.width, message.step) == (2, 4, 24)
@@ -72,14 +72,14 @@ def test_an_image_is_its_rows():
     assert bytes(message.data) == pixels.tobytes()
 
 
-def test_an_image_without_rows_is_an_empty_message():
+def test_image_without_rows_gives_an_empty_message():
     message = encode_image(HEAD, 'rgb8', np.zeros((0, 4, 3), np.uint8))
     assert (message.height, message.width, len(message.data)) == (0, 4, 0)
 
 
 @pytest.mark.parametrize(('kind', 'encoding'), [(np.int16, '16SC8'), (np.float32, '32FC8')])
 @pytest.mark.parametrize('make', [encode_sound, make_sound])
-def test_sound_has_a_row_a_sample(make, kind, encoding):
+def test_sound_message_has_one_row_per_sample(make, kind, encoding):
     block = (np.arange(24).reshape(3, 8) / 64).astype(np.float32)
     block = (block * 32768).astype(np.int16) if kind == np.int16 else block
     message = make(HEAD if make is encode_sound else OFFLINE_HEAD, block)
@@ -90,7 +90,7 @@ def test_sound_has_a_row_a_sample(make, kind, encoding):
 
 
 @pytest.mark.parametrize('make', [encode_spectrogram, make_spectrogram])
-def test_a_spectrogram_has_a_row_a_band_and_a_column_a_frame(make):
+def test_spectrogram_message_has_rows_of_bands_and_columns_of_frames(make):
     features = np.arange(2 * 3 * 5, dtype=np.float32).reshape(2, 3, 5)
     message = make(HEAD if make is encode_spectrogram else OFFLINE_HEAD, features)
     assert (message.height, message.width, message.encoding) == (3, 5, '32FC2')
@@ -108,7 +108,7 @@ def check_box(entry, box, score, identity):
     assert (entry.header.frame_id, entry.header.stamp.sec) == ('camera', 12)
 
 
-def test_boxes_are_middle_and_size(rig):
+def test_boxes_are_encoded_as_centre_and_size(rig):
     message = encode_detections(HEAD, BOXES, SCORES, places=find_places(FOUND, rig))
     assert (message.header.stamp.nanosec, len(message.detections)) == (345_678_901, 2)
     for entry, box, score in zip(message.detections, BOXES, SCORES, strict=True):
@@ -128,7 +128,7 @@ def test_boxes_are_middle_and_size(rig):
     assert decode_detections(message)[0].range_m is None
 
 
-def test_without_places_the_poses_are_empty_and_give_no_range(rig):
+def test_detections_without_places_have_empty_poses_and_no_range(rig):
     message = encode_detections(HEAD, BOXES, SCORES, ['a', 'b'])
     assert not np.any(message.detections[0].results[0].pose.covariance)
     found, ids = decode_detections(message, rig)
@@ -138,14 +138,14 @@ def test_without_places_the_poses_are_empty_and_give_no_range(rig):
     assert found.scores.tolist() == [0, 0.5]
 
 
-def test_of_several_hypotheses_the_best_counts():
+def test_best_of_several_hypotheses_is_used():
     message = encode_detections(HEAD, BOXES, SCORES)
     worse, better = encode_detections(HEAD, BOXES, np.array([0.2, 0.9])).detections
     message.detections[0].results += worse.results + better.results
     assert decode_detections(message)[0].scores == pytest.approx([0.9, 0.5])
 
 
-def test_tracks_have_their_identities():
+def test_track_messages_contain_the_track_ids():
     message = encode_tracks(HEAD, TRACKS)
     for entry, track in zip(message.detections, TRACKS, strict=True):
         check_box(entry, track.box_px, track.score, str(track.track_id))
@@ -155,12 +155,12 @@ def test_tracks_have_their_identities():
 def same(online, offline, kind):
     from rclpy.serialization import deserialize_message
 
-    # Not as bytes: between a text and a number they have some that mean nothing, and any value.
+    # Not compared as bytes: padding between strings and numbers may have any value.
     assert deserialize_message(serialize(offline), type(online)) == online
     assert offline.__msgtype__ == kind
 
 
-def test_messages_made_without_ros_are_the_same(rig):
+def test_messages_made_without_ros_are_equal(rig):
     kind = 'vision_msgs/msg/Detection2DArray'
     places = find_places(FOUND, rig)
     online = encode_detections(HEAD, BOXES, SCORES, places=places)
@@ -172,7 +172,7 @@ def test_messages_made_without_ros_are_the_same(rig):
     same(encode_image(HEAD, 'rgb16', pixels), image, 'sensor_msgs/msg/Image')
 
 
-def test_another_class_can_be_named():
+def test_class_id_can_be_set():
     entry = make_detections(OFFLINE_HEAD, FOUND, '3').detections[0]
     assert entry.results[0].hypothesis.class_id == '3'
     entry = make_tracks(OFFLINE_HEAD, TRACKS, '2').detections[1]

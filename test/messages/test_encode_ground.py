@@ -1,4 +1,4 @@
-"""Vehicles in metres as messages: every number of one that was made by hand."""
+"""Messages of vehicles in metres: every number against hand calculations."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ COVARIANCE = np.array(
 )
 TRACK = ground_track(COVARIANCE)
 HEAD = encode_header(7_000_000_123, 'base_link')
-SLOW = replace(TRACK, velocity_mps=np.array([1.2, 1.6]))  # 2 m/s, as slow as tells nothing
+SLOW = replace(TRACK, velocity_mps=np.array([1.2, 1.6]))  # 2 m/s, too slow for a heading
 DOUBTED = replace(TRACK, covariance=COVARIANCE * 200)
 RELATIVE = replace(TRACK, over_ground=False)
 
 
-def test_a_vehicle_heads_where_it_drives():
+def test_heading_follows_the_velocity():
     heading, variance = heading_of(TRACK)
     assert heading == pytest.approx(np.arctan2(4, 3))
     across = np.array([-0.8, 0.6])
@@ -42,13 +42,13 @@ def test_a_vehicle_heads_where_it_drives():
 
 
 @pytest.mark.parametrize('track', [SLOW, DOUBTED, RELATIVE])
-def test_where_nothing_is_known_it_heads_along_the_line_of_sight(track):
+def test_unknown_heading_is_along_the_line_of_sight(track):
     assert heading_of(track) == pytest.approx((np.arctan2(-5, 20), TURN_VARIANCE))
 
 
-def test_a_little_faster_and_it_is_known():
+def test_heading_is_known_just_beyond_the_limits():
     assert heading_of(replace(TRACK, velocity_mps=np.array([1.21, 1.61])))[1] < TURN_VARIANCE
-    # The variance of the heading is just below, and just above, a quarter of that of no heading.
+    # The variance of the heading is just below, and just above, a quarter of the unknown one.
     _, variance = heading_of(TRACK)
     factor = TURN_VARIANCE / 4 / variance
     below = replace(TRACK, covariance=COVARIANCE * factor * 0.99)
@@ -69,11 +69,11 @@ def test_a_little_faster_and_it_is_known():
         (RELATIVE, 3.1, (1.9, 3.1, 1.5)),
     ],
 )
-def test_length_width_and_height_by_how_wide_it_seems(track, across, size):
+def test_box_size_depends_on_the_apparent_width(track, across, size):
     assert box_size(replace(track, size_m=np.array([across, 1.5]))) == pytest.approx(size)
 
 
-def test_a_pose_is_place_and_heading_with_their_covariance():
+def test_pose_contains_position_heading_and_covariance():
     pose = pose_of(TRACK)
     at, turn = pose.pose.position, pose.pose.orientation
     assert (at.x, at.y, at.z) == (20, -5, 0.75)
@@ -86,7 +86,7 @@ def test_a_pose_is_place_and_heading_with_their_covariance():
     assert np.count_nonzero(whole) == 8
 
 
-def test_boxes_of_vehicles():
+def test_encode_ground_writes_boxes_of_vehicles():
     message = encode_ground(HEAD, [TRACK, replace(RELATIVE, track_id=3)])
     first, second = message.detections
     assert (message.header.stamp.nanosec, first.header.frame_id) == (123, 'base_link')
@@ -101,7 +101,7 @@ def test_boxes_of_vehicles():
     assert sizes == [(4.4, 1.9, 1.5), (4.4, 1.8, 1.5)]
 
 
-def test_the_nearest_is_by_distance_and_none_is_none():
+def test_encode_nearest_chooses_by_distance_or_returns_none():
     ahead = replace(TRACK, position_m=np.array([20.5, 0.0]))
     beside = replace(TRACK, position_m=np.array([-3.0, -19.0]))
     message = encode_nearest(HEAD, [TRACK, beside, ahead])

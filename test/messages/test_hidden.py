@@ -1,4 +1,4 @@
-"""The message of hidden vehicles, and the map that comes in."""
+"""The message of hidden vehicles and the map that is received."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from avdet_ros.messages.hidden_points import hidden_lines
 from avdet_ros.tracking.around_corner import IMAGE, Sight
 
 
-def test_a_point_has_what_the_page_says():
+def test_point_contains_the_documented_fields():
     track = SimpleNamespace(
         track_id=7,
         position_m=np.array([3.0, 4.0]),
@@ -69,7 +69,7 @@ def cloud_of(bearing=0.9273, sight_s=1.5, rate_mps=-2.0):
     return encode_hidden(encode_header(2_500_000_000, 'base_link'), [sight])
 
 
-def test_a_point_in_words():
+def test_hidden_lines_describe_a_point_in_words():
     places_m, ids, words = hidden_lines(cloud_of())
     assert (places_m.tolist(), ids) == ([[3, 4]], [7])
     assert words == ['#7 heard, not seen, 53 left, comes nearer, in sight in 1.5 s']
@@ -80,7 +80,7 @@ def test_a_point_in_words():
     ]
 
 
-def test_a_cloud_of_other_points_and_one_that_is_no_number_are_refused():
+def test_clouds_of_other_points_and_nan_are_rejected():
     other, cut, nan = cloud_of(), cloud_of(), cloud_of(bearing=float('nan'))
     other.point_step, cut.data = 16, cut.data[:-4]
     for message, found in ((other, 'points of 16'), (cut, '52 bytes'), (nan, 'finite numbers')):
@@ -99,7 +99,7 @@ def grid(width=4, height=3, numbers=None, turn=1.0, cell_m=0.5):
     return OccupancyGrid(info=info, data=data.tolist())
 
 
-def test_rows_of_the_map_run_along_y():
+def test_map_rows_run_along_y():
     numbers = np.zeros(12, np.int8)
     numbers[4 * 2 + 1] = 100  # column 1, row 2
     cells = decode_cells(grid(numbers=numbers))
@@ -118,6 +118,6 @@ def test_rows_of_the_map_run_along_y():
         ({'width': 0, 'height': 0}, 'expected 1 to'),
     ],
 )
-def test_a_map_that_contradicts_itself_is_refused(changes, words):
+def test_inconsistent_map_is_rejected(changes, words):
     with pytest.raises(AvdetError, match=words):
         decode_cells(grid(**changes))

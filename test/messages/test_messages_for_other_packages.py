@@ -1,4 +1,4 @@
-"""Messages of Autoware and Foxglove, whose packages are rarely there: the types are made here.
+"""Messages of Autoware and Foxglove; their packages are rarely installed, so types are made here.
 
 Fields and constants are those of autoware_perception_msgs 1.3 and foxglove_msgs 3.2; a field that
 a type does not have cannot be set.
@@ -38,7 +38,7 @@ TRACK = ground_track(COVARIANCE)
 
 
 def kind(name, constants=None, **fields):
-    """A message type with these fields, each with what makes its default."""
+    """Return a message type with these fields and the functions that make their defaults."""
 
     def begin(self, **values):
         for field, make in fields.items():
@@ -102,7 +102,7 @@ def foxglove_types():
 
 @pytest.fixture
 def install(monkeypatch):
-    """Puts a package of messages in the place of one that is not there."""
+    """Install a message package made of the given types."""
 
     def install(package, kinds):
         msg = ModuleType(f'{package}.msg')
@@ -117,7 +117,7 @@ def install(monkeypatch):
     return install
 
 
-def test_a_package_that_is_not_there_is_none(monkeypatch):
+def test_missing_message_packages_give_none(monkeypatch):
     for package in ('autoware_perception_msgs', 'foxglove_msgs'):
         monkeypatch.setitem(sys.modules, package, None)
     assert autoware_messages() is None
@@ -130,7 +130,7 @@ def check_object(entry):
     motion = entry.kinematics
     assert motion.pose_with_covariance == pose_of(TRACK)
     assert motion.orientation_availability == 2
-    # It drives along its own x axis: 5 m/s, and the covariance is turned by the heading.
+    # The speed of 5 m/s is along the vehicle's x axis; the covariance is turned by the heading.
     speed = motion.twist_with_covariance.twist.linear
     assert (speed.x, speed.y) == pytest.approx((5, 0))
     whole = np.array(motion.twist_with_covariance.covariance).reshape(6, 6)
@@ -147,7 +147,7 @@ def check_object(entry):
     assert (size.x, size.y, size.z) == (4.4, 1.9, 1.5)
 
 
-def test_autowares_detected_objects(install):
+def test_autoware_detected_objects_match_the_tracks(install):
     msg = install('autoware_perception_msgs', autoware_types())
     assert autoware_messages() is msg
     message = encode_detected(HEAD, [TRACK, replace(TRACK, over_ground=False)])
@@ -159,7 +159,7 @@ def test_autowares_detected_objects(install):
     assert second.kinematics.orientation_availability == 0
 
 
-def test_autowares_tracked_objects(install):
+def test_autoware_tracked_objects_have_stable_ids(install):
     install('autoware_perception_msgs', autoware_types())
     message = encode_tracked(HEAD, [TRACK, replace(TRACK, track_id=13)])
     assert message.header == HEAD
@@ -167,11 +167,11 @@ def test_autowares_tracked_objects(install):
     uuids = [bytes(entry.object_id.uuid) for entry in message.objects]
     assert uuids == [bytes(uuid_of(12)), bytes(uuid_of(13))]
     assert len(set(uuids)) == 2
-    # It stays the same from run to run.
+    # The id is the same in every run.
     assert uuids[0].hex() == '51b210cf40515ed832c8856495526b5c'
 
 
-def test_foxgloves_annotations(install):
+def test_foxglove_annotations_match_the_tracks(install):
     msg = install('foxglove_msgs', foxglove_types())
     assert foxglove_messages() is msg
     stamp = Time(sec=7, nanosec=5)

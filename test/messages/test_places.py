@@ -1,4 +1,4 @@
-"""Places of detections in the camera's frame, by hand for a camera that is turned."""
+"""Positions of detections in the camera frame, against hand calculations for a turned camera."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BOXES = np.array([[100.0, 200, 300, 280], [900, 200, 950, 400]], np.float32)
 
 @pytest.fixture
 def turned_rig(rig):
-    """The array beside the middle, the camera turned and tilted."""
+    """A rig with the array off centre and the camera turned and tilted."""
     turn = Rotation.from_euler('ZYX', [25, 10, -5], degrees=True).as_matrix()
     camera = replace(
         rig.camera,
@@ -33,7 +33,7 @@ def found(ranges=RANGES, azimuths=AZIMUTHS):
     return Detections(BOXES[: len(ranges)], np.array([0.9, 0.8])[: len(ranges)], ranges, azimuths)
 
 
-def test_a_place_is_at_the_height_of_a_vehicles_middle_where_range_and_bearing_say(turned_rig):
+def test_place_follows_from_range_bearing_and_vehicle_height(turned_rig):
     places, covariances = find_places(found(), turned_rig)
     camera = turned_rig.camera
     for index in range(2):
@@ -51,13 +51,13 @@ def test_a_place_is_at_the_height_of_a_vehicles_middle_where_range_and_bearing_s
         np.testing.assert_allclose(spread, np.diag(np.square(expected)), rtol=1e-5, atol=1e-5)
 
 
-def test_nearer_than_it_is_high_is_a_tenth_of_a_metre_aside(turned_rig):
+def test_range_below_the_array_height_gives_a_distance_of_10_cm(turned_rig):
     places, _ = find_places(found(RANGES[:1] / 100, AZIMUTHS[:1]), turned_rig)
     place = turned_rig.camera.rotation.T @ places[0] + turned_rig.camera.position_m
     assert np.hypot(*(place - turned_rig.array_position_m)[:2]) == pytest.approx(0.1)
 
 
-def test_ranges_and_bearings_come_back(turned_rig):
+def test_ranges_and_bearings_round_trip_through_places(turned_rig):
     places, covariances = find_places(found(), turned_rig)
     back = with_places(Detections(BOXES, np.array([0.9, 0.8])), places, covariances, turned_rig)
     middle, ratio = RANGES[:, 1], np.sqrt(RANGES[:, 2] / RANGES[:, 0])
@@ -69,7 +69,7 @@ def test_ranges_and_bearings_come_back(turned_rig):
 
 
 @pytest.mark.parametrize(('scale', 'std'), [(1e-6, 0.01), (1e6, 2.0)])
-def test_a_range_is_neither_known_to_a_hair_nor_unknown(turned_rig, scale, std):
+def test_range_uncertainty_is_limited_on_both_sides(turned_rig, scale, std):
     places, covariances = find_places(found(), turned_rig)
     back = with_places(found(), places, covariances * scale, turned_rig)
     np.testing.assert_allclose(
@@ -77,7 +77,7 @@ def test_a_range_is_neither_known_to_a_hair_nor_unknown(turned_rig, scale, std):
     )
 
 
-def test_no_place_no_range(turned_rig):
+def test_ranges_require_valid_places(turned_rig):
     places, covariances = find_places(found(), turned_rig)
     plain = Detections(BOXES, np.array([0.9, 0.8]))
     assert find_places(plain, turned_rig) is None
@@ -95,7 +95,7 @@ def test_no_place_no_range(turned_rig):
     assert with_places(none, np.zeros((0, 3)), np.zeros((0, 3, 3)), turned_rig) is none
 
 
-def test_a_poses_covariance_has_the_place_first_and_turns_that_nobody_knows():
+def test_pose_covariance_has_position_first_and_unknown_rotation():
     whole = covariance36(np.arange(9).reshape(3, 3)).reshape(6, 6)
     assert whole[:3, :3].tolist() == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
     assert np.diag(whole)[3:] == pytest.approx([TURN_VARIANCE] * 3)

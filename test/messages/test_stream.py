@@ -1,4 +1,4 @@
-"""Blocks find their place, whatever a driver makes of their stamps."""
+"""Blocks of sound are placed correctly even if the stamps of their driver are inexact."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BEGIN_NS = 1_750_000_000_000_000_000
 
 
 def place(stamp_of, block=1024, count=400, lost=()):
-    """Blocks with these stamps; gives the stream, and where each block was put, by its number."""
+    """Add blocks with these stamps; return the stream and the place of each block."""
     blocks = StampedBlocks(RATE_HZ)
     placed = []
     for index in range(count):
@@ -35,7 +35,7 @@ def errors_ms(placed):
 
 @pytest.mark.parametrize('block', [64, 441, 512, 1024, 4410])
 @pytest.mark.parametrize('unit_ms', [1, 10, 100])
-def test_rounded_stamps_lose_nothing(block, unit_ms):
+def test_rounded_stamps_cause_no_loss(block, unit_ms):
     blocks, placed = place(rounded_to(unit_ms * 1_000_000), block)
     assert [part.start for _, part in placed] == [p.first_sample for p, _ in placed]
     assert not any(p.lost or p.restarted for p, _ in placed)
@@ -45,7 +45,7 @@ def test_rounded_stamps_lose_nothing(block, unit_ms):
 
 @pytest.mark.parametrize('block', [441, 1024, 4410])
 @pytest.mark.parametrize('kind', ['arrival', 'exponential', 'both ways'])
-def test_late_stamps_lose_nothing(block, kind):
+def test_late_stamps_cause_no_loss(block, kind):
     rng = np.random.default_rng(5)
     late_s = {
         'arrival': np.abs(rng.normal(scale=0.010, size=400)),
@@ -60,14 +60,14 @@ def test_late_stamps_lose_nothing(block, kind):
 
 @pytest.mark.parametrize('number', [60, 150, 398])
 @pytest.mark.parametrize('stamp', [0, 1, BEGIN_NS - 10**9, BEGIN_NS + 10**11, 4 * 10**18])
-def test_one_wrong_stamp_is_one_wrong_stamp(number, stamp):
+def test_single_wrong_stamp_is_counted_and_has_no_effect(number, stamp):
     blocks, placed = place(lambda index, true_ns: stamp if index == number else true_ns)
     assert [part.start for _, part in placed] == [p.first_sample for p, _ in placed]
     assert np.abs(errors_ms(placed)).max() < 1e-3
     assert blocks.wrong_stamps == 1
 
 
-def test_a_stranger_between_the_blocks_is_left_out():
+def test_foreign_block_between_others_is_dropped():
     blocks = StampedBlocks(RATE_HZ)
     placed = []
     for index in range(50):
@@ -94,14 +94,14 @@ def test_lost_blocks_are_counted(lost, rough):
     assert not any(p.restarted for p, _ in placed)
 
 
-def test_a_lost_block_after_a_wrong_stamp_is_counted_too():
+def test_lost_block_after_a_wrong_stamp_is_counted():
     _, placed = place(lambda index, true_ns: 0 if index == 99 else true_ns, lost=(100,))
     assert sum(p.lost for p, _ in placed) == 1024
     assert not any(p.restarted for p, _ in placed)
 
 
 @pytest.mark.parametrize('back_s', [3, 3600, 1_700_000_000])
-def test_stamps_that_stay_elsewhere_are_another_stream(back_s):
+def test_lasting_jump_of_stamps_restarts_the_stream(back_s):
     _, placed = place(lambda index, true_ns: true_ns - back_s * 10**9 * (index >= 200))
     begun = [index for index, (p, _) in enumerate(placed) if p.restarted]
     assert begun == [200]
@@ -109,27 +109,27 @@ def test_stamps_that_stay_elsewhere_are_another_stream(back_s):
     assert sum(p.lost for p, _ in placed) == 0
 
 
-def test_a_clock_set_at_the_start_is_another_stream_and_not_decades_of_silence():
+def test_clock_set_at_the_start_restarts_the_stream_without_loss():
     _, placed = place(lambda index, true_ns: true_ns - BEGIN_NS * (index < 20) + 10**9)
     assert [index for index, (p, _) in enumerate(placed) if p.restarted] == [20]
     assert sum(p.lost for p, _ in placed) == 0
 
 
-def test_a_clock_that_is_set_a_little_moves_the_times_and_no_sound():
+def test_small_clock_step_shifts_times_without_loss():
     _, placed = place(lambda index, true_ns: true_ns - 50_000_000 * (index >= 200))
     assert [part.start for _, part in placed] == [p.first_sample for p, _ in placed]
     assert errors_ms(placed)[[100, 300]] == pytest.approx([0, -50], abs=0.01)
 
 
-def test_drift_never_adds_up():
+def test_clock_drift_causes_no_loss():
     _, placed = place(lambda index, true_ns: true_ns + index * 5_000, count=4000)
     assert not any(p.lost or p.restarted for p, _ in placed)
     assert errors_ms(placed)[-1] == pytest.approx(3999 * 0.005, abs=0.01)
 
 
 @pytest.mark.parametrize('lost_ms', [40, 80])
-def test_a_loss_that_rough_stamps_hide_is_counted_once_all_have_been_late_for_long(lost_ms):
-    """Stamps of whole tenths of a second; blocks of 20 ms."""
+def test_loss_hidden_by_coarse_stamps_is_counted_a_second_later(lost_ms):
+    """Stamps are rounded to tenths of a second; blocks last 20 ms."""
     lost = round(lost_ms * 1e-3 * RATE_HZ)
 
     def stamp(index, true_ns):
@@ -143,7 +143,7 @@ def test_a_loss_that_rough_stamps_hide_is_counted_once_all_have_been_late_for_lo
     assert not any(p.restarted for p, _ in placed)
 
 
-def test_times_of_samples_are_counted_from_a_places_stamp():
+def test_place_converts_sample_numbers_to_times():
     found = Place(1000, 5_000_000_000, 8000)
     assert found.time_ns(1000) == 5_000_000_000
     assert found.time_ns(9000) == 6_000_000_000

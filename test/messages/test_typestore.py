@@ -1,4 +1,4 @@
-"""Are our vision_msgs the public ones? Their hashes are what DDS partners compare."""
+"""Our vision_msgs match the public ones, whose hashes DDS participants compare."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ BUILT = Path(__file__).resolve().parents[2] / 'tools' / 'vision_msgs' / 'msg'
 
 @pytest.mark.skipif(not BUILT.is_dir(), reason='the sources to build vision_msgs from are absent')
 @pytest.mark.parametrize('msgtype', sorted(VISION_MSGS))
-def test_bags_and_the_built_package_describe_the_same_type(msgtype):
+def test_typestore_and_built_package_define_the_same_type(msgtype):
     name = msgtype.rsplit('/', 1)[1]
     built = get_types_from_msg((BUILT / f'{name}.msg').read_text(), msgtype)
     assert typestore().fielddefs[msgtype][1] == built[msgtype][1]
 
 
-def test_an_unknown_type_is_named():
+def test_unknown_type_is_named_in_the_error():
     with pytest.raises(AvdetError, match='acme_msgs/msg/Sound'):
         known('acme_msgs/msg/Sound')
     assert type_hash('sensor_msgs/msg/Image').startswith('RIHS01_')
 
 
-def test_a_detection_array_survives_the_round_trip():
+def test_detection_array_round_trips_through_cdr():
     types = typestore().types
     header = types['std_msgs/msg/Header'](types['builtin_interfaces/msg/Time'](7, 8), 'camera')
     message = types['vision_msgs/msg/Detection2DArray'](header, [])

@@ -1,4 +1,4 @@
-"""Running nodes, and the network that they run."""
+"""Fixtures for running nodes, and a small network for them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def make_network(rig):
 
 @pytest.fixture
 def chain(start, watcher, wait):
-    """A tracker, a way to feed it, and what it publishes."""
+    """Start a tracker; return it, a function that feeds it, and the tracks that it publishes."""
 
     from vision_msgs.msg import Detection2DArray
 

@@ -1,4 +1,4 @@
-"""A subscription that takes what the publishers offer, on a graph that is set by hand."""
+"""AdaptiveSubscription adapts its QoS profile to what publishers offer, on a fake graph."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from avdet_ros.nodes.adaptive import AdaptiveSubscription
 
 pytestmark = pytest.mark.ros
 
-RELIABLE, EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
-KEPT, VOLATILE = DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE
+RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
+LATCHED, VOLATILE = DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE
 
 
 def profile(reliability=RELIABLE, durability=VOLATILE, depth=7):
@@ -23,38 +23,40 @@ def profile(reliability=RELIABLE, durability=VOLATILE, depth=7):
 
 @pytest.fixture
 def graph(monkeypatch):
-    """Who publishes, and the subscriptions that were made and destroyed."""
-    made, ended = [], []
+    """A fake ROS graph: its publishers, and the subscriptions created and destroyed."""
+    made, destroyed = [], []
 
-    def create(node, msg_type, topic, callback, its, **options):
+    def create(node, msg_type, topic, callback, qos_profile, **options):
         subscription = SimpleNamespace(
             msg_type=msg_type,
             topic_name=f'/avdet/{topic}',
             callback=callback,
-            qos_profile=its,
+            qos_profile=qos_profile,
             options=options,
         )
         made.append(subscription)
         return subscription
 
     monkeypatch.setattr(Node, 'create_subscription', create)
-    monkeypatch.setattr(Node, 'destroy_subscription', lambda node, its: ended.append(its) or True)
-    graph = SimpleNamespace(made=made, ended=ended, infos=[], asked=[])
+    monkeypatch.setattr(Node, 'destroy_subscription', lambda node, s: destroyed.append(s) or True)
+    graph = SimpleNamespace(made=made, destroyed=destroyed, infos=[], asked=[])
     graph.get_publishers_info_by_topic = lambda topic: graph.asked.append(topic) or graph.infos
 
-    def publish(its, name='camera', kind='std_msgs/msg/Float64'):
-        info = SimpleNamespace(qos_profile=its, node_name=name, topic_type=kind)
+    def publish(qos_profile, name='camera', kind='std_msgs/msg/Float64'):
+        info = SimpleNamespace(qos_profile=qos_profile, node_name=name, topic_type=kind)
         graph.infos.append(info)
 
     graph.publish = publish
     return graph
 
 
-def subscribe(graph, its=None, **options):
-    return AdaptiveSubscription(graph, Float64, 'image', print, its or profile(), **options)
+def subscribe(graph, qos_profile=None, **options):
+    return AdaptiveSubscription(
+        graph, Float64, 'image', print, qos_profile or profile(), **options
+    )
 
 
-def test_it_is_a_subscription_like_another_and_leaves_the_profile_alone(graph):
+def test_adaptive_subscription_wraps_a_subscription_with_its_own_profile(graph):
     asked = profile()
     options = {'raw': True, 'qos_overriding_options': 'how'}
     adaptive = subscribe(graph, asked, **options)
@@ -68,21 +70,21 @@ def test_it_is_a_subscription_like_another_and_leaves_the_profile_alone(graph):
     with pytest.raises(AttributeError, match='_subscription'):
         AdaptiveSubscription.__new__(AdaptiveSubscription).topic_name  # noqa: B018
     assert adaptive.destroy()
-    assert graph.ended == [made]
+    assert graph.destroyed == [made]
 
 
-def test_it_asks_for_less_where_a_publisher_offers_less_and_not_for_more_again(graph):
+def test_reliability_is_lowered_to_what_publishers_offer_and_not_raised_again(graph):
     adaptive = subscribe(graph, raw=True, qos_overriding_options='how')
     graph.publish(profile(), 'lidar')
     assert adaptive.adapt() == ''
-    graph.publish(profile(EFFORT), 'camera')
-    graph.publish(profile(EFFORT), 'camera')
+    graph.publish(profile(BEST_EFFORT), 'camera')
+    graph.publish(profile(BEST_EFFORT), 'camera')
     words = '/avdet/image is requested best effort now, as camera, lidar offers it'
     assert adaptive.adapt() == words
     first, second = graph.made
-    assert (graph.ended, adaptive.subscription is second) == ([first], True)
-    assert (second.qos_profile.reliability, second.qos_profile.depth) == (EFFORT, 7)
-    assert second.options == {'raw': True}  # what the user said is in the profile
+    assert (graph.destroyed, adaptive.subscription is second) == ([first], True)
+    assert (second.qos_profile.reliability, second.qos_profile.depth) == (BEST_EFFORT, 7)
+    assert second.options == {'raw': True}  # the profile already contains the overrides
     assert second.callback is print
     assert adaptive.adapt() == ''
     graph.infos.clear()
@@ -92,18 +94,18 @@ def test_it_asks_for_less_where_a_publisher_offers_less_and_not_for_more_again(g
     assert set(graph.asked) == {'/avdet/image'}
 
 
-def test_publishers_of_another_type_are_none_of_its(graph):
+def test_publishers_of_another_type_are_ignored(graph):
     adaptive = subscribe(graph)
-    graph.publish(profile(EFFORT), kind='std_msgs/msg/String')
+    graph.publish(profile(BEST_EFFORT), kind='std_msgs/msg/String')
     assert adaptive.publishers() == []
     assert adaptive.adapt() == ''
 
 
-def test_what_a_user_requests_is_kept_and_the_rest_is_adapted(graph):
+def test_qos_overrides_of_the_user_are_kept_and_the_rest_is_adapted(graph):
     name = 'qos_overrides./avdet/image.subscription.reliability'
     graph._parameter_overrides = {name: 'reliable'}
-    adaptive = subscribe(graph, profile(RELIABLE, KEPT))
-    graph.publish(profile(EFFORT, VOLATILE))
+    adaptive = subscribe(graph, profile(RELIABLE, LATCHED))
+    graph.publish(profile(BEST_EFFORT, VOLATILE))
     assert adaptive.adapt() == '/avdet/image is requested reliable now, as camera offers it'
     assert graph.made[1].qos_profile.durability == VOLATILE
     assert adaptive.adapt() == ''
@@ -111,17 +113,17 @@ def test_what_a_user_requests_is_kept_and_the_rest_is_adapted(graph):
     assert subscribe(graph).adapt() != ''
 
 
-def test_what_was_sent_before_is_asked_for_where_all_keep_it_and_only_on_request(graph):
+def test_latching_is_requested_only_if_allowed_and_all_publishers_latch(graph):
     adaptive = subscribe(graph)
-    assert adaptive.adapt(may_latch=True) == ''  # nobody
-    graph.publish(profile(RELIABLE, KEPT), 'map')
+    assert adaptive.adapt(may_latch=True) == ''  # no publishers
+    graph.publish(profile(RELIABLE, LATCHED), 'map')
     assert adaptive.adapt() == ''
     graph.publish(profile(RELIABLE, VOLATILE), 'other')
     assert adaptive.adapt(may_latch=True) == ''
     graph.infos.pop()
     words = '/avdet/image is requested reliable, latched now, as map offers it'
     assert adaptive.adapt(may_latch=True) == words
-    assert graph.made[1].qos_profile.durability == KEPT
-    graph.publish(profile(EFFORT, VOLATILE), 'other')
+    assert graph.made[1].qos_profile.durability == LATCHED
+    graph.publish(profile(BEST_EFFORT, VOLATILE), 'other')
     assert adaptive.adapt(may_latch=True).startswith('/avdet/image is requested best effort now')
     assert graph.made[2].qos_profile.durability == VOLATILE

@@ -1,4 +1,4 @@
-"""Node camera: the pictures belong to the sound's drive, to its truth and to its clock."""
+"""Node camera: pictures match the drive of the sound, its truth and its clock."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ SEED, SECONDS = 300_022, 4.0
 
 
 def drive_time_ns(message, drive_times):
-    """When in the drive a message's instant lies; its beginning moves by less than 2 ms."""
+    """Time of a message since the start of the drive; the start shifts by less than 2 ms."""
     return stamp_ns(message) - stamp_ns(drive_times[-1])
 
 
-def test_pictures_are_those_of_the_drives_instants(start, watcher, wait, rig):
+def test_pictures_match_the_footage_at_the_instants_of_the_drive(start, watcher, wait, rig):
     drive_times = watcher.collect(TimeReference, 'drive_time', qos.LATCHED)
     pictures = watcher.collect(Image, 'camera/image_raw', qos.OFFER_STREAM)
     depths = watcher.collect(Image, 'depth/image_raw', qos.OFFER_STREAM)
@@ -41,10 +41,10 @@ def test_pictures_are_those_of_the_drives_instants(start, watcher, wait, rig):
         modalities=['rgb', 'thermal', 'depth'],
     )
     start(CaptureNode, source='simulation', seed=SEED, duration_s=SECONDS)
-    told = watcher.wait_status('camera', values=lambda v: v.get('finished') == 'True')[2]
-    assert told['drive'] == f'simulation {SEED}'
-    assert float(told['render_ms_p50']) > 0
-    assert float(told['late_ms_max']) > 0  # a picture comes after its instant
+    values = watcher.wait_status('camera', values=lambda v: v.get('finished') == 'True')[2]
+    assert values['drive'] == f'simulation {SEED}'
+    assert float(values['render_ms_p50']) > 0
+    assert float(values['late_ms_max']) > 0  # pictures are sent after their instant
     wait(lambda: pictures and depths and thermals and infos, 'pictures')
     assert drive_times[-1].source == f'simulation {SEED}'
     expected = footage_of(drawn_drive(SEED, rig, SECONDS), 2.0)
@@ -74,14 +74,14 @@ def test_without_subscribers_nothing_is_rendered(start, watcher):
     assert status[2]['pictures'] == '0'
 
 
-def test_another_drive_than_captures_is_reported(start, watcher):
+def test_drive_different_from_that_of_capture_is_reported(start, watcher):
     start(CaptureNode, source='simulation', seed=SEED, duration_s=3.0)
     start(CameraNode, seed=SEED + 1, duration_s=3.0)
     watcher.wait_status('camera', f'expected simulation {SEED + 1} as the parameters say', level=2)
 
 
 @pytest.fixture(scope='module')
-def written(tmp_path_factory):
+def written_drive(tmp_path_factory):
     root = tmp_path_factory.mktemp('drives')
     plan = Plan(drives=1, minutes=0.05, seed=5, fps=2.0, clips=False)
     (drive,) = plan_drives(plan)
@@ -89,21 +89,21 @@ def written(tmp_path_factory):
     return root / drive.name
 
 
-def test_a_written_drive_is_played_as_it_lies_on_disk(start, watcher, wait, written):
+def test_written_drive_is_played_as_stored_on_disk(start, watcher, wait, written_drive):
     drive_times = watcher.collect(TimeReference, 'drive_time', qos.LATCHED)
     pictures = watcher.collect(Image, 'camera/image_raw', qos.OFFER_STREAM)
     truth = watcher.collect(Detection2DArray, 'truth', 200)
-    start(CameraNode, drive=str(written))
-    start(CaptureNode, source='simulation', drive=str(written), hop_s=0.5)
-    watcher.wait_status('capture', f'drive {written.name} has ended', level=0)
+    start(CameraNode, drive=str(written_drive))
+    start(CaptureNode, source='simulation', drive=str(written_drive), hop_s=0.5)
+    watcher.wait_status('capture', f'drive {written_drive.name} has ended', level=0)
     wait(lambda: pictures and len(truth) >= 6, 'pictures and truth')
-    ids = layout.read_truth(written.parent, written.name)
+    ids = layout.read_truth(written_drive.parent, written_drive.name)
     by_time = {round(line['time_s'] * 1e9): line for line in ids.values()}
     message = pictures[-1]
     nearest = min(by_time, key=lambda at: abs(at - drive_time_ns(message, drive_times)))
     assert drive_time_ns(message, drive_times) == pytest.approx(nearest, abs=5_000_000)
-    frame = layout.parse_id(f'{written.name}/{by_time[nearest]["stamp"]}')
-    expected = layout.read_picture(written.parent, frame, 'rgb')
+    frame = layout.parse_id(f'{written_drive.name}/{by_time[nearest]["stamp"]}')
+    expected = layout.read_picture(written_drive.parent, frame, 'rgb')
     np.testing.assert_array_equal(decode_picture(message, 'x'), expected)
     compared = 0
     for message in truth:
@@ -117,7 +117,7 @@ def test_a_written_drive_is_played_as_it_lies_on_disk(start, watcher, wait, writ
 
 
 @pytest.mark.parametrize('node_class', [CameraNode, CaptureNode])
-def test_a_folder_that_is_no_drive_is_reported(start, watcher, tmp_path, node_class):
+def test_folder_without_a_drive_is_reported(start, watcher, tmp_path, node_class):
     more = {'source': 'simulation'} if node_class is CaptureNode else {}
     start(node_class, drive=str(tmp_path), **more)
     watcher.wait_status(node_class.NAME, 'expected a drive with drive.flac', level=2)

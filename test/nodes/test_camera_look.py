@@ -1,4 +1,4 @@
-"""What a few seconds of a camera's topics tell, from a publisher in another ROS context."""
+"""look_at_camera on a few seconds of camera topics, published from another ROS context."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.ros
 
 @pytest.fixture
 def driver(rig):
-    """A camera as the rig has it: best effort, camera_info of zeros first, latched transform."""
+    """A driver for the rig's camera: best effort, a camera_info of zeros first, latched TF."""
     context = Context()
     rclpy.init(args=[], context=context)
     node = rclpy.create_node('driver', namespace='/front', context=context)
@@ -63,10 +63,10 @@ def driver(rig):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures('driver')
-def test_a_camera_is_found_and_compared_with_the_rig(rig):
+def test_camera_topics_are_found_and_agree_with_the_rig(rig):
     began = time.monotonic()
     seen = look_at_camera('avdet', '/front/image_raw', 30.0)
-    assert time.monotonic() - began < 30  # it has enough long before
+    assert time.monotonic() - began < 30  # it returns as soon as it has enough
     assert seen.size_px == (rig.camera.width_px, rig.camera.height_px)
     assert seen.info is not None
     found = {finding.part: finding for finding in judge_camera(rig, seen)}
@@ -76,7 +76,7 @@ def test_a_camera_is_found_and_compared_with_the_rig(rig):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures('driver')
-def test_another_topic_names_the_one_that_there_is():
+def test_look_at_a_missing_topic_lists_the_existing_one():
     seen = look_at_camera('avdet', 'image', 2.0)
     assert (seen.topic, seen.size_px) == ('/avdet/image', None)
     assert '/front/image_raw' in seen.others

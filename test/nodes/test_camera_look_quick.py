@@ -1,4 +1,4 @@
-"""What is found of a camera's topics, from small pictures of a driver in another ROS context."""
+"""look_at_camera on small pictures, published from another ROS context."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ pytestmark = pytest.mark.ros
 
 
 @pytest.fixture
-def drive():
-    """Starts a driver whose pictures are of 8 x 6 pixels, and which does more on request."""
+def run_driver():
+    """A function that runs a camera driver; its node can create publishers."""
     context, ended, threads = Context(), threading.Event(), []
     rclpy.init(args=[], context=context)
     node = rclpy.create_node('driver', namespace='/front', context=context)
 
-    def drive(each):
+    def run_driver(each):
         """Call `each(node, count)` every 50 ms."""
 
         def work():
@@ -39,8 +39,8 @@ def drive():
         threads.append(threading.Thread(target=work))
         threads[-1].start()
 
-    drive.node = node
-    yield drive
+    run_driver.node = node
+    yield run_driver
     ended.set()
     for thread in threads:
         thread.join()
@@ -56,9 +56,9 @@ def picture(node, age_s=0.0, encoding='mono8'):
     return message
 
 
-def test_pictures_lens_and_place_are_found_by_the_only_topic(drive):
-    """The lens of zeros that drivers send first is passed over; one picture cannot be read."""
-    node = drive.node
+def test_picture_size_calibration_and_pose_are_found_from_the_only_topic(run_driver):
+    """The zero calibration that drivers send first is skipped; some pictures are unreadable."""
+    node = run_driver.node
     pictures = node.create_publisher(Image, 'image_raw', qos_profile_sensor_data)
     infos = node.create_publisher(CameraInfo, 'camera_info', qos_profile_sensor_data)
     ours = [node.create_publisher(Image, name, 10) for name in ('audio', 'spectrogram', 'overlay')]
@@ -74,7 +74,7 @@ def test_pictures_lens_and_place_are_found_by_the_only_topic(drive):
         infos.publish(info)
         pictures.publish(picture(node, 10.0, 'mono8' if count % 5 else 'h265'))
 
-    drive(each)
+    run_driver(each)
     assert len(ours) == 3
     seen = look_at_camera('avdet', '', 20.0)
     assert (seen.topic, seen.size_px, seen.frame_id) == (
@@ -90,8 +90,8 @@ def test_pictures_lens_and_place_are_found_by_the_only_topic(drive):
     assert not rclpy.ok()
 
 
-def test_of_several_topics_none_is_chosen_and_a_named_one_is_taken(drive, ros, wait):
-    node = drive.node
+def test_several_topics_are_listed_and_only_a_named_one_is_used(run_driver, ros, wait):
+    node = run_driver.node
     raw = node.create_publisher(Image, '/avdet/right', 10)
     small = node.create_publisher(CompressedImage, 'left/compressed', 10)
 
@@ -101,7 +101,7 @@ def test_of_several_topics_none_is_chosen_and_a_named_one_is_taken(drive, ros, w
         raw.publish(message)
         small.publish(CompressedImage(format='jpeg', data=b'none'))
 
-    drive(each)
+    run_driver(each)
     node = rclpy.create_node('doctor', namespace='avdet')
     wait(lambda: node.count_publishers('/avdet/right'), 'the driver')
     wait(lambda: node.count_publishers('/front/left/compressed'), 'the driver')
@@ -114,6 +114,6 @@ def test_of_several_topics_none_is_chosen_and_a_named_one_is_taken(drive, ros, w
     assert seen.info is None
     assert np.isnan(seen.ages_s).all()  # no stamp, no age
     assert not seen.transforms.has('front_optical')
-    seen = module._look(node, '/front/left/compressed', 0.3)  # not one can be read
+    seen = module._look(node, '/front/left/compressed', 0.3)  # no picture is readable
     assert (seen.topic, seen.size_px, seen.frame_id) == ('/front/left/compressed', None, '')
     node.destroy_node()

@@ -1,4 +1,4 @@
-"""When a picture is rendered, when it is sent, and what is left out, on a clock set by hand."""
+"""Node camera renders, sends and skips pictures according to their time, on a fake clock."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STEP_S, LAST_S = 0.5, 3.0
 
 
 class Camera:
-    """The part of node camera that its worker runs; the clock moves while it waits."""
+    """The part of node camera that its worker runs; the clock advances while it waits."""
 
     _render, _publish = CameraNode._render, CameraNode._publish
     diagnose = CameraNode.diagnose
@@ -82,12 +82,12 @@ def camera():
     return Camera()
 
 
-def test_each_instant_is_sent_once_when_it_has_come(camera):
+def test_picture_of_each_instant_is_sent_once_at_its_time(camera):
     for _ in range(4):
         camera._render(None)
     assert camera.taken == [(k * STEP_S, ('rgb',)) for k in range(4)]
     assert camera.sent_s() == [0, 0.5, 1.0, 1.5]
-    assert camera.now == BEGAN_NS + 1_500_000_000  # not sooner and not later
+    assert camera.now == BEGAN_NS + 1_500_000_000  # neither early nor late
     assert max(camera.naps) == pytest.approx(0.02)
     assert camera._late._newest[-1] == 0
     message, info = camera.topics['rgb'][0], camera.topics['info'][0]
@@ -100,7 +100,7 @@ def test_each_instant_is_sent_once_when_it_has_come(camera):
     assert (len(camera.topics['info']), camera._sent.count) == (4, 4)
 
 
-def test_what_somebody_looks_at_is_rendered_and_no_more(camera):
+def test_only_subscribed_modalities_are_rendered(camera):
     camera.listened = {'thermal', 'depth'}
     camera._render(None)
     assert camera.taken == [(0, ('thermal', 'depth'))]
@@ -112,16 +112,16 @@ def test_what_somebody_looks_at_is_rendered_and_no_more(camera):
     assert (len(camera.taken), camera.naps[-1]) == (1, 0.02)
 
 
-def test_instants_for_which_there_was_no_time_are_left_out(camera):
+def test_instants_missed_by_slow_rendering_are_skipped(camera):
     camera.render_s = 0.8
     for _ in range(3):
         camera._render(None)
-    # 0 is sent 0.8 s late; what comes next is 1.0, and is late too.
+    # The picture of 0 s is sent 0.8 s late; the next one is that of 1 s, which is late too.
     assert camera.sent_s() == [0, 1.0, 2.0]
     assert list(camera._late._newest) == pytest.approx([800, 600, 400])
 
 
-def test_without_the_drives_beginning_or_of_another_drive_nothing_is_rendered(camera):
+def test_nothing_is_rendered_without_a_drive_start_or_for_another_drive(camera):
     camera._began.source = 'simulation 4'
     camera._render(None)
     camera._began = None
@@ -129,22 +129,22 @@ def test_without_the_drives_beginning_or_of_another_drive_nothing_is_rendered(ca
     assert (camera.taken, camera.naps) == ([], [0.02, 0.02])
 
 
-def test_a_drive_that_begins_anew_is_shown_from_its_beginning(camera):
+def test_restarted_drive_is_shown_from_its_start(camera):
     for _ in range(6):
         camera._render(None)
     assert camera.sent_s()[-1] == 2.5
-    camera._began.header = encode_header(camera.now, '')  # again
+    camera._began.header = encode_header(camera.now, '')  # the drive restarts
     camera._render(None)
     assert camera.taken[-1][0] == 0
-    camera.now -= 1_400_000_000  # a clock that is set back a little
+    camera.now -= 1_400_000_000  # the clock is set back slightly
     camera._next_s = 0.5
     camera._render(None)
     assert len(camera.taken) == 7
     assert camera._next_s == 0.5
 
 
-def test_what_is_far_ahead_waits_and_after_the_last_instant_it_has_finished(camera):
-    camera.now -= 1_010_000_000  # the drive begins in more than a second
+def test_camera_waits_for_the_drive_start_and_finishes_after_the_last_instant(camera):
+    camera.now -= 1_010_000_000  # the drive starts in more than a second
     camera._render(None)
     assert (camera.taken, camera.naps, camera._finished) == ([], [0.02], False)
     camera._render(None)
@@ -162,7 +162,7 @@ def test_what_is_far_ahead_waits_and_after_the_last_instant_it_has_finished(came
 
 
 @pytest.mark.parametrize('what', ['the node ends', 'the drive ends'])
-def test_a_picture_whose_time_does_not_come_is_not_sent(camera, what):
+def test_picture_is_not_sent_if_node_or_drive_ends_before_its_time(camera, what):
     camera._render(None)
     if what == 'the node ends':
         camera.ends = True
@@ -179,8 +179,8 @@ def test_a_picture_whose_time_does_not_come_is_not_sent(camera, what):
     assert camera._next_s < 0.5
 
 
-def test_it_says_what_it_shows_and_what_it_lacks(camera):
-    def told():
+def test_camera_status_reports_drive_picture_count_and_problems(camera):
+    def status():
         report = Report()
         camera.diagnose(report)
         return report
@@ -188,16 +188,16 @@ def test_it_says_what_it_shows_and_what_it_lacks(camera):
     camera.listened = {'rgb', 'depth'}
     for _ in range(2):
         camera._render(None)
-    report = told()
+    report = status()
     assert (report.level, report.message) == (0, '2 pictures')
     values = report.values
     assert (values['drive'], values['pictures'], values['looking']) == ('simulation 3', '2', '2')
     assert (values['finished'], values['late_ms_max']) == ('False', '0')
     assert float(values['render_ms_max']) > 0
     camera.listened = set()
-    assert told().message == 'no subscribers'
+    assert status().message == 'no subscribers'
     camera._began.source = 'simulation 4'
-    report = told()
+    report = status()
     assert report.level == 2
     assert report.message == (
         '/avdet/drive_time: expected simulation 3 as the parameters say, found that capture '
@@ -205,11 +205,11 @@ def test_it_says_what_it_shows_and_what_it_lacks(camera):
     )
     assert camera.unexplained == []
     camera._began = None
-    report = told()
+    report = status()
     assert camera.unexplained == [(report, 'drive_time', None)]
 
 
-def test_a_cameras_model_has_a_place_for_each_number():
+def test_camera_info_contains_intrinsics_and_picture_size():
     camera = SimpleNamespace(fx=1.0, fy=2.0, cx=3.0, cy=4.0, height_px=5, width_px=6)
     head = encode_header(7, 'x')
     info = camera_info(head, camera)

@@ -1,4 +1,4 @@
-"""Node capture: from files, the simulation, topics and devices that are not there."""
+"""Node capture with files, the simulation, topics and missing devices."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ pytestmark = pytest.mark.ros
 
 RATE_HZ = 44100
 FRAME_S = 256 / RATE_HZ
-"""Windows end on frames: a window may end so much before its time, the first one after it."""
+"""Windows end on frames, up to this much early; the first window is late by up to as much."""
 
 EVERY_WINDOW = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
-"""Of a listener that a busy machine holds up, too."""
+"""A deep queue, so that no window is lost on a busy machine."""
 
 
 def noise(seconds, channels=8, seed=3):
@@ -46,12 +46,12 @@ def wav(tmp_path):
     return wav
 
 
-def test_a_file_becomes_one_window_a_hop(start, watcher, wait, wav, rig):
+def test_file_source_sends_one_window_per_hop(start, watcher, wait, wav, rig):
     samples = noise(2.0)
     received = watcher.collect(Image, 'spectrogram', EVERY_WINDOW)
     audio = watcher.collect(Image, 'audio', 200)
     start(CaptureNode, source='file', file=wav(samples), hop_s=0.25)
-    # A window that a busy machine is late for is dropped, and counted.
+    # On a busy machine late windows are dropped and counted.
     ended = watcher.wait_status(
         'capture',
         'has ended',
@@ -64,7 +64,7 @@ def test_a_file_becomes_one_window_a_hop(start, watcher, wait, wav, rig):
     assert (np.round(steps) >= 1).all()
     assert received[0].header.frame_id == 'microphone_array'
     assert (received[0].encoding, received[0].height, received[0].width) == ('32FC64', 80, 173)
-    # A window is a second that ends with a frame of 256 samples.
+    # A window is one second long and ends with a frame of 256 samples.
     since_s = (stamp_ns(received[0]) - stamp_ns(audio[0])) * 1e-9
     seconds = 1 + 0.25 * round((since_s - 1) / 0.25)
     last = 256 * max(int(seconds * RATE_HZ / 256), -(-RATE_HZ // 256))
@@ -76,10 +76,10 @@ def test_a_file_becomes_one_window_a_hop(start, watcher, wait, wav, rig):
     np.testing.assert_array_equal(np.concatenate(blocks)[:RATE_HZ], samples[:RATE_HZ])
 
 
-def test_sound_switched_off_and_on_is_in_one_piece_and_on_time(
+def test_audio_switched_off_and_on_stays_contiguous_with_correct_stamps(
     start, watcher, wait, wav, tmp_path
 ):
-    rate_hz = 44120  # no whole number of samples in 20 ms: a message is made of two blocks
+    rate_hz = 44120  # no whole number of samples in 20 ms: a message joins two blocks
     rig = tmp_path / 'rig.yaml'
     text = default_rig_path().read_text()
     rig.write_text(re.sub(r'(?m)^( *sample_rate_hz:) \d+', rf'\1 {rate_hz}', text))
@@ -102,20 +102,20 @@ def test_sound_switched_off_and_on_is_in_one_piece_and_on_time(
         assert set(np.diff(samples)) <= {1, -29999}
         since = (stamp_ns(message) - stamp_ns(audio[0])) * 1e-9 * rate_hz
         late.append((since - samples[0] + first + 15000) % 30000)
-    # The clock that stamps them settles by some milliseconds.
+    # The stamping clock settles within a few milliseconds.
     assert np.ptp(late) < 0.02 * rate_hz
 
 
 @pytest.mark.parametrize(
     ('channels', 'words'), [(7, 'expected 8 channels, one a microphone, found 7')]
 )
-def test_a_file_of_seven_channels_is_refused(start, watcher, wav, channels, words):
+def test_file_with_seven_channels_is_rejected(start, watcher, wav, channels, words):
     start(CaptureNode, source='file', file=wav(noise(1.2, channels)))
     status = watcher.wait_status('capture', words, level=2)
     assert 'drive.wav' in status[1]
 
 
-def test_a_file_that_appears_later_is_played(start, watcher, wait, wav, tmp_path):
+def test_file_that_appears_later_is_played(start, watcher, wait, wav, tmp_path):
     node = start(CaptureNode, source='file', file=str(tmp_path / 'drive.wav'))
     watcher.wait_status('capture', 'drive.wav', level=2)
     wait(lambda: node.state == 'unconfigured', 'an attempt to end')
@@ -123,22 +123,22 @@ def test_a_file_that_appears_later_is_played(start, watcher, wait, wav, tmp_path
     watcher.wait_status('capture', 'has ended after', level=0)
 
 
-def test_an_unknown_device_is_reported(start, watcher):
+def test_unknown_device_is_reported(start, watcher):
     start(CaptureNode, source='device', device='no such array')
     status = watcher.wait_status('capture', 'no such array', level=2)
     assert status[2]['state'] in ('inactive', 'unconfigured')
 
 
-def test_the_simulation_tells_the_truth(start, watcher, wait):
+def test_simulation_publishes_truth_at_window_ends(start, watcher, wait):
     truth = watcher.collect(Detection2DArray, 'truth', 200)
     received = watcher.collect(Image, 'spectrogram', EVERY_WINDOW)
     start(CaptureNode, source='simulation', seed=300_000, duration_s=3.0)
 
-    # A window that a busy machine is late for is dropped, and counted.
-    def made(values):
+    # On a busy machine late windows are dropped and counted.
+    def is_complete(values):
         return int(values['windows_out']) + int(values['windows_dropped']) == 21
 
-    status = watcher.wait_status('capture', 'has ended', level=0, values=made)
+    status = watcher.wait_status('capture', 'has ended', level=0, values=is_complete)
     wait(lambda: len(received) == int(status[2]['windows_out']), 'windows')
     wait(lambda: len(truth) > 20, 'truth')
     ends = {stamp_ns(message) for message in received}
@@ -150,7 +150,7 @@ def test_the_simulation_tells_the_truth(start, watcher, wait):
 
 @pytest.fixture
 def feed(start, watcher, wait):
-    """A capture that listens to a topic, and a way to talk to it."""
+    """A capture that subscribes to a topic, and a function that sends sound to it."""
     node = start(CaptureNode, source='topic', hop_s=0.25)
     received = watcher.collect(Image, 'spectrogram', EVERY_WINDOW)
     publisher = watcher.publisher(Image, 'audio', qos.OFFER_STREAM)
@@ -163,13 +163,13 @@ def feed(start, watcher, wait):
             count = int(node._samples.count)
             publisher.publish(encode_sound(head, samples[first : first + block]))
             wait(lambda c=count: node._samples.count > c, 'a block to arrive')
-            # Sound comes faster here than in life: no window may be dropped for that.
-            wait(lambda: not node._worker.waiting, 'its windows to be worked on')
+            # Sound arrives faster than in real time; no window may be dropped for that.
+            wait(lambda: not node._worker.waiting, 'its windows to be processed')
 
     return node, publisher, received, feed
 
 
-def test_sound_of_another_rate_is_refused_until_the_right_one_comes(watcher, start, wait):
+def test_sound_of_a_wrong_rate_is_rejected_until_the_rate_is_right(watcher, start, wait):
     node = start(CaptureNode, source='topic')
     received = watcher.collect(Image, 'spectrogram', EVERY_WINDOW)
     publisher = watcher.publisher(Image, 'audio', qos.OFFER_STREAM)
@@ -189,53 +189,53 @@ def test_sound_of_another_rate_is_refused_until_the_right_one_comes(watcher, sta
     assert node._heard._watch.other_hz is None
 
 
-def test_sound_from_a_topic(feed, wait):
-    _, _, received, talk = feed
-    talk(noise(1.5), 50.0)
+def test_topic_sound_becomes_windows_with_its_stamps(feed, wait):
+    _, _, received, send = feed
+    send(noise(1.5), 50.0)
     wait(lambda: len(received) == 3, 'three windows')
     ends_s = [stamp_ns(message) * 1e-9 for message in received]
     np.testing.assert_allclose(ends_s, [51.0, 51.25, 51.5], atol=FRAME_S)
     frames = (np.array(ends_s) - 50.0) / FRAME_S
-    np.testing.assert_allclose(frames, np.round(frames), atol=1e-3)  # the sample's own time
+    np.testing.assert_allclose(frames, np.round(frames), atol=1e-3)  # exact sample times
 
 
-def test_a_gap_is_counted_and_its_windows_are_not_sent(feed, watcher, wait):
-    _, _, received, talk = feed
+def test_gap_is_counted_and_its_windows_are_not_sent(feed, watcher, wait):
+    _, _, received, send = feed
     samples = noise(3.0)
-    # The first window is whole with the first frame that ends a second after the beginning.
+    # The first window is complete with the first frame that ends 1 s after the start.
     first = -(-RATE_HZ // 256) * 256
-    talk(samples[:first], 50.0)
-    talk(samples[first:], 50.5 + first / RATE_HZ)
+    send(samples[:first], 50.0)
+    send(samples[first:], 50.5 + first / RATE_HZ)
     lost = RATE_HZ // 2
     watcher.wait_status('capture', values=lambda v: abs(int(v.get('samples_lost', 0)) - lost) < 5)
     wait(lambda: len(received) == 1 + 4, 'the windows without a gap')
     ends_s = [stamp_ns(message) * 1e-9 for message in received]
-    # The one that would end at 52.5 s begins within a frame before the gap's end.
+    # The window that would end at 52.5 s starts less than a frame before the gap's end.
     np.testing.assert_allclose(ends_s, [51.0, 52.75, 53.0, 53.25, 53.5], atol=FRAME_S)
     status = watcher.status['/avdet/capture'][2]
     assert int(status['windows_with_gaps']) > 0
 
 
-def test_windows_with_gaps_are_marked_when_they_are_wanted(feed, watcher, wait):
-    node, _, received, talk = feed
+def test_windows_with_gaps_are_sent_and_marked_on_request(feed, watcher, wait):
+    node, _, received, send = feed
     marks = watcher.collect(Float64, 'debug/gap_samples')
     assert node.set_parameters([Parameter('gap_windows', value='send')])[0].successful
     samples = noise(1.5)
-    talk(samples[:RATE_HZ], 50.0)
-    talk(samples[RATE_HZ:], 51.1)
+    send(samples[:RATE_HZ], 50.0)
+    send(samples[RATE_HZ:], 51.1)
     wait(lambda: len(received) == len(marks) == 3, 'windows and their marks')
     assert [round(mark.data / RATE_HZ, 2) for mark in marks] == [0.0, 0.1, 0.1]
 
 
-def test_a_wrong_stamp_and_windows_that_nothing_came_of_are_counted(feed, watcher, wait):
-    _, _, received, talk = feed
-    talk(noise(1.1), 50.0)
-    talk(noise(0.1), 350.0)  # one stamp among good ones
-    talk(noise(0.4), 51.2)
+def test_wrong_stamps_and_skipped_windows_are_counted(feed, watcher, wait):
+    _, _, received, send = feed
+    send(noise(1.1), 50.0)
+    send(noise(0.1), 350.0)  # a single wrong stamp
+    send(noise(0.4), 51.2)
     watcher.wait_status('capture', values=lambda values: values.get('wrong_stamps') == '1')
-    talk(noise(1.3), 60.0)
-    # Windows that would end from 52.6 to 60.0 s, four a second.
-    # A report may be made between a window's message and its count.
+    send(noise(1.3), 60.0)
+    # The skipped windows would end between 52.6 and 60.0 s, four per second.
+    # A status may be made after a window is sent and before it is counted.
     values = watcher.wait_status(
         'capture',
         values=lambda values: (
@@ -248,17 +248,17 @@ def test_a_wrong_stamp_and_windows_that_nothing_came_of_are_counted(feed, watche
     assert values['time_jumps'] == '0'
 
 
-def test_time_that_jumps_back_begins_a_new_stream(feed, watcher, wait):
-    _, _, received, talk = feed
-    talk(noise(1.25), 5000.0)
-    talk(noise(1.01), 10.0)
+def test_time_jump_back_starts_a_new_stream(feed, watcher, wait):
+    _, _, received, send = feed
+    send(noise(1.25), 5000.0)
+    send(noise(1.01), 10.0)
     wait(lambda: len(received) == 3, 'windows')
     ends_s = [stamp_ns(message) * 1e-9 for message in received]
     np.testing.assert_allclose(ends_s, [5001.0, 5001.25, 11.0], atol=FRAME_S)
     watcher.wait_status('capture', values=lambda values: values['time_jumps'] == '1')
 
 
-def test_bad_sound_is_refused_with_a_reason(feed, watcher):
+def test_invalid_audio_messages_are_rejected_with_a_reason(feed, watcher):
     _, publisher, received, _ = feed
     head = encode_header(50_000_000_000, 'microphone_array')
     seven = encode_sound(head, noise(0.1, 7))
@@ -277,13 +277,13 @@ def test_bad_sound_is_refused_with_a_reason(feed, watcher):
     assert not received
 
 
-def test_dead_and_clipped_channels_are_named(feed, watcher):
-    _, _, _, talk = feed
+def test_dead_and_clipped_channels_are_reported(feed, watcher):
+    _, _, _, send = feed
     samples = noise(1.0)
     samples[:, 2] = 7
     samples[:, 3] += 20_000
     samples[::50, 5] = 32767
-    talk(samples, 50.0)
+    send(samples, 50.0)
     _, sentence, values = watcher.wait_status(
         'capture', 'left (channel 2): dead', since_start=True
     )
@@ -301,24 +301,24 @@ def test_dead_and_clipped_channels_are_named(feed, watcher):
     assert dead == [0, 0, 1, 0, 0, 0, 0, 0]
 
 
-def test_sound_that_is_not_a_number_is_reported(feed, watcher, wait):
-    _, _, received, talk = feed
+def test_nan_samples_are_reported_and_a_window_is_still_sent(feed, watcher, wait):
+    _, _, received, send = feed
     samples = noise(1.01).astype(np.float32) / 32768
     samples[1000, 4] = np.nan
-    talk(samples, 50.0)
+    send(samples, 50.0)
     words = 'rear (channel 4): 1 samples are not numbers'
     watcher.wait_status('capture', words, since_start=True)
-    wait(lambda: received, 'a window all the same')
+    wait(lambda: received, 'a window despite the NaN')
     assert np.isfinite(decode_spectrogram(received[0], 'x')).all()
 
 
 def test_constant_sound_is_reported(feed, watcher):
-    _, _, _, talk = feed
-    talk(np.full((RATE_HZ, 8), 12, np.int16), 50.0)
+    _, _, _, send = feed
+    send(np.full((RATE_HZ, 8), 12, np.int16), 50.0)
     watcher.wait_status('capture', 'all channels are constant', since_start=True)
 
 
-def test_two_captures_on_one_topic_are_reported_by_both(start, watcher):
+def test_two_captures_on_one_topic_are_reported(start, watcher):
     start(CaptureNode, source='topic')
     start(CaptureNode, source='topic')
     words = '2 nodes publish /avdet/spectrogram, expected this one (or one of them has just died)'

@@ -1,4 +1,4 @@
-"""The array while driving: a channel dies, a microphone comes loose, the detector follows."""
+"""Array state while driving: dead channels, moved microphones, and their use by the detector."""
 
 from __future__ import annotations
 
@@ -32,30 +32,30 @@ def small_rig(tmp_path):
     return path
 
 
-def test_a_channel_that_dies_is_taken_out_within_three_seconds(start, watcher, wait, tmp_path):
+def test_dead_channel_is_excluded_within_three_seconds(start, watcher, wait, tmp_path):
     sound = np.random.default_rng(0).integers(-3000, 3000, (9 * 44100, 8)).astype(np.int16)
     sound[2 * 44100 :, 5] //= 500
     soundfile.write(tmp_path / 'drive.wav', sound, 44100, subtype='PCM_16')
     arrays = watcher.collect(String, 'array', qos.LATCHED)
-    heard = watcher.collect(Image, 'spectrogram', 5)
+    windows = watcher.collect(Image, 'spectrogram', 5)
     node = start(CaptureNode, source='file', file=str(tmp_path / 'drive.wav'), hop_s=0.5)
     wait(lambda: len(arrays) == 2, 'the array without the dead channel')
     found_s = node._samples.count / 44100
     alive = [json.loads(message.data)['alive'] for message in arrays]
     assert alive[0] == [True] * 8
     assert alive[1] == [True] * 5 + [False] + [True] * 2
-    assert 2 < found_s < 5.5  # of sound; half a second for the message's way
+    assert 2 < found_s < 5.5  # seconds of sound, half of one for the transport
     watcher.wait_status('capture', 'rear_right (channel 5) is dead and left out', level=1)
-    count = len(heard)
-    wait(lambda: len(heard) > count + 1, 'a window without it')
-    features = decode_spectrogram(heard[-1], 'x')
+    count = len(windows)
+    wait(lambda: len(windows) > count + 1, 'a window without it')
+    features = decode_spectrogram(windows[-1], 'x')
     assert np.abs(features[5] + 100).max() < 1e-3
     assert features[4].mean() > -80
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('auto_calibrate', [False, True])
-def test_a_loose_microphone_is_named_and_if_wanted_followed(
+def test_moved_microphone_is_reported_or_calibrated_on_request(
     start, watcher, wait, small_rig, auto_calibrate
 ):
     moved = np.zeros((8, 3))
@@ -84,10 +84,10 @@ def test_a_loose_microphone_is_named_and_if_wanted_followed(
             'capture', values=lambda v: v.get('array_calibrated', '').lower() == 'true'
         )
         wait(lambda: len(arrays) == 2, 'the calibrated array')
-        told = json.loads(arrays[1].data)
-        assert told['gain_db'][2] == pytest.approx(5 * 7 / 8, abs=0.5)
+        calibrated = json.loads(arrays[1].data)
+        assert calibrated['gain_db'][2] == pytest.approx(5 * 7 / 8, abs=0.5)
         before = json.loads(arrays[0].data)['microphones_m']
-        off_m = np.array(told['microphones_m']) - np.array(before)
+        off_m = np.array(calibrated['microphones_m']) - np.array(before)
         assert np.linalg.norm(off_m[6]) > 0.012
         assert node._array.features.front_end.gain_db[2] == pytest.approx(5 * 7 / 8, abs=0.5)
     else:
@@ -97,7 +97,9 @@ def test_a_loose_microphone_is_named_and_if_wanted_followed(
         assert node._array.features.front_end.gain_db == ()
 
 
-def test_a_detector_follows_the_array_and_refuses_nonsense(start, watcher, wait, model_path, rig):
+def test_detector_uses_the_published_array_and_rejects_invalid_messages(
+    start, watcher, wait, model_path, rig
+):
     node = start(DetectorNode, model=str(model_path))
     publisher = watcher.publisher(String, 'array', qos.LATCHED)
     alive = [True] * 7 + [False]

@@ -47,12 +47,12 @@ def test_stream_must_begin_with_a_stamp(sound):
     assert sound.last_s is None
 
 
-def test_sound_of_another_rate_is_refused(sound):
+def test_sound_of_a_wrong_rate_is_rejected(sound):
     words = '/avdet/audio: expected 44100 samples a second as the rig says, found about 48000'
     messages = [message(50 + k * BLOCK / 48_000) for k in range(60)]
     with pytest.raises(AvdetError, match=words):
         list(map(sound.take, messages))
-    assert sound.last_s is not None  # there is sound, although it is not used
+    assert sound.last_s is not None  # sound arrives, although it is not used
 
 
 def test_counts_continue_after_a_restart(sound):

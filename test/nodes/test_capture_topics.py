@@ -1,4 +1,4 @@
-"""What node capture makes of blocks and of a drive's world, message by message."""
+"""Messages that node capture makes of blocks and of a drive's scene."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ START_NS = 5_000_000_000
 
 
 class Topics:
-    """A node that keeps what is published, by topic, and whose topics have so many listeners."""
+    """A fake node that stores messages by topic; `listeners` is their subscriber count."""
 
     def __init__(self):
         self.sent, self.listeners = {}, 1
@@ -46,7 +46,7 @@ def node():
     return Topics()
 
 
-def test_blocks_are_joined_to_twenty_milliseconds(node, rig):
+def test_blocks_are_joined_to_messages_of_twenty_milliseconds(node, rig):
     audio = AudioPublisher(node, rig)
     for first in range(0, 2000, 400):
         audio.take(block(first, 400), wanted=True)
@@ -60,7 +60,7 @@ def test_blocks_are_joined_to_twenty_milliseconds(node, rig):
     assert len(decode_sound(node.sent['audio'][1], 'x')) == 882
 
 
-def test_a_message_has_no_gap_inside(node, rig):
+def test_messages_never_span_a_gap(node, rig):
     audio = AudioPublisher(node, rig)
     audio.take(block(0, 400), wanted=True)
     audio.take(block(1000, 400, lost=600), wanted=True)
@@ -71,7 +71,7 @@ def test_a_message_has_no_gap_inside(node, rig):
     assert (stamp_ns(first), stamp_ns(second)) == (time_of(0), time_of(1000))
 
 
-def test_what_is_not_wanted_or_was_before_a_restart_is_dropped(node, rig):
+def test_unwanted_blocks_and_those_before_a_restart_are_dropped(node, rig):
     audio = AudioPublisher(node, rig)
     audio.take(block(0, 800), wanted=True)
     audio.take(block(800, 800), wanted=False)
@@ -82,7 +82,7 @@ def test_what_is_not_wanted_or_was_before_a_restart_is_dropped(node, rig):
     assert decode_sound(message, 'x')[[0, -1], 0].tolist() == [0, 881]
 
 
-def test_sound_that_nobody_listens_to_is_not_kept(node, rig):
+def test_sound_without_subscribers_is_dropped(node, rig):
     audio = AudioPublisher(node, rig)
     audio.take(block(0, 800), wanted=True)
     node.listeners = 0
@@ -94,7 +94,7 @@ def test_sound_that_nobody_listens_to_is_not_kept(node, rig):
 
 
 class Circle:
-    """The ego vehicle drives 10 m/s on a circle to the left, up a hill of one in ten."""
+    """The ego vehicle drives 10 m/s on a circle to the left, uphill at a slope of 10 %."""
 
     def ego_pose(self, time_s):
         yaw = 0.2 * time_s
@@ -107,7 +107,7 @@ class Circle:
         return SimpleNamespace(ids=np.array([7, 9])[:count], boxes_px=boxes)
 
 
-def test_truth_and_odometry_come_at_each_hop_up_to_a_windows_end(node, rig):
+def test_truth_and_odometry_are_published_each_hop_up_to_the_window_end(node, rig):
     truth = TruthPublisher(node, rig, 'simulation 3')
     truth.publish(RATE_HZ, START_NS, 0.1)
     assert node.sent['truth'] == []  # the source has not started
@@ -139,14 +139,14 @@ def test_truth_and_odometry_come_at_each_hop_up_to_a_windows_end(node, rig):
     assert stamp_ns(node.sent['truth'][-1]) == START_NS
 
 
-def test_the_drives_beginning_is_told_once_a_second(node, rig):
+def test_drive_time_is_published_once_a_second(node, rig):
     truth = TruthPublisher(node, rig, 'simulation 3')
     for first in range(0, 3 * RATE_HZ, 4410):
         truth.publish_drive_time(block(first, 10))
-    told = node.sent['drive_time']
-    assert len(told) == 3
-    assert {stamp_ns(message) for message in told} == {START_NS}
-    assert (told[0].source, told[0].time_ref.sec, told[0].time_ref.nanosec) == (
+    times = node.sent['drive_time']
+    assert len(times) == 3
+    assert {stamp_ns(message) for message in times} == {START_NS}
+    assert (times[0].source, times[0].time_ref.sec, times[0].time_ref.nanosec) == (
         'simulation 3',
         0,
         0,
@@ -155,13 +155,13 @@ def test_the_drives_beginning_is_told_once_a_second(node, rig):
     truth.scene = SimpleNamespace(temperature_c=-3.5)
     truth.restart()
     truth.publish_drive_time(block(0, 10))
-    assert len(told) == 4
+    assert len(times) == 4
     (air,) = node.sent['air_temperature']
     assert (air.temperature, stamp_ns(air)) == (-3.5, START_NS)
 
 
-RELIABLE, EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
-KEPT, VOLATILE = DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE
+RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
+LATCHED, VOLATILE = DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE
 
 
 def profile(reliability, durability):
@@ -171,22 +171,26 @@ def profile(reliability, durability):
 @pytest.mark.parametrize(
     ('offers', 'expected', 'sentence'),
     [
-        ([(RELIABLE, KEPT)], (RELIABLE, KEPT), 'reliable, latched'),
-        ([(EFFORT, KEPT), (RELIABLE, KEPT)], (EFFORT, KEPT), 'best effort, latched'),
-        ([(RELIABLE, KEPT), (RELIABLE, VOLATILE)], (RELIABLE, VOLATILE), 'reliable'),
-        ([(EFFORT, VOLATILE)], (EFFORT, VOLATILE), 'best effort'),
-        ([], (RELIABLE, KEPT), 'reliable, latched'),
+        ([(RELIABLE, LATCHED)], (RELIABLE, LATCHED), 'reliable, latched'),
+        (
+            [(BEST_EFFORT, LATCHED), (RELIABLE, LATCHED)],
+            (BEST_EFFORT, LATCHED),
+            'best effort, latched',
+        ),
+        ([(RELIABLE, LATCHED), (RELIABLE, VOLATILE)], (RELIABLE, VOLATILE), 'reliable'),
+        ([(BEST_EFFORT, VOLATILE)], (BEST_EFFORT, VOLATILE), 'best effort'),
+        ([], (RELIABLE, LATCHED), 'reliable, latched'),
     ],
 )
-def test_what_every_publisher_can_serve_is_requested(offers, expected, sentence):
+def test_requested_qos_fits_every_publisher(offers, expected, sentence):
     infos = [SimpleNamespace(qos_profile=profile(*offer)) for offer in offers]
-    requested = profile(RELIABLE, KEPT)
+    requested = profile(RELIABLE, LATCHED)
     found = fitting(requested, infos)
     assert (found.reliability, found.durability, found.depth) == (*expected, 3)
     assert words(found) == sentence
-    assert same_policies(found, requested) == (expected == (RELIABLE, KEPT))
-    assert (requested.reliability, requested.durability) == (RELIABLE, KEPT)
-    kept = bool(offers) and all(durability == KEPT for _, durability in offers)
-    assert all_latched(infos) == kept
-    # What asks for less is left as it is.
-    assert fitting(profile(EFFORT, VOLATILE), infos).reliability == EFFORT
+    assert same_policies(found, requested) == (expected == (RELIABLE, LATCHED))
+    assert (requested.reliability, requested.durability) == (RELIABLE, LATCHED)
+    latched = bool(offers) and all(durability == LATCHED for _, durability in offers)
+    assert all_latched(infos) == latched
+    # A profile that already asks for less is unchanged.
+    assert fitting(profile(BEST_EFFORT, VOLATILE), infos).reliability == BEST_EFFORT

@@ -1,4 +1,4 @@
-"""What node capture makes of blocks and windows and says of them, one by one, without DDS."""
+"""Windows and status of node capture, step by step and without DDS."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ RATE_HZ = 44100
 TOPIC = '/avdet/audio'
 
 
-def sent_to(node, name, listeners=0):
-    """A publisher that keeps what is sent, and a number of listeners that is set by hand."""
+def fake_publisher(node, name, listeners=0):
+    """A fake publisher that stores messages; `node.listeners` sets its subscriber count."""
     node.sent[name] = []
     return SimpleNamespace(
         publish=node.sent[name].append,
@@ -41,7 +41,7 @@ def sent_to(node, name, listeners=0):
 
 @pytest.fixture
 def capture(ros):
-    """Makes an active capture of topic audio that nobody spins; its worker does not run."""
+    """Make an active capture of topic audio that is not spun and has no running worker."""
     made = []
 
     def make(**parameters):
@@ -55,7 +55,7 @@ def capture(ros):
         node._worker = SimpleNamespace(
             put=node.due.append, dropped=0, stop=lambda: None, clear=node.due.clear
         )
-        node._spectrogram = sent_to(node, 'spectrogram')
+        node._spectrogram = fake_publisher(node, 'spectrogram')
         names = {
             node._features_ms: 'features',
             node._sent_ms: 'late',
@@ -81,15 +81,15 @@ def noise(samples, seed=3):
     return rng.integers(-3000, 3000, (samples, 8)).astype(np.int16)
 
 
-def hear(node, first_s, samples=4410, since_s=90.0):
+def send_sound(node, first_s, samples=4410, since_s=90.0):
     head = encode_header(round((since_s + first_s) * S), 'array')
     node._on_audio(encode_sound(head, noise(samples)))
 
 
-def test_windows_are_due_once_a_hop_with_the_times_of_their_samples(capture):
+def test_windows_are_due_once_per_hop_with_their_sample_times(capture):
     node = capture()
     for k in range(13):
-        hear(node, k / 10)
+        send_sound(node, k / 10)
     ends_s = [due.end_ns / S - 90 for due in node.due]
     assert ends_s == pytest.approx([1.0, 1.1, 1.2, 1.3], abs=0.006)
     assert {due.start_ns for due in node.due} == {90 * S}
@@ -103,11 +103,11 @@ def test_windows_are_due_once_a_hop_with_the_times_of_their_samples(capture):
     assert node._samples.count == 13 * 4410
 
 
-def test_a_window_is_sent_with_its_times_and_numbers(capture, front_end):
+def test_window_is_sent_with_its_stamp_latencies_and_steps(capture, front_end):
     node = capture()
     node.listeners['spectrogram'] = 1
     for k in range(11):
-        hear(node, k / 10)
+        send_sound(node, k / 10)
     due = node.due[0]
     node.now = due.end_ns + 40_000_000
     node._publish(due)
@@ -130,7 +130,7 @@ def test_a_window_is_sent_with_its_times_and_numbers(capture, front_end):
 
 
 @pytest.mark.parametrize(('pairs', 'channels'), [(28, 64), (12, 32), (None, 32)])
-def test_features_are_those_that_the_model_asks_for(capture, tmp_path, capfd, pairs, channels):
+def test_features_have_the_pair_count_of_the_model(capture, tmp_path, capfd, pairs, channels):
     path = tmp_path / 'model.onnx'
     if pairs is not None:
         save_model(tiny_array_model(FrontEnd(pair_count=pairs)), path)
@@ -138,7 +138,7 @@ def test_features_are_those_that_the_model_asks_for(capture, tmp_path, capfd, pa
     assert ('features are of 12 pairs of microphones: ' in capfd.readouterr().err) == (not pairs)
     node.listeners['spectrogram'] = 1
     for k in range(11):
-        hear(node, k / 10)
+        send_sound(node, k / 10)
     node._publish(node.due[0])
     (message,) = node.sent['spectrogram']
     assert (message.encoding, len(decode_spectrogram(message, 'x'))) == (
@@ -147,26 +147,26 @@ def test_features_are_those_that_the_model_asks_for(capture, tmp_path, capfd, pa
     )
 
 
-def test_a_window_goes_to_who_takes_it_in_the_process_before_a_message_is_made(capture):
+def test_window_is_handed_over_in_process_before_the_message_is_built(capture):
     node, taken, clock = capture(), [], iter(range(10, 90, 10))
     features, end_ns = np.zeros((32, 80, 173), np.float32), 95 * S
     node.now_ns = lambda: next(clock)
-    assert node._send(features, end_ns) == (10, 10)  # nobody
+    assert node._send(features, end_ns) == (10, 10)  # no subscriber
     node.listeners['spectrogram'] = 1
     assert node._send(features, end_ns) == (30, 40)  # built, sent
     node.hand_over.subscribe('/avdet/spectrogram', taken.append)
-    assert node._send(features, end_ns) == (50, 50)  # in the process first
+    assert node._send(features, end_ns) == (50, 50)  # in-process first
     assert (taken[0].end_ns, taken[0].features is features) == (end_ns, True)
     assert len(node.sent['spectrogram']) == 2
 
 
 @pytest.mark.parametrize(('gap_windows', 'sent'), [('drop', 3), ('send', 13)])
-def test_a_gap_is_counted_and_its_windows_are_dropped_or_sent(capture, gap_windows, sent):
+def test_gap_is_counted_and_its_windows_are_dropped_or_sent(capture, gap_windows, sent):
     node = capture(gap_windows=gap_windows)
     for k in range(12):
-        hear(node, k / 10)
-    for k in range(13, 24):  # a tenth of a second is missing, in ten windows
-        hear(node, k / 10)
+        send_sound(node, k / 10)
+    for k in range(13, 24):  # a tenth of a second is missing, which affects ten windows
+        send_sound(node, k / 10)
     values = report_of(node).values
     assert values['samples_lost'] == '4410'
     assert (values['windows_with_gaps'], len(node.due)) == ('10', sent)
@@ -174,7 +174,7 @@ def test_a_gap_is_counted_and_its_windows_are_dropped_or_sent(capture, gap_windo
     assert (sum(gap > 0 for gap in gaps), max(gaps)) == ((10, 4410) if sent > 3 else (0, 0))
 
 
-def test_another_hop_begins_another_grid_and_the_same_one_does_not(capture):
+def test_changed_hop_restarts_the_window_grid_and_the_same_hop_does_not(capture):
     node = capture()
     before = node._buffer
     node.set_parameters([Parameter('hop_s', value=0.1)])
@@ -182,43 +182,43 @@ def test_another_hop_begins_another_grid_and_the_same_one_does_not(capture):
     node.set_parameters([Parameter('hop_s', value=0.5)])
     assert node._buffer is not before
     for k in range(21):
-        hear(node, k / 10)
+        send_sound(node, k / 10)
     ends_s = [due.end_ns / S - 90 for due in node.due]
     assert ends_s == pytest.approx([1.0, 1.5, 2.0], abs=0.006)
 
 
-def test_time_that_jumps_forgets_what_came_before(capture):
+def test_time_jump_clears_earlier_sound_and_windows(capture):
     node = capture()
     for k in range(11):
-        hear(node, k / 10)
+        send_sound(node, k / 10)
     assert node.due
     node._on_jump(SimpleNamespace())
     assert node.due == []
     for k in range(9):
-        hear(node, k / 10, since_s=20.0)
+        send_sound(node, k / 10, since_s=20.0)
     assert node.due == []
-    hear(node, 0.9, since_s=20.0)
-    hear(node, 1.0, since_s=20.0)
+    send_sound(node, 0.9, since_s=20.0)
+    send_sound(node, 1.0, since_s=20.0)
     assert node.due[0].end_ns / S == pytest.approx(21, abs=0.006)
     assert report_of(node).values['time_jumps'] == '1'
 
 
-def test_bad_sound_is_refused_in_one_sentence(capture):
+def test_invalid_audio_is_rejected_with_one_sentence(capture):
     node = capture()
     node._on_audio(encode_sound(encode_header(0, 'array'), noise(441)))
     message = encode_sound(encode_header(S, 'array'), noise(441))
     message.encoding = '16SC7'
     node._on_audio(message)
-    (sentence,) = node.problems.sentences  # the newest words
+    (sentence,) = node.problems.sentences  # only the newest one
     assert sentence.startswith(f'{TOPIC}: ')
     assert node._samples.count == 0
 
 
-def test_of_one_topic_two_publishers_and_silence_are_said(capture):
+def test_several_publishers_and_silence_are_reported(capture):
     node = capture()
     counted = []
     node.publisher_watch.count = lambda subscription: counted.append(subscription) or 2
-    hear(node, 0.0)
+    send_sound(node, 0.0)
     report = report_of(node)
     assert f'several publishers on {TOPIC}' in report.message
     assert counted == [node._subscription]
@@ -231,7 +231,7 @@ def test_of_one_topic_two_publishers_and_silence_are_said(capture):
     assert words in report_of(node).message
 
 
-def test_so_much_is_read_at_once_as_the_next_window_lacks_in_equal_parts(capture):
+def test_missing_samples_of_the_next_window_are_read_in_equal_parts(capture):
     node, asked, wanted = capture(), [], [False]
     node._audio = SimpleNamespace(
         is_wanted=lambda published: asked.append(published) or wanted[0], destroy=lambda: None
@@ -241,7 +241,7 @@ def test_so_much_is_read_at_once_as_the_next_window_lacks_in_equal_parts(capture
         (44100, True, 882),  # 50 of 20 ms
         (1764, False, 1764),
         (1765, False, 1765),
-        (5000, False, 2500),  # two, and not three that are too short
+        (5000, False, 2500),  # two reads: three would be too short
         (100, True, 100),
     ):
         wanted[0] = listened
@@ -251,7 +251,7 @@ def test_so_much_is_read_at_once_as_the_next_window_lacks_in_equal_parts(capture
 
 
 class Array:
-    """A node as a `CaptureArray` sees it, and where it publishes."""
+    """A fake node with a `CaptureArray`; it records warnings and published states."""
 
     def __init__(self, rig, every_s=0.0, auto=False):
         self.p = {'array_watch_s': every_s, 'auto_calibrate': auto}
@@ -271,7 +271,7 @@ class Array:
 
 
 class Watch:
-    """In place of the slow watch: keeps what it is given."""
+    """Replaces the slow watch and records its calls."""
 
     def __init__(self, rig, every_s, on_changes):
         self.rig, self.every_s, self.on_changes = rig, every_s, on_changes
@@ -281,7 +281,7 @@ class Watch:
         return lambda *words: self.calls.append((name, *words))
 
 
-def test_channels_that_die_are_left_out_named_and_come_back(rig):
+def test_dead_channels_are_excluded_and_reported(rig):
     made = Array(rig)
     array = made.array
     assert array.watch is None
@@ -306,7 +306,7 @@ def test_channels_that_die_are_left_out_named_and_come_back(rig):
     assert living.alive.all()
 
 
-def test_a_channel_that_the_rig_file_calls_dead_is_no_news(rig):
+def test_channel_marked_dead_in_the_rig_file_is_not_reported(rig):
     known = replace(rig, alive=np.array([True] * 7 + [False]))
     made = Array(known)
     assert made.states()[0]['alive'] == [True] * 7 + [False]
@@ -314,7 +314,7 @@ def test_a_channel_that_the_rig_file_calls_dead_is_no_news(rig):
 
 
 @pytest.mark.parametrize('auto', [False, True])
-def test_what_the_watch_finds_is_said_or_used(rig, monkeypatch, auto):
+def test_array_changes_are_reported_or_used_for_calibration(rig, monkeypatch, auto):
     monkeypatch.setattr(array_module, 'ArrayWatch', Watch)
     turned = replace(rig, gain_db=np.arange(8.0))
     given = []
@@ -352,6 +352,6 @@ def test_what_the_watch_finds_is_said_or_used(rig, monkeypatch, auto):
     array.clear()
 
 
-def test_the_type_of_a_message_is_an_image(capture):
+def test_audio_subscription_has_message_type_image(capture):
     node = capture()
     assert node._subscription.msg_type is Image

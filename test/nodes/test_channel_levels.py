@@ -1,4 +1,4 @@
-"""The channels' numbers of a known sound, and what is reported of them."""
+"""Channel levels of known sounds, and the report about them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def noise(std=0.05, seed=4):
     return np.random.default_rng(seed).normal(0, std, (FRAMES, 8)).astype(np.float32)
 
 
-def report_of(levels, **how):
+def report_of(levels, **options):
     report = Report()
-    levels.add_to(report, **how)
+    levels.add_to(report, **options)
     rows = {key: [float(word) for word in row.split()] for key, row in report.values.items()}
     return report, rows
 
 
-def test_a_sines_level_and_peak_are_known(levels):
+def test_sine_has_the_expected_level_peak_and_dc(levels):
     sound = noise(1e-3)
     sine = np.sin(2 * np.pi * 441 * np.arange(FRAMES) / 44100)
     sound[:, 3] = 0.5 * sine  # a mean square of 1 / 8
@@ -46,7 +46,7 @@ def test_a_sines_level_and_peak_are_known(levels):
     assert rows['dead'] == [0] * 8
 
 
-def test_whole_numbers_are_of_full_scale(levels):
+def test_integer_samples_are_scaled_by_full_scale(levels):
     sound = np.full((FRAMES, 8), 16384, np.int16)
     sound[::2] = -16384
     sound[:, 1] //= 2
@@ -56,7 +56,7 @@ def test_whole_numbers_are_of_full_scale(levels):
     assert rows['level_db'][:2] == [-6, -12]
 
 
-def test_each_report_is_of_what_came_since_the_last_one(levels):
+def test_each_report_covers_sound_since_the_previous_one(levels):
     sound = noise()
     loud = sound.copy()
     loud[:441, 6] = 1.0
@@ -70,7 +70,7 @@ def test_each_report_is_of_what_came_since_the_last_one(levels):
     assert 'left (channel 2): dead' in report.message
     assert 'right (channel 6): clipped' in report.message
     report, rows = report_of(levels)
-    assert (report.values, report.level) == ({}, OK)  # nothing has come since
+    assert (report.values, report.level) == ({}, OK)  # no sound since the last report
     levels.add(ChannelSums.of(sound))
     report, rows = report_of(levels)
     assert (report.level, rows['clipped_share'], rows['dead']) == (OK, [0] * 8, [0] * 8)
@@ -80,7 +80,7 @@ def test_each_report_is_of_what_came_since_the_last_one(levels):
     assert report_of(levels)[0].level == OK
 
 
-def test_a_source_that_has_ended_is_told_in_numbers_alone(levels):
+def test_quiet_report_has_values_but_no_faults(levels):
     sound = noise()
     sound[:, 2] = 0
     levels.add(ChannelSums.of(sound))
@@ -89,7 +89,7 @@ def test_a_source_that_has_ended_is_told_in_numbers_alone(levels):
     assert rows['dead'][2] == 1
 
 
-def test_numbers_that_are_none_are_counted(levels):
+def test_non_finite_samples_are_counted(levels):
     sound = noise()
     sound[[5, 9, 100], 4] = np.nan
     sound[7, 0] = np.inf
@@ -100,7 +100,7 @@ def test_numbers_that_are_none_are_counted(levels):
     assert 'front (channel 0): 2 samples are not numbers' in report.message
 
 
-def test_channels_that_are_mixtures_of_others_are_an_error(levels):
+def test_channels_mixed_from_others_are_an_error(levels):
     sound = noise()
     sound[:, 6] = 0.5 * sound[:, 0] + 0.5 * sound[:, 1]
     sound[:, 7] = sound[:, 0] - sound[:, 2]

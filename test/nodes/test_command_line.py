@@ -1,4 +1,4 @@
-"""`ros2 run avdet_ros X --help` is help, and a word that nobody knows starts nothing."""
+"""`ros2 run avdet_ros X --help` prints help, and unknown arguments start nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from avdet_ros.parameters import NODES
 
 @pytest.fixture
 def run(monkeypatch, capsys):
-    """Calls a program as its entry point does; it ends by itself or the test fails."""
+    """Call a program as its entry point does; the test fails unless it exits."""
 
     def run(program: str, *words: str) -> SimpleNamespace:
         monkeypatch.setattr('sys.argv', [program, *words])
@@ -32,7 +32,7 @@ def run(monkeypatch, capsys):
     return run
 
 
-def test_the_program_itself_ends_so():
+def test_process_exits_with_an_error_for_an_unknown_option():
     command = [sys.executable, '-m', 'avdet_ros.nodes.main', 'detector', '--models']
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stdout) == (2, '')
@@ -53,7 +53,7 @@ def test_help_prints_the_parameters_and_starts_nothing(run, program, parameter):
     assert ended.stderr == ''
 
 
-def test_every_node_has_a_help_with_every_parameter():
+def test_help_of_every_node_lists_every_parameter():
     assert ABOUT.keys() == CLASSES.keys() == NODES.keys()
     for name, params in NODES.items():
         text = help_text(name, ABOUT[name], params)
@@ -72,9 +72,9 @@ def test_every_node_has_a_help_with_every_parameter():
         ('train', ['config/recipes/own_vehicle.yaml'], "found 'config/recipes/own_vehicle.yaml'"),
     ],
 )
-def test_a_word_that_nobody_knows_is_refused(program, words, sentence, monkeypatch, capsys):
+def test_unknown_arguments_are_rejected(program, words, sentence, monkeypatch, capsys):
     def started(*_, **__):
-        pytest.fail('a word that nobody knows did not keep it from starting')
+        pytest.fail('an unknown argument did not prevent the start')
 
     monkeypatch.setattr('avdet_ros.nodes.main._run', started)
     monkeypatch.setattr('avdet_ros.cli.train_node._arguments', started)
@@ -88,13 +88,13 @@ def test_a_word_that_nobody_knows_is_refused(program, words, sentence, monkeypat
     assert printed.out == ''
 
 
-def test_what_rcl_takes_is_left_to_it():
+def test_ros_arguments_are_left_to_rcl():
     argv = ['capture', '--ros-args', '-p', 'source:=file', '-r', '__ns:=/a', '--log-level', 'info']
     assert words_outside_ros_args(argv) == []
     assert words_outside_ros_args([*argv, '--', 'x', '--ros-args', '-p', 'b:=2']) == ['x']
 
 
-def test_several_nodes_have_words_of_their_own_and_words_for_all():
+def test_composed_splits_arguments_per_node_and_for_all_nodes():
     words = ['composed', 'capture', '--ros-args', '-p', 'source:="file"', '--', 'detector']
     words += [
         '--ros-args',
@@ -123,14 +123,14 @@ def test_several_nodes_have_words_of_their_own_and_words_for_all():
         (['--ros-args', '-p', 'a:=1', '--', 'capture'], 'a node before the first --'),
     ],
 )
-def test_composed_refuses_what_is_no_list_of_nodes(words, sentence, capsys):
+def test_composed_rejects_anything_but_a_list_of_nodes(words, sentence, capsys):
     with pytest.raises(SystemExit) as ended:
         split_words('composed', CLASSES, ['composed', *words])
     assert ended.value.code == 2
     assert sentence in capsys.readouterr().err
 
 
-def test_composed_tells_how_it_is_called(monkeypatch, capsys):
+def test_composed_help_prints_its_usage(monkeypatch, capsys):
     from avdet_ros.nodes.main import composed
 
     monkeypatch.setattr('sys.argv', ['composed', 'capture', '--help'])
@@ -140,7 +140,7 @@ def test_composed_tells_how_it_is_called(monkeypatch, capsys):
     assert 'composed NODE [--ros-args ... --] NODE' in capsys.readouterr().out
 
 
-def test_a_help_has_each_parameter_with_its_default_and_what_it_may_be():
+def test_help_shows_default_description_and_range_of_each_parameter():
     params = (
         Param('hop_s', 0.1, 'from window to window', 0.02, 1.0, live=True),
         Param('rig', '', 'file with microphones, ' + 'long words ' * 12),
@@ -164,7 +164,7 @@ def test_a_help_has_each_parameter_with_its_default_and_what_it_may_be():
     ]
 
 
-def test_nodes_are_asked_for_once_and_by_their_names(capsys):
+def test_composed_rejects_missing_unknown_and_repeated_nodes(capsys):
     names = ', '.join(CLASSES)
     for words, sentence in (
         ([], f'composed: expected names of nodes ({names}), found none'),

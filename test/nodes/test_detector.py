@@ -43,9 +43,9 @@ def spectrogram(features, end_ns=END_NS):
 
 @pytest.fixture
 def feed(watcher, wait):
-    """A way to talk to a detector: each window has arrived before the next is sent.
+    """A function that sends windows to a detector and waits until each has arrived.
 
-    All at once would overrun the subscription, which holds five.
+    Sent all at once, they would overrun the subscription queue of five.
     """
 
     def make(node):
@@ -62,7 +62,9 @@ def feed(watcher, wait):
     return make
 
 
-def test_every_window_is_answered(start, watcher, model_path, features, rig, wait):
+def test_detections_and_labels_are_published_for_a_window(
+    start, watcher, model_path, features, rig, wait
+):
     start(DetectorNode, model=str(model_path))
     received = watcher.collect(Detection2DArray, 'detections')
     labels = watcher.collect(LabelInfo, 'label_info', qos.LATCHED)
@@ -80,7 +82,7 @@ def test_every_window_is_answered(start, watcher, model_path, features, rig, wai
     assert [entry.class_name for entry in labels[0].class_map] == ['vehicle']
 
 
-def test_nothing_found_is_reported_too(start, watcher, model_path, features, wait):
+def test_window_without_detections_is_answered_too(start, watcher, model_path, features, wait):
     node = start(DetectorNode, model=str(model_path))
     received = watcher.collect(Detection2DArray, 'detections')
     publisher = watcher.publisher(Image, 'spectrogram', qos.OFFER_SPECTROGRAM)
@@ -92,7 +94,7 @@ def test_nothing_found_is_reported_too(start, watcher, model_path, features, wai
     assert len(received[0].detections) == 0
 
 
-def test_the_labels_tell_the_threshold_that_holds_now(start, watcher, model_path, wait):
+def test_label_info_reports_the_current_threshold(start, watcher, model_path, wait):
     node = start(DetectorNode, model=str(model_path), min_score=0.25)
     labels = watcher.collect(LabelInfo, 'label_info', qos.LATCHED)
     wait(lambda: labels, 'the labels')
@@ -130,7 +132,7 @@ def bad_messages(features):
     }
 
 
-def test_bad_messages_are_refused_and_the_next_good_one_is_processed(
+def test_bad_messages_are_rejected_and_the_next_good_one_is_processed(
     start, watcher, model_path, features, wait
 ):
     start(DetectorNode, model=str(model_path))
@@ -149,7 +151,9 @@ def test_bad_messages_are_refused_and_the_next_good_one_is_processed(
     wait(lambda: received, 'detections')
 
 
-def test_an_overloaded_detector_drops_the_oldest(start, watcher, model_path, features, feed, wait):
+def test_overloaded_detector_drops_the_oldest_windows(
+    start, watcher, model_path, features, feed, wait
+):
     node = start(DetectorNode, model=str(model_path))
     received = watcher.collect(Detection2DArray, 'detections', 50)
     inner = node._detector.detect
@@ -159,9 +163,9 @@ def test_an_overloaded_detector_drops_the_oldest(start, watcher, model_path, fea
         return inner(*arguments)
 
     node._detector.detect = slow
-    talk = feed(node)
+    send_window = feed(node)
     for index in range(8):
-        talk(spectrogram(features, END_NS + index * 100_000_000))
+        send_window(spectrogram(features, END_NS + index * 100_000_000))
     wait(lambda: received and stamp_ns(received[-1]) == END_NS + 200_000_000, 'the newest window')
     dropped = watcher.wait_status(
         'detector', values=lambda values: int(values['windows_in']) == 8
@@ -170,9 +174,9 @@ def test_an_overloaded_detector_drops_the_oldest(start, watcher, model_path, fea
 
 
 def lost_session(network):
-    """An ONNX Runtime session whose every run fails, as on a device that is gone."""
+    """An ONNX Runtime session whose runs all fail, as on a lost device."""
     for tensor in network.graph.initializer:
-        if tensor.name == 'score':  # looked up beyond the table's end, which only a run notices
+        if tensor.name == 'score':  # an index beyond the table, which fails only at run time
             tensor.CopyFrom(numpy_helper.from_array(np.array(40, np.int64), 'score'))
     session = onnxruntime.InferenceSession(
         network.SerializeToString(), providers=['CPUExecutionProvider']
@@ -183,18 +187,18 @@ def lost_session(network):
     return session
 
 
-def test_a_provider_that_fails_while_it_runs_costs_no_window_that_is_not_counted(
+def test_failing_provider_falls_back_and_every_lost_window_is_counted(
     start, watcher, model_path, make_network, features, front_end, feed, wait
 ):
     node = start(DetectorNode, model=str(model_path))
     received = watcher.collect(Detection2DArray, 'detections', 100)
-    talk = feed(node)
+    send_window = feed(node)
     sent = 0
 
     def send(count):
         nonlocal sent
         for _ in range(count):
-            talk(spectrogram(features, END_NS + sent * 100_000_000))
+            send_window(spectrogram(features, END_NS + sent * 100_000_000))
             sent += 1
         last_ns = END_NS - 500_000_000 + (sent - 1) * 100_000_000
         wait(lambda: received and stamp_ns(received[-1]) == last_ns, 'the newest window')
@@ -224,7 +228,7 @@ def test_a_provider_that_fails_while_it_runs_costs_no_window_that_is_not_counted
     ('content', 'words'),
     [(None, 'No such file'), (b'not a model', 'expected an ONNX model')],
 )
-def test_a_bad_model_is_reported_and_a_good_one_mends_it(
+def test_bad_model_is_reported_until_a_good_one_replaces_it(
     start, watcher, wait, tmp_path, model_path, content, words
 ):
     path = tmp_path / 'model.onnx'
@@ -238,7 +242,7 @@ def test_a_bad_model_is_reported_and_a_good_one_mends_it(
     watcher.wait_status('detector', values=lambda values: values['state'] == 'active')
 
 
-def test_a_model_that_does_not_fit_names_the_key(start, watcher, tmp_path, make_network):
+def test_mismatched_model_error_names_the_metadata_key(start, watcher, tmp_path, make_network):
     path = tmp_path / 'model.onnx'
     path.write_bytes(make_network(FrontEnd(n_mels=64)).SerializeToString())
     start(DetectorNode, model=str(path))
@@ -248,17 +252,17 @@ def test_a_model_that_does_not_fit_names_the_key(start, watcher, tmp_path, make_
     assert str(path) in status[1]
 
 
-def test_silence_is_explained(start, watcher, model_path, wait):
+def test_missing_windows_are_explained(start, watcher, model_path, wait):
     start(DetectorNode, model=str(model_path))
     watcher.wait_status('detector', 'no publisher on /avdet/spectrogram', level=2)
     best_effort = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
     publisher = watcher.publisher(Image, 'spectrogram', best_effort, matched=0)
-    # The subscription takes what is offered; nothing has come all the same.
+    # The subscription adapts to the offered QoS, but no message has been sent.
     watcher.wait_status('detector', 'nothing on /avdet/spectrogram from /avdet/watcher', level=2)
     wait(lambda: publisher.get_subscription_count() == 1, 'a subscription that fits')
 
 
-def test_another_type_on_the_topic_is_reported(start, watcher, model_path):
+def test_publisher_of_another_type_is_reported(start, watcher, model_path):
     start(DetectorNode, model=str(model_path))
     context = Context()  # one participant cannot have two types on a topic
     context.init()
@@ -271,7 +275,7 @@ def test_another_type_on_the_topic_is_reported(start, watcher, model_path):
         context.shutdown()
 
 
-def test_two_captures_are_noticed(start, watcher, model_path):
+def test_several_publishers_of_spectrogram_are_reported(start, watcher, model_path):
     start(DetectorNode, model=str(model_path))
     for _ in range(2):
         watcher.publisher(Image, 'spectrogram', qos.OFFER_SPECTROGRAM)
@@ -279,7 +283,7 @@ def test_two_captures_are_noticed(start, watcher, model_path):
     watcher.wait_status('detector', words)
 
 
-def test_of_two_boxes_the_best_comes_when_one_is_asked_for(
+def test_max_detections_keeps_the_best_box(
     start, watcher, features, rig, front_end, tmp_path, wait
 ):
     path = save_model(fixed_boxes_model(rig, front_end, scores=[0.9, 0.4]), tmp_path / 'two.onnx')
@@ -307,8 +311,9 @@ def test_labels_are_published_again_once_sim_time_begins(start, watcher, wait, m
 
 
 @pytest.mark.skipif(
-    'TensorrtExecutionProvider' in onnxruntime.get_available_providers(), reason='it has TensorRT'
+    'TensorrtExecutionProvider' in onnxruntime.get_available_providers(),
+    reason='TensorRT is available',
 )
-def test_a_cache_of_engines_without_tensorrt_is_reported(start, watcher, model_path, tmp_path):
+def test_tensorrt_cache_without_tensorrt_is_reported(start, watcher, model_path, tmp_path):
     start(DetectorNode, model=str(model_path), tensorrt_cache=str(tmp_path / 'engines'))
     watcher.wait_status('detector', 'engines is not used')

@@ -1,4 +1,4 @@
-"""Node detector with a model for any array: its speed and the air reach the steering."""
+"""Node detector with an array model: ego speed and air temperature reach the steering."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ pytestmark = pytest.mark.ros
 
 SPEED_MPS, AIR_C = 28.0, -8.0
 SEED = 300_003
-"""A drive at 24 m/s with two others, which is soon rendered."""
+"""A drive at 24 m/s with two other vehicles, which renders quickly."""
 
 
 @pytest.fixture(scope='module')
 def features(front_end):
-    """Of a wave from ahead, as an array takes it that drives in cold air."""
+    """Features of a wave from ahead, received by an array that drives in cold air."""
     wave = wave_from(load_rig(), 0.0, 0, speed_of_sound_mps(AIR_C) + SPEED_MPS)
     return front_end.compute(wave)
 
@@ -42,7 +42,7 @@ def steered_path(front_end, tmp_path_factory):
 
 @pytest.fixture
 def chain(start, watcher, wait, steered_path, features):
-    """A detector, ways to tell it of motion and air, and the best score of a window."""
+    """A detector, its best score for a window, an odometry sender and a temperature publisher."""
     node = start(DetectorNode, model=str(steered_path), min_score=0.0)
     received = watcher.collect(Detection2DArray, 'detections', 100)
     windows = watcher.publisher(Image, 'spectrogram', qos.OFFER_SPECTROGRAM)
@@ -74,7 +74,7 @@ def expected(steered_path, features, front_end):
     )
 
 
-def test_odometry_and_temperature_are_heard_with(chain, watcher, wait, expected):
+def test_detector_steers_by_odometry_and_air_temperature(chain, watcher, wait, expected):
     node, best, drive, air = chain
     assert best(20.0) == expected(0.0, 20.0)
     values = watcher.wait_status(
@@ -94,10 +94,10 @@ def test_odometry_and_temperature_are_heard_with(chain, watcher, wait, expected)
     )[2]
     assert (values['own_speed_mps'], values['ego_motion']) == ('28', 'odometry')
     assert values['air_temperature_from'] == 'topic'
-    # The speeds beside were made when the windows were out.
+    # Steering for neighbouring speeds is prepared once the windows are done.
     made = node._detector._view.steering._made
     wait(lambda: {(29, 326), (28, 326)} <= set(made), 'the next speed')
-    # It stops: half a second on the vehicle is taken to stand, and that is reported.
+    # Odometry stops: soon the vehicle is assumed to stand still, and that is reported.
     assert best(52.5) == expected(0.0, AIR_C)
     watcher.wait_status('detector', 'ago: the array is taken to stand', level=1)
 
@@ -111,7 +111,7 @@ def test_odometry_and_temperature_are_heard_with(chain, watcher, wait, expected)
         ('hot', 'air_temperature: expected -60 to 70 degrees Celsius, found 293.1: left out'),
     ],
 )
-def test_bad_odometry_and_air_are_said_and_never_steered_by(
+def test_bad_odometry_and_air_temperature_are_reported_and_not_used(
     chain, watcher, wait, expected, kind, words
 ):
     node, best, drive, air = chain
@@ -130,14 +130,14 @@ def test_bad_odometry_and_air_are_said_and_never_steered_by(
     assert best(50.3) == expected(10.0, 20.0)
 
 
-def test_the_parameter_is_the_air_where_no_topic_is(chain, expected):
+def test_air_temperature_parameter_is_used_without_a_topic(chain, expected):
     node, best, _, _ = chain
     assert node.set_parameters([Parameter('air_temperature_c', value=AIR_C)])[0].successful
     assert best(20.0) == expected(0.0, AIR_C)
     assert not node.set_parameters([Parameter('air_temperature_c', value=300.0)])[0].successful
 
 
-def test_a_model_of_one_rig_does_not_ask_for_motion(start, watcher, model_path):
+def test_model_for_one_rig_does_not_subscribe_to_odometry(start, watcher, model_path):
     node = start(DetectorNode, model=str(model_path))
     values = watcher.wait_status('detector', values=lambda v: 'ego_motion' in v)[2]
     assert values['ego_motion'] == 'not used: the model is for one rig'
@@ -147,8 +147,10 @@ def test_a_model_of_one_rig_does_not_ask_for_motion(start, watcher, model_path):
 
 
 @pytest.mark.slow
-def test_a_simulated_drive_tells_its_own_speed_and_air(start, watcher, rig, steered_path):
-    """As `avdet demo` and source simulation play it: nothing has to be set."""
+def test_detector_receives_speed_and_air_temperature_of_a_simulated_drive(
+    start, watcher, rig, steered_path
+):
+    """As in `avdet demo` and with source simulation: no parameter has to be set."""
     start(DetectorNode, model=str(steered_path))
     start(CaptureNode, source='simulation', seed=SEED, duration_s=8.0)
     values = watcher.wait_status(

@@ -1,4 +1,4 @@
-"""What node detector makes of a window and says of it, window by window, without DDS."""
+"""Detections and status of node detector, window by window and without DDS."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def two_boxes(rig, front_end, tmp_path_factory):
 
 @pytest.fixture
 def detector(ros, two_boxes):
-    """Makes an active detector that nobody spins, and that keeps what it publishes."""
+    """Make an active detector that is not spun and that records what it publishes."""
     made = []
 
     def make(options=None, **parameters):
@@ -75,7 +75,7 @@ def message(features, end_ns=END_NS):
     return encode_spectrogram(encode_header(end_ns, 'microphone_array'), features)
 
 
-def test_a_window_is_answered_at_the_boxes_instant_with_the_best_first(detector, features, rig):
+def test_detections_are_stamped_at_the_label_instant_and_sorted_by_score(detector, features, rig):
     node = detector(max_detections=300)
     node.now = END_NS + 80_000_000
     node._detect((message(features), END_NS + 5_000_000, STILL))
@@ -97,7 +97,7 @@ def test_a_window_is_answered_at_the_boxes_instant_with_the_best_first(detector,
     assert values['model'] == node.p['model']
 
 
-def test_thresholds_hold_for_the_next_window(detector, features):
+def test_changed_thresholds_apply_to_the_next_window(detector, features):
     node = detector()
 
     def scores():
@@ -115,7 +115,7 @@ def test_thresholds_hold_for_the_next_window(detector, features):
     assert [(c.class_id, c.class_name) for c in node.labels[0].class_map] == [(0, 'vehicle')]
 
 
-def test_a_window_without_a_stamp_is_refused_and_counted(detector, features):
+def test_window_without_a_stamp_is_rejected_and_counted(detector, features):
     node = detector()
     with pytest.raises(AvdetError, match=r'^spectrogram: expected a stamp in the header, found 0'):
         node._detect((message(features, 0), END_NS, STILL))
@@ -126,7 +126,7 @@ def test_a_window_without_a_stamp_is_refused_and_counted(detector, features):
     assert node.problems.sentences == ['broken']
 
 
-def test_a_window_that_is_handed_over_gives_what_its_message_gives(detector, features):
+def test_handed_over_window_gives_the_same_detections_as_its_message(detector, features):
     node = detector()
     node._detect((message(features), END_NS, STILL))
     node._detect((FeatureWindow(features, END_NS), END_NS, STILL))
@@ -134,7 +134,7 @@ def test_a_window_that_is_handed_over_gives_what_its_message_gives(detector, fea
     assert first == second
 
 
-def test_windows_come_by_the_hand_over_where_capture_is_in_the_process(detector, features, wait):
+def test_windows_are_handed_over_if_capture_is_in_the_same_process(detector, features, wait):
     shared = FeatureHandOver()
     shared.offer('/avdet/spectrogram')
     node = detector({'hand_over': shared})
@@ -147,7 +147,7 @@ def test_windows_come_by_the_hand_over_where_capture_is_in_the_process(detector,
     assert not shared.put('/avdet/spectrogram', FeatureWindow(features, END_NS))
 
 
-def test_a_message_is_counted_and_waits_for_the_thread_with_its_motion(detector, features):
+def test_message_is_counted_and_queued_with_its_time_and_motion(detector, features):
     node, put = detector(), []
     node._worker.stop()
     node._worker = SimpleNamespace(put=put.append, dropped=4, stop=lambda: None)
@@ -164,7 +164,7 @@ def test_a_message_is_counted_and_waits_for_the_thread_with_its_motion(detector,
     assert (values['windows_in'], values['windows_dropped']) == ('1', '4')
 
 
-def test_a_model_that_asks_for_all_pairs_gets_them_and_others_are_refused(
+def test_model_for_all_pairs_accepts_them_and_rejects_other_features(
     detector, features, rig, tmp_path
 ):
     front_end = FrontEnd.of(rig, 28)
@@ -179,7 +179,7 @@ def test_a_model_that_asks_for_all_pairs_gets_them_and_others_are_refused(
         node._detect((message(features), END_NS + 200_000_000, STILL))
 
 
-def test_a_calibrated_array_is_used_and_nonsense_is_said(detector):
+def test_invalid_array_message_is_reported_and_not_used(detector):
     node, used = detector(), []
     node._detector.use_rig = lambda rig, front_end: used.append((rig, front_end))
     node._on_array(String(data='no JSON'))
@@ -187,7 +187,7 @@ def test_a_calibrated_array_is_used_and_nonsense_is_said(detector):
     assert '/avdet/array' in node.problems.sentences[0]
 
 
-def test_it_says_on_what_it_works_or_why_nothing_comes(detector, features):
+def test_detector_status_reports_provider_drops_or_missing_publisher(detector, features):
     node = detector()
     node._detect((message(features), END_NS, STILL))
 
@@ -202,7 +202,7 @@ def test_it_says_on_what_it_works_or_why_nothing_comes(detector, features):
     assert report() == (2, 'no publisher on /avdet/spectrogram')
 
 
-def test_labels_wait_for_ros_time_and_come_once_it_has_begun(detector):
+def test_labels_are_published_again_once_ros_time_starts(detector):
     node = detector()
     node.now = 0
     node._publish_labels(0.25)
@@ -215,22 +215,22 @@ def test_labels_wait_for_ros_time_and_come_once_it_has_begun(detector):
     assert [label.threshold for label in node.labels] == pytest.approx([0.25, 0.1])
 
 
-def test_air_that_is_told_goes_before_the_parameter_and_nonsense_is_left_out():
+def test_air_temperature_topic_overrides_the_parameter_and_bad_values_are_skipped():
     from avdet_ros.nodes.array_motion import ArrayMotion
 
-    told = []
+    calls = []
     node = SimpleNamespace(
         p={'ego_motion': 'none', 'odom_frame': 'odom', 'air_temperature_c': 12},
         create_subscription=lambda kind, topic, take, profile, **_: (topic, take),
-        refuse=lambda key, sentence: told.append((key, sentence)),
-        destroy_subscription=told.append,
+        refuse=lambda key, sentence: calls.append((key, sentence)),
+        destroy_subscription=calls.append,
     )
     motion = ArrayMotion(node, 'base_link', 1.0)
     asked, speed = [], [None]
     motion._ego = SimpleNamespace(
         speed_mps=lambda at_s: asked.append(at_s) or speed[0],
         diagnose=lambda report, ended: asked.append(ended),
-        destroy=lambda: told.append('ego'),
+        destroy=lambda: calls.append('ego'),
     )
 
     def values():
@@ -251,8 +251,8 @@ def test_air_that_is_told_goes_before_the_parameter_and_nonsense_is_left_out():
     assert topic == 'air_temperature'
     take(Temperature(temperature=-3.5))
     take(Temperature(temperature=float('nan')))
-    assert told[0][0] == 'air_temperature'
-    assert told[0][1].endswith(': left out')
+    assert calls[0][0] == 'air_temperature'
+    assert calls[0][1].endswith(': left out')
     assert motion.at(END_NS) == (13.5, -3.5)
     assert values() == {
         'own_speed_mps': '13.5',
@@ -260,4 +260,4 @@ def test_air_that_is_told_goes_before_the_parameter_and_nonsense_is_left_out():
         'air_temperature_from': 'topic',
     }
     motion.destroy()
-    assert told[1:] == ['ego', motion._air]
+    assert calls[1:] == ['ego', motion._air]

@@ -1,4 +1,4 @@
-"""What a status says, by numbers that are known."""
+"""Diagnostic reports, counters and statistics with known numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from avdet_ros.nodes.diagnostics import (
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Steady time that stands still unless a test moves it."""
+    """A monotonic clock that advances only when a test sets it."""
 
     class Clock:
         now = 1000.0
@@ -32,7 +32,7 @@ def clock(monkeypatch):
     return clock
 
 
-def test_the_worst_level_wins_and_its_sentence_comes_first():
+def test_worst_level_is_reported_and_its_sentence_comes_first():
     report = Report()
     report.ok('12 windows sent')
     assert (report.level, report.message, report.faults) == (OK, '12 windows sent', [])
@@ -45,7 +45,7 @@ def test_the_worst_level_wins_and_its_sentence_comes_first():
     assert report.faults == [(WARN, 'late'), (ERROR, 'no model'), (WARN, 'late')]
 
 
-def test_values_are_four_digits_or_words():
+def test_floats_are_reported_with_four_significant_digits():
     report = Report()
     report.value(ms=12.34567, rate=0.000123456, count=123456, name='left', on=True)
     assert report.values == {
@@ -57,11 +57,11 @@ def test_values_are_four_digits_or_words():
     }
 
 
-def test_a_problem_is_new_once_and_forgotten_after_its_time(clock):
+def test_problem_is_new_once_and_expires_after_its_hold_time(clock):
     problems = RecentProblems(hold_s=5.0)
     assert problems.add('stamp', WARN, 'no stamp')
     clock.now += 4.9
-    assert not problems.add('stamp', ERROR, 'no stamp at all')  # and holds from now on
+    assert not problems.add('stamp', ERROR, 'no stamp at all')  # extends the hold time
     clock.now += 4.9
     report = Report()
     problems.add_to(report)
@@ -73,7 +73,7 @@ def test_a_problem_is_new_once_and_forgotten_after_its_time(clock):
     assert problems.add('stamp', WARN, 'no stamp')
 
 
-def test_a_problem_may_hold_longer_and_may_be_ended(clock):
+def test_problem_can_be_held_longer_or_ended(clock):
     problems = RecentProblems(hold_s=5.0)
     problems.add('disk', WARN, 'disk', hold_s=100.0)
     problems.add('array', WARN, 'array')
@@ -87,7 +87,7 @@ def test_a_problem_may_hold_longer_and_may_be_ended(clock):
     assert problems.sentences == ['array']
 
 
-def test_durations_are_those_of_the_newest():
+def test_latency_stats_cover_the_newest_durations():
     stats, report = LatencyStats(keep=101), Report()
     stats.add_to(report, 'late')
     assert report.values == {}
@@ -101,7 +101,7 @@ def test_durations_are_those_of_the_newest():
     assert report.values == {}
 
 
-def test_a_rate_is_of_the_time_since_it_was_last_asked_for(clock):
+def test_rate_counter_measures_since_the_previous_call(clock):
     counter = RateCounter()
     counter.add()
     counter.add(29)
@@ -114,7 +114,7 @@ def test_a_rate_is_of_the_time_since_it_was_last_asked_for(clock):
     assert counter.per_second() == 0
 
 
-def test_a_message_holds_the_report():
+def test_diagnostic_message_contains_the_report():
     from builtin_interfaces.msg import Time
 
     report = Report()

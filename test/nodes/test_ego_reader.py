@@ -1,4 +1,4 @@
-"""The ego vehicle's motion as messages tell it: frames chained by hand, and what is refused."""
+"""EgoReader: ego motion from odometry and /tf messages, and the messages it rejects."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from avdet_ros.nodes.diagnostics import OK, WARN, Report
 from avdet_ros.nodes.ego_reader import EgoReader, yaw_of
 
 
-def turned(yaw_deg, roll_deg=0.0):
-    """A quaternion of a turn about z after one about x."""
+def rotation_of(yaw_deg, roll_deg=0.0):
+    """The quaternion of a rotation about z after one about x."""
     half, tilt = np.radians([yaw_deg, roll_deg]) / 2
     return Quaternion(
         w=np.cos(half) * np.cos(tilt),
@@ -33,7 +33,7 @@ def refused():
 
 @pytest.fixture
 def reader(refused):
-    """One that was not asked to subscribe, and is told messages by hand."""
+    """An EgoReader without subscriptions; tests call its callbacks directly."""
     node = SimpleNamespace(refuse=refused.__setitem__)
     return EgoReader(node, 'none', 'map', 'base_link')
 
@@ -41,7 +41,7 @@ def reader(refused):
 def odometry(stamp_s, x_m=0.0, y_m=0.0, yaw_deg=0.0, child='base_link'):
     message = Odometry(header=encode_header(round(stamp_s * 1e9), 'odom'), child_frame_id=child)
     message.pose.pose.position.x, message.pose.pose.position.y = x_m, y_m
-    message.pose.pose.orientation = turned(yaw_deg)
+    message.pose.pose.orientation = rotation_of(yaw_deg)
     return message
 
 
@@ -49,27 +49,27 @@ def frame(stamp_s, parent, child, x_m=0.0, y_m=0.0, yaw_deg=0.0):
     message = TransformStamped(header=encode_header(round(stamp_s * 1e9), parent))
     message.child_frame_id = child
     message.transform.translation.x, message.transform.translation.y = x_m, y_m
-    message.transform.rotation = turned(yaw_deg)
+    message.transform.rotation = rotation_of(yaw_deg)
     return message
 
 
-def tell(reader, *frames):
+def send_tf(reader, *frames):
     reader._on_tf(SimpleNamespace(transforms=frames))
 
 
 @pytest.mark.parametrize('yaw_deg', [-170, -30, 0, 50, 120])
 @pytest.mark.parametrize('roll_deg', [0, 20])
-def test_a_quaternions_turn_about_z(yaw_deg, roll_deg):
-    assert np.degrees(yaw_of(turned(yaw_deg, roll_deg))) == pytest.approx(yaw_deg)
+def test_yaw_of_returns_the_rotation_about_z(yaw_deg, roll_deg):
+    assert np.degrees(yaw_of(rotation_of(yaw_deg, roll_deg))) == pytest.approx(yaw_deg)
 
 
 @pytest.mark.parametrize('w', [0.0, 0.7, 1.42, float('nan'), float('inf')])
-def test_what_is_no_rotation_is_refused(w):
+def test_quaternion_not_of_unit_length_is_rejected(w):
     with pytest.raises(AvdetError, match='expected a quaternion of length 1, found'):
         yaw_of(Quaternion(w=w, x=0.0, y=0.0, z=0.0))
 
 
-def test_odometry_is_the_path(reader, refused):
+def test_odometry_gives_poses_and_bad_messages_are_rejected(reader, refused):
     reader._on_odometry(odometry(10.0, 1.0, 2.0, 80))
     reader._on_odometry(odometry(10.1, 3.0, 4.0, 90, child=''))
     half_way = reader.at(10.05)
@@ -83,10 +83,10 @@ def test_odometry_is_the_path(reader, refused):
     assert reader.at(10.1).y_m == pytest.approx(4.0)
 
 
-def test_frames_are_chained_up_to_the_fixed_one(reader):
-    """The vehicle is 2 m ahead in odom, which lies at (10, 5) in map, turned by 90 degrees."""
+def test_tf_frames_are_chained_up_to_the_fixed_frame(reader):
+    """The vehicle is 2 m ahead in odom, which lies at (10, 5) in map, rotated by 90 degrees."""
     for stamp_s, ahead_m in ((20.0, 1.0), (20.1, 2.0)):
-        tell(
+        send_tf(
             reader,
             frame(stamp_s - 0.02, 'map', '/odom', 10.0, 5.0, 90),
             frame(stamp_s, 'odom', 'base_link', ahead_m, 0.5, -20),
@@ -97,23 +97,23 @@ def test_frames_are_chained_up_to_the_fixed_one(reader):
     assert reader.at(20.0).y_m == pytest.approx(6.0)
 
 
-def test_a_chain_that_does_not_end_or_is_old_gives_no_pose(reader, refused):
+def test_incomplete_circular_or_old_tf_chain_gives_no_pose(reader, refused):
     for stamp_s in (20.0, 20.1):
-        tell(reader, frame(stamp_s, 'odom', 'base_link'))  # nobody says where odom is
+        send_tf(reader, frame(stamp_s, 'odom', 'base_link'))  # the pose of odom is unknown
     assert reader.at(20.1) is None
-    for stamp_s in (20.2, 20.3):  # a circle
-        tell(reader, frame(stamp_s, 'base_link', 'odom'))
+    for stamp_s in (20.2, 20.3):  # a circular chain
+        send_tf(reader, frame(stamp_s, 'base_link', 'odom'))
     assert reader.at(20.3) is None
-    tell(reader, frame(20.0, 'map', 'odom'), frame(21.1, 'map', 'trailer'))
-    tell(reader, frame(22.3, 'map', 'trailer'))
-    assert reader.at(20.3) is None  # base_link's own frames are more than a second old
+    send_tf(reader, frame(20.0, 'map', 'odom'), frame(21.1, 'map', 'trailer'))
+    send_tf(reader, frame(22.3, 'map', 'trailer'))
+    assert reader.at(20.3) is None  # the frames of base_link are more than a second old
     broken = frame(22.4, 'map', 'odom')
     broken.transform.rotation.w = 5.0
-    tell(reader, broken)
+    send_tf(reader, broken)
     assert refused['tf'].startswith('/tf: odom: expected a quaternion of length 1')
 
 
-def test_jumps_and_returns_are_counted_and_a_stop_is_reported(refused):
+def test_jumps_and_time_resets_are_counted_and_lost_odometry_is_reported(refused):
     reader = EgoReader(SimpleNamespace(refuse=refused.__setitem__), 'none', 'map', 'base_link')
     reader._source = 'odometry'  # as if it had subscribed
 
@@ -144,13 +144,13 @@ def test_jumps_and_returns_are_counted_and_a_stop_is_reported(refused):
     assert 'odometry of the ego vehicle stopped 3 s ago' in report.message
 
 
-def test_none_is_said_to_be_none(reader):
+def test_missing_ego_motion_is_reported(reader):
     report = Report()
     reader.diagnose(report)
     assert report.values['ego_motion'] == 'none: velocities are relative'
 
 
-def test_the_speed_follows_from_poses_alone_and_bad_ones_never_reach_it(reader, refused):
+def test_speed_is_computed_from_poses_and_ignores_bad_ones(reader, refused):
     for step in range(21):
         reader._on_odometry(odometry(10 + 0.05 * step, 0.6 * step, child=''))
     assert reader.speed_mps(10.5) == pytest.approx(12.0)
@@ -165,7 +165,7 @@ def test_the_speed_follows_from_poses_alone_and_bad_ones_never_reach_it(reader, 
     assert reader.speed_mps(13.0) is None
 
 
-def test_what_follows_from_no_motion_is_the_nodes_own_business(refused):
+def test_node_chooses_the_status_text_for_missing_motion(refused):
     node = SimpleNamespace(refuse=refused.__setitem__)
     reader = EgoReader(node, 'none', 'map', 'base_link', ('it stands', 'it stands now'))
     report = Report()

@@ -1,4 +1,4 @@
-"""What the monitor of a running graph notes of each topic, and the clock that it publishes."""
+"""GraphMonitor records messages and statuses of a running graph and publishes a clock."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ BOX = np.array([[10.0, 20.0, 40.0, 80.0]])
 ALL = ('spectrogram', 'detections', 'tracks', 'truth', 'audio', 'debug/steps')
 
 
-def listening(node):
-    """How many subscriptions of monitors the graph shows."""
+def monitor_subscriptions(node):
+    """The number of monitor subscriptions that the graph shows."""
     topics = [topic for topic, _ in node.get_topic_names_and_types()]
     found = [info for topic in topics for info in node.get_subscriptions_info_by_topic(topic)]
     return sum(info.node_name == 'graph_monitor' for info in found)
@@ -53,11 +53,11 @@ def monitor(watcher, wait):
     yield make
     for each in made:
         each.close()
-    # What the next test publishes would be sent to those of this one.
-    wait(lambda: not listening(watcher.node), 'the end of the monitors')
+    # Otherwise these monitors would receive what the next test publishes.
+    wait(lambda: not monitor_subscriptions(watcher.node), 'the end of the monitors')
 
 
-def test_each_topic_is_noted_where_it_belongs(watcher, monitor, wait):
+def test_monitor_records_messages_of_each_topic(watcher, monitor, wait):
     pictures = []
     watched = monitor(*ALL, on_picture=pictures.append)
     head = encode_header(3_000_000_007, 'x')
@@ -98,7 +98,7 @@ def test_each_topic_is_noted_where_it_belongs(watcher, monitor, wait):
     }
     assert pictures[0].tolist() == picture.tolist()
     run = watched.sound[0]
-    start = (run.stamp_ns - 3_000_000_007) * 44100e-9  # samples from the message's beginning
+    start = (run.stamp_ns - 3_000_000_007) * 44100e-9  # samples since the start of the message
     assert run.sample - 10_000 == pytest.approx(start, abs=0.01)
     assert sum(run.count for run in watched.sound) > 4000
     watched.clear()
@@ -107,12 +107,12 @@ def test_each_topic_is_noted_where_it_belongs(watcher, monitor, wait):
     assert (watched.steps, watched.statuses) == ({}, {})
 
 
-def test_only_what_was_asked_for_is_taken_and_more_on_request(watcher, monitor, wait):
+def test_monitor_subscribes_to_given_topics_only_and_to_others_on_request(watcher, monitor, wait):
     watched, came = monitor('tracks'), []
     wait(lambda: watched.has_subscribers({'tracks': 1, 'debug/latency_ms': 1}), 'the monitor')
     others = ('detections', 'truth', 'spectrogram', 'audio', 'debug/steps', 'overlay')
     for counts in ({'tracks': 2}, *({topic: 1} for topic in others)):
-        # The graph may still show the monitor of the test before.
+        # The graph may still show the monitor of the previous test.
         wait(lambda counts=counts: not watched.has_subscribers(counts), f'no more than {counts}')
     subscription = watched.subscribe(Float64, 'more', came.append)
     sender = watcher.publisher(Float64, 'more')
@@ -131,7 +131,7 @@ def test_only_what_was_asked_for_is_taken_and_more_on_request(watcher, monitor, 
     wait(lambda: not watched.count_publishers('number'), 'its end')
 
 
-def test_statuses_are_kept_by_node_in_their_order(watcher, monitor, wait):
+def test_statuses_are_kept_per_node_in_order(watcher, monitor, wait):
     watched = monitor()
     publisher = watcher.publisher(DiagnosticArray, '/diagnostics', matched=2)
     assert watched.status('capture') is None
@@ -155,7 +155,7 @@ def test_statuses_are_kept_by_node_in_their_order(watcher, monitor, wait):
     assert watched.find_status('detector', '', 0.0) is None
 
 
-def test_a_node_is_enabled_or_its_own_words_say_why_not(watcher, monitor):
+def test_enable_raises_if_a_node_is_missing_refuses_or_does_not_answer(watcher, monitor):
     watched = monitor()
     with pytest.raises(AvdetError, match=r'^tracker did not come up within 0\.05 s$'):
         watched.enable('tracker', 0.05)
@@ -178,7 +178,7 @@ def test_a_node_is_enabled_or_its_own_words_say_why_not(watcher, monitor):
     assert asked == [True] * 3
 
 
-def test_the_clock_jumps_stands_and_goes_on_where_it_stood(watcher, monitor, wait, monkeypatch):
+def test_clock_jumps_stops_and_continues_where_it_stopped(watcher, monitor, wait, monkeypatch):
     watched, ticks = monitor(), watcher.collect(Clock, '/clock')
     now = [1000.0]
     monkeypatch.setattr(module.time, 'time', lambda: now[0])
@@ -187,7 +187,7 @@ def test_the_clock_jumps_stands_and_goes_on_where_it_stood(watcher, monitor, wai
     watched.move_clock(-20)
     now[0] += 1
     assert watched.clock_s() == 1031
-    watched.go_on_clock()  # it goes already
+    watched.go_on_clock()  # it is already running
     watched.stop_clock()
     now[0] += 7
     assert watched.clock_s() == 1031
@@ -202,7 +202,7 @@ def test_the_clock_jumps_stands_and_goes_on_where_it_stood(watcher, monitor, wai
     wait(lambda: stamped()[-1] == 1033.25, 'the jump')
 
 
-def test_a_callback_that_fails_is_noted_and_one_that_ends_is_no_failure(
+def test_failing_callback_is_recorded_and_closing_is_no_failure(
     watcher, monitor, wait, monkeypatch
 ):
     ended = monitor()
@@ -218,15 +218,15 @@ def test_a_callback_that_fails_is_noted_and_one_that_ends_is_no_failure(
     publisher = watcher.publisher(Image, 'overlay')
     message = encode_image(encode_header(1, 'x'), 'bgr8', picture)
     assert stamp_ns(message) == 1
-    # The monitor that has ended may still count as a subscriber: the first message may be lost.
+    # The closed monitor may still count as a subscriber, so the first message may be lost.
     wait(lambda: publisher.publish(message) or watched.failure, 'the failure')
     assert str(watched.failure) == 'a picture that breaks'
 
-    def break_it(_):
+    def fail_too(_):
         raise ValueError('a callback that breaks')
 
     other = monitor()
-    other.subscribe(Float64, 'number', break_it)
+    other.subscribe(Float64, 'number', fail_too)
     number = watcher.publisher(Float64, 'number')
     wait(lambda: number.publish(Float64()) or other.failure, 'the failure')
     assert str(other.failure) == 'a callback that breaks'

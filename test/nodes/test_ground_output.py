@@ -1,4 +1,4 @@
-"""What node tracker publishes in metres: to whom, of which vehicles, and what it says of it."""
+"""GroundOutput: the topics in metres that node tracker publishes, and their diagnostics."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ SPREAD = np.diag([4.0, 1.0, 1.0, 1.0])
 
 
 class Topics:
-    """A node that keeps what is published by topic; who listens to what is set by hand."""
+    """A fake node that stores messages by topic; `listened` are the topics with subscribers."""
 
     def __init__(self):
-        self.kinds, self.sent, self.listened, self.told = {}, {}, set(), []
+        self.kinds, self.sent, self.listened, self.refused = {}, {}, set(), []
 
     def create_publisher(self, kind, topic, profile, **options):
         self.kinds[topic] = (kind, profile, options)
@@ -41,7 +41,7 @@ class Topics:
         )
 
     def refuse(self, key, sentence):
-        self.told.append((key, sentence))
+        self.refused.append((key, sentence))
 
     def counts(self):
         return {topic: len(sent) for topic, sent in self.sent.items() if sent}
@@ -59,7 +59,7 @@ def vehicle(**changes):
     return track
 
 
-def test_boxes_come_always_and_the_others_to_who_listens(node):
+def test_tracks_3d_is_always_published_and_other_topics_for_subscribers(node):
     output = GroundOutput(node)
     assert {topic: kind for topic, (kind, _, _) in node.kinds.items()} == {
         'tracks_3d': Detection3DArray,
@@ -102,17 +102,17 @@ def bad(**changes):
         bad(score=np.nan),
     ],
 )
-def test_what_is_not_made_of_finite_numbers_is_left_out_said_and_counted(node, make):
+def test_invalid_tracks_are_skipped_reported_and_counted(node, make):
     output = GroundOutput(node)
     assert is_sound(vehicle())
     assert not is_sound(make())
     node.listened = {'tracks_points'}
     output.publish(HEAD, [vehicle()])
-    assert node.told == []
+    assert node.refused == []
     output.publish(HEAD, [make(), vehicle(), make()])
     output.publish(HEAD, [make()])
-    key, sentence = node.told[0]
-    assert (key, len(node.told)) == ('tracks_3d', 2)
+    key, sentence = node.refused[0]
+    assert (key, len(node.refused)) == ('tracks_3d', 2)
     assert sentence == 'tracks_3d: expected finite numbers, found a track without: left out'
     assert [len(message.detections) for message in node.sent['tracks_3d']] == [1, 1, 0]
     assert [message.width for message in node.sent['tracks_points']] == [1, 1, 0]
@@ -125,7 +125,7 @@ def test_what_is_not_made_of_finite_numbers_is_left_out_said_and_counted(node, m
     }
 
 
-def test_hidden_vehicles_are_looked_for_while_somebody_listens(node, rig):
+def test_hidden_vehicles_are_computed_only_for_subscribers(node, rig):
     output, asked = GroundOutput(node), []
 
     def no_map(stamp_s):
@@ -146,7 +146,7 @@ def test_hidden_vehicles_are_looked_for_while_somebody_listens(node, rig):
     assert (point['id'], point['x']) == (1, -4)
 
 
-def test_messages_of_other_packages_come_where_those_are_installed(node, monkeypatch):
+def test_messages_of_other_packages_are_published_if_installed(node, monkeypatch):
     names = SimpleNamespace(DetectedObjects='D', TrackedObjects='T', ImageAnnotations='A')
     monkeypatch.setattr(module, 'autoware_messages', lambda: names)
     monkeypatch.setattr(module, 'foxglove_messages', lambda: names)
@@ -179,7 +179,7 @@ def test_messages_of_other_packages_come_where_those_are_installed(node, monkeyp
     }
 
 
-def test_without_the_packages_nothing_is_annotated(node):
+def test_annotations_are_skipped_without_their_package(node):
     output = GroundOutput(node)
     node.listened = {'annotations'}
     output.annotate(HEAD, ['track'])

@@ -1,4 +1,4 @@
-"""Windows from capture to detector without a message, by itself and with the real nodes."""
+"""Hand-over of windows from capture to detector without messages, alone and with nodes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TOPIC = '/avdet/spectrogram'
 WINDOW = FeatureWindow(np.zeros((32, 80, 173), np.float32), 7)
 
 
-def test_a_window_goes_to_those_who_take_its_topic():
+def test_window_is_handed_to_subscribers_of_its_topic():
     hand_over = FeatureHandOver()
     hand_over.offer(TOPIC)
     assert hand_over.offers(TOPIC)
@@ -40,12 +40,12 @@ def test_a_window_goes_to_those_who_take_its_topic():
     assert taken[0].features is WINDOW.features
 
 
-def test_nothing_is_taken_once_the_end_is_there():
-    hand_over, inside, go_on = FeatureHandOver(), threading.Event(), threading.Event()
+def test_destroy_waits_for_a_window_being_taken():
+    hand_over, inside, proceed = FeatureHandOver(), threading.Event(), threading.Event()
 
     def take(_):
         inside.set()
-        go_on.wait(20)
+        proceed.wait(20)
 
     taker = hand_over.subscribe(TOPIC, take)
     putting = threading.Thread(target=hand_over.put, args=(TOPIC, WINDOW))
@@ -55,7 +55,7 @@ def test_nothing_is_taken_once_the_end_is_there():
     ending.start()
     ending.join(0.05)
     assert ending.is_alive(), 'destroyed while a window was being taken'
-    go_on.set()
+    proceed.set()
     putting.join(20)
     ending.join(20)
     assert not ending.is_alive()
@@ -71,11 +71,11 @@ def wav(tmp_path):
 
 @pytest.fixture
 def pair(start, wav, model_path):
-    """Starts capture and detector as in one process."""
+    """Start capture and detector as in one process."""
 
     def pair(**of_detector):
         options, source = {'hand_over': FeatureHandOver()}, {'source': 'file', 'file': wav}
-        # As `composed` does: all are made, then those who take are started first.
+        # As in `composed`: all nodes are created, then receivers start before senders.
         capture = start(CaptureNode, options=options, autostart=False, loop=True, **source)
         start(DetectorNode, options={**options, **of_detector}, model=str(model_path))
         assert capture.try_start()
@@ -84,7 +84,7 @@ def pair(start, wav, model_path):
     return pair
 
 
-def test_detections_come_and_the_spectrogram_is_published_for_others_alone(pair, watcher, wait):
+def test_handed_over_windows_give_detections_and_equal_published_ones(pair, watcher, wait):
     received = watcher.collect(Detection2DArray, 'detections')
     capture = pair()
     wait(lambda: len(received) > 2, 'detections')
@@ -92,7 +92,7 @@ def test_detections_come_and_the_spectrogram_is_published_for_others_alone(pair,
     assert watcher.node.count_publishers(TOPIC) == 1
     _, _, values = watcher.wait_status('detector', 'windows on', level=0)
     assert values['windows_missed'] == '0'
-    # Who looks gets the same windows as messages.
+    # Other subscribers get the same windows as messages.
     spectrograms = watcher.collect(Image, 'spectrogram', qos.ASK_SPECTROGRAM)
     windows = []
     capture.hand_over.subscribe(TOPIC, windows.append)
@@ -104,7 +104,7 @@ def test_detections_come_and_the_spectrogram_is_published_for_others_alone(pair,
         np.testing.assert_array_equal(decode_spectrogram(message, 'x'), ends[stamp_ns(message)])
 
 
-def test_a_detector_that_was_off_takes_windows_again(pair, watcher, wait):
+def test_reenabled_detector_receives_windows_again(pair, watcher, wait):
     received = watcher.collect(Detection2DArray, 'detections')
     capture = pair()
     wait(lambda: received, 'detections')
@@ -120,14 +120,14 @@ def test_a_detector_that_was_off_takes_windows_again(pair, watcher, wait):
             wait(lambda count=count: len(received) > count + 1, 'detections again')
 
 
-def test_a_capture_that_is_off_is_named(pair, watcher):
+def test_inactive_capture_is_reported_by_the_detector(pair, watcher):
     capture = pair()
     assert watcher.wait_status('detector', 'windows on', level=0)
     capture.trigger_deactivate()
     watcher.wait_status('detector', 'its publisher /avdet/capture is inactive, not active')
 
 
-def test_another_topic_is_subscribed_to(pair, watcher, wait):
+def test_remapped_topic_is_subscribed_to_instead_of_handed_over(pair, watcher, wait):
     pair(cli_args=['--ros-args', '-r', 'spectrogram:=elsewhere'])
     wait(lambda: watcher.node.count_subscribers('/avdet/elsewhere') == 1, 'the subscription')
     watcher.wait_status('detector', 'no publisher on /avdet/elsewhere')

@@ -1,4 +1,4 @@
-"""How every node comes up, goes down, and reports why not."""
+"""Lifecycle of every node: activation, deactivation and reported failures."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ NODES = [CaptureNode, DetectorNode, TrackerNode, OverlayNode, RecorderNode]
 
 
 @pytest.mark.parametrize('node_class', NODES)
-def test_up_down_and_up_again(start, call, parameters, node_class):
+def test_node_can_be_disabled_enabled_and_reconfigured(start, call, parameters, node_class):
     node = start(node_class, **parameters[node_class])
     assert node.state == 'active'
-    assert len(list(node.waitables)) <= 6  # each costs time whenever the node is woken
+    assert len(list(node.waitables)) <= 6  # each costs time whenever the node wakes up
     name = node.NAME
     for _ in range(2):
         off = call(SetBool, f'{name}/enable', data=False)
@@ -73,28 +73,28 @@ def test_up_down_and_up_again(start, call, parameters, node_class):
 
 
 @pytest.mark.parametrize('node_class', NODES)
-def test_a_destroyed_node_leaves_the_graph(watcher, wait, parameters, node_class):
+def test_destroyed_node_leaves_the_graph(watcher, wait, parameters, node_class):
     other = Context()
     rclpy.init(context=other)
     overrides = [Parameter(n, value=v) for n, v in parameters[node_class].items()]
     node = node_class(namespace='/avdet', parameter_overrides=overrides, context=other)
 
-    def is_there():
+    def is_in_graph():
         return (node.NAME, '/avdet') in watcher.node.get_node_names_and_namespaces()
 
-    wait(is_there, f'{node.NAME} to appear')
+    wait(is_in_graph, f'{node.NAME} to appear')
     node.destroy_node()
-    wait(lambda: not is_there(), f'{node.NAME} to be gone')
+    wait(lambda: not is_in_graph(), f'{node.NAME} to be gone')
     rclpy.try_shutdown(context=other)
 
 
-def test_without_autostart_it_waits_and_is_noted(start, watcher):
+def test_node_without_autostart_waits_and_warns(start, watcher):
     node = start(TrackerNode, autostart=False)
     watcher.wait_status('tracker', 'activate it or call /avdet/tracker/enable', level=1)
     assert node.state == 'unconfigured'
 
 
-def test_a_node_that_was_shut_down_reports_that_it_cannot_come_up_again(start, call, watcher):
+def test_finalized_node_reports_that_it_cannot_be_activated(start, call, watcher):
     node = start(TrackerNode)
     request = ChangeState.Request()
     request.transition.label = 'shutdown'
@@ -105,7 +105,7 @@ def test_a_node_that_was_shut_down_reports_that_it_cannot_come_up_again(start, c
     watcher.wait_status('tracker', 'finalized: only a new process', level=1)
 
 
-def test_an_inactive_upstream_is_named(start, watcher):
+def test_inactive_upstream_node_is_reported(start, watcher):
     detector = start(DetectorNode, autostart=False)
     start(TrackerNode)
     words = '/avdet/detections: its publisher /avdet/detector is unconfigured, not active'
@@ -113,7 +113,7 @@ def test_an_inactive_upstream_is_named(start, watcher):
     assert detector.state == 'unconfigured'
 
 
-def test_a_wrong_start_value_is_reported_and_mended_at_run_time(start, watcher, wait):
+def test_invalid_start_value_is_reported_and_can_be_corrected_at_run_time(start, watcher, wait):
     node = start(TrackerNode, tracker='magic')
     watcher.wait_status('tracker', "expected one of ground, iou, motion, found 'magic'")
     wait(lambda: node.state == 'unconfigured', 'an attempt to end')
@@ -121,12 +121,12 @@ def test_a_wrong_start_value_is_reported_and_mended_at_run_time(start, watcher, 
     wait(lambda: node.state == 'active', 'the tracker to come up')
 
 
-def test_a_misspelt_parameter_is_reported(start, watcher):
+def test_misspelt_parameter_is_reported(start, watcher):
     start(TrackerNode, start_scare=0.5)
     watcher.wait_status('tracker', 'did you mean start_score?')
 
 
-def test_an_exception_in_a_transition_is_logged_and_reported(start, watcher, capfd):
+def test_exception_in_a_transition_is_logged_and_reported(start, watcher, capfd):
     class Broken(TrackerNode):
         def acquire(self):
             raise ZeroDivisionError('a bug')
@@ -136,7 +136,7 @@ def test_an_exception_in_a_transition_is_logged_and_reported(start, watcher, cap
     assert 'Traceback' in capfd.readouterr().err
 
 
-def test_a_missing_rig_is_reported_by_every_node_that_reads_one(start, watcher, tmp_path):
+def test_missing_rig_file_is_reported_by_overlay(start, watcher, tmp_path):
     start(TrackerNode)
     start(OverlayNode, rig=str(tmp_path / 'rig.yaml'))
     watcher.wait_status('overlay', 'cannot read the rig file', level=2)
@@ -147,11 +147,11 @@ def test_use_sim_time_without_a_clock_is_reported(start, watcher):
     watcher.wait_status('tracker', 'nothing publishes /clock', level=2)
 
 
-def runs(model):
+def is_active_with(model):
     return lambda values: values.get('model') == str(model) and values['state'] == 'active'
 
 
-def test_a_fixed_parameter_set_while_inactive_holds_from_then_on(
+def test_fixed_parameter_set_while_inactive_is_used_once_enabled_again(
     start, call, watcher, wait, model_path, tmp_path
 ):
     node = start(DetectorNode, model=str(model_path))
@@ -166,10 +166,10 @@ def test_a_fixed_parameter_set_while_inactive_holds_from_then_on(
     wait(lambda: node.state == 'inactive', 'an attempt to end')
     second.write_bytes(model_path.read_bytes())
     assert call(SetBool, 'detector/enable', data=True).success
-    watcher.wait_status('detector', values=runs(second))
+    watcher.wait_status('detector', values=is_active_with(second))
 
 
-def test_an_activation_from_outside_loads_what_was_set(start, call, watcher, model_path, tmp_path):
+def test_external_activation_loads_the_changed_model(start, call, watcher, model_path, tmp_path):
     node = start(DetectorNode, model=str(model_path))
     second = tmp_path / 'second.onnx'
     second.write_bytes(model_path.read_bytes())
@@ -179,10 +179,10 @@ def test_an_activation_from_outside_loads_what_was_set(start, call, watcher, mod
         assert call(ChangeState, 'detector/change_state', transition=request.transition).success
         if label == 'deactivate':
             assert node.set_parameters([Parameter('model', value=str(second))])[0].successful
-    watcher.wait_status('detector', values=runs(second))
+    watcher.wait_status('detector', values=is_active_with(second))
 
 
-def test_a_source_that_cannot_be_opened_is_mended_at_run_time(start, watcher, wait):
+def test_unavailable_source_can_be_replaced_at_run_time(start, watcher, wait):
     node = start(CaptureNode, source='device', device='no such array')
     watcher.wait_status('capture', 'no such array', level=2)
     wait(lambda: node.state == 'inactive', 'an attempt to end')
@@ -191,7 +191,7 @@ def test_a_source_that_cannot_be_opened_is_mended_at_run_time(start, watcher, wa
     watcher.wait_status('capture', 'no publisher on /avdet/audio', level=2)
 
 
-def test_an_unchanged_parameter_loads_nothing_anew(start, call, model_path):
+def test_unchanged_parameter_reloads_nothing(start, call, model_path):
     node = start(DetectorNode, model=str(model_path))
     assert call(SetBool, 'detector/enable', data=False).success
     loaded = node._detector
@@ -200,7 +200,7 @@ def test_an_unchanged_parameter_loads_nothing_anew(start, call, model_path):
     assert node._detector is loaded
 
 
-def test_the_parameter_file_holds_where_no_argument_differs(call, tmp_path):
+def test_non_default_arguments_override_the_parameter_file(call, tmp_path):
     path = tmp_path / 'mine.yaml'
     path.write_text(
         '/**/tracker:\n  ros__parameters:\n    autostart: false\n    tracker: iou\n'
@@ -219,7 +219,7 @@ def test_the_parameter_file_holds_where_no_argument_differs(call, tmp_path):
     assert values[4].integer_value == 300
 
 
-def test_in_one_process_each_node_has_its_own_parameters_and_a_signal_ends_all(call, tmp_path):
+def test_composed_nodes_have_own_parameters_and_a_signal_ends_all(call, tmp_path):
     path = tmp_path / 'mine.yaml'
     path.write_text('/**/tracker:\n  ros__parameters:\n    tracker: iou\n    start_score: 0.4\n')
     given = {'params_file': str(path), 'start_score': '0.6', 'min_score': '0.3', 'hop': '0.2'}

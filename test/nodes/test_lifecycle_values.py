@@ -1,4 +1,4 @@
-"""What nodes have in common, called by hand: silence, failures, transitions, what is enabled."""
+"""Common node code, called directly: transitions, enabling, failures and missing messages."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from avdet_ros.nodes.tracker import TrackerNode
 pytestmark = pytest.mark.ros
 
 
-class Stumbling(TrackerNode):
-    """A tracker whose steps fail on request, and that keeps what was called."""
+class FailingTracker(TrackerNode):
+    """A tracker whose steps fail on request and that records the calls."""
 
     def __init__(self, **options):
         self.called, self.fails = [], {}
@@ -49,8 +49,8 @@ class Stumbling(TrackerNode):
 
 @pytest.fixture
 def node(ros):
-    """One that nobody spins and that did not come up by itself."""
-    node = Stumbling(namespace='/avdet')
+    """A tracker that is not spun and not started."""
+    node = FailingTracker(namespace='/avdet')
     yield node
     node.fails = {}
     node.destroy_node()
@@ -78,7 +78,7 @@ def test_each_transition_calls_its_step(node):
     assert (node.wanted, node.fault) == (False, '')
 
 
-def test_what_a_user_switches_off_stays_off_and_what_fails_is_tried_again(node):
+def test_deactivated_node_stays_inactive_until_autostart_is_set(node):
     assert node.wanted
     assert node.try_start()
     node.trigger_deactivate()
@@ -99,7 +99,7 @@ def test_what_a_user_switches_off_stays_off_and_what_fails_is_tried_again(node):
     assert node.called == []
 
 
-def test_a_step_that_refuses_is_said_once_and_undone(node, capfd):
+def test_failing_step_is_logged_once_and_undone(node, capfd):
     node.fails['load'] = AvdetError('no such model')
     for _ in range(2):
         assert not node.try_start()
@@ -122,7 +122,7 @@ def test_a_step_that_refuses_is_said_once_and_undone(node, capfd):
     assert node.fault == ''
 
 
-def test_a_bug_in_a_step_is_in_the_log_with_its_place_and_the_rest_goes_on(node, capfd):
+def test_exception_in_a_step_is_logged_and_other_steps_continue(node, capfd):
     node.fails = {'load': KeyError('bug'), 'unload': ValueError('another')}
     assert not node.try_start()
     assert node.fault == "cannot configure: KeyError: 'bug'"
@@ -137,7 +137,7 @@ def test_a_bug_in_a_step_is_in_the_log_with_its_place_and_the_rest_goes_on(node,
     assert 'ValueError: stuck' in capfd.readouterr().err
 
 
-def test_enable_switches_on_and_off_and_says_why_not(node):
+def test_enable_service_switches_the_node_and_returns_the_fault(node):
     node._wanted = False
     node.fails = {'acquire': AvdetError('no device')}
     assert enable(node, True) == (False, 'no device')
@@ -153,7 +153,7 @@ def test_enable_switches_on_and_off_and_says_why_not(node):
     assert enable(node, True) == (False, 'cannot activate: the node is finalized')
 
 
-def test_what_is_fixed_and_was_changed_is_loaded_with_the_next_activation(node):
+def test_changed_fixed_parameters_are_loaded_with_the_next_activation(node):
     node.try_start()
     node.trigger_deactivate()
     node.called.clear()
@@ -174,7 +174,7 @@ def test_what_is_fixed_and_was_changed_is_loaded_with_the_next_activation(node):
     assert (refused.successful, refused.reason) == (False, 'not now')
 
 
-def test_failures_and_bad_messages_are_kept_apart_and_logged(node, capfd):
+def test_failures_and_bad_messages_are_reported_separately_and_logged(node, capfd):
     try:
         raise ValueError('broken')
     except ValueError as error:
@@ -194,7 +194,7 @@ def test_failures_and_bad_messages_are_kept_apart_and_logged(node, capfd):
     assert printed.count('no stamp') == 1
 
 
-def test_silence_is_explained_after_two_seconds_and_is_prepared_before(node, monkeypatch):
+def test_silence_is_explained_after_two_seconds_and_checked_earlier(node, monkeypatch):
     node.try_start()
     asked, ran, ended = [], [], [False]
     node.publisher_watch = SimpleNamespace(
@@ -205,8 +205,8 @@ def test_silence_is_explained_after_two_seconds_and_is_prepared_before(node, mon
 
     def silent(last_s=None, **options):
         report = Report()
-        told = node.explain_silence(report, 'sub', last_s, **options)
-        return told, report.level, report.message
+        explained = node.explain_silence(report, 'sub', last_s, **options)
+        return explained, report.level, report.message
 
     now_s = time.monotonic()
     monkeypatch.setattr(time, 'monotonic', lambda: now_s)
@@ -221,9 +221,9 @@ def test_silence_is_explained_after_two_seconds_and_is_prepared_before(node, mon
     node._active_since = now_s - 3
     assert silent() == (True, ERROR, 'why')
     assert len(ran) == 1
-    assert silent(now_s - 0.2) == (False, 0, '')  # the newest counts
+    assert silent(now_s - 0.2) == (False, 0, '')  # the newest message counts
     assert silent(now_s - 60) == (True, ERROR, 'why')
-    assert asked[-1][1] == pytest.approx(3)  # not what was before the activation
+    assert asked[-1][1] == pytest.approx(3)  # time before the activation does not count
     ended[0] = True
     assert silent() == (True, ERROR, 'why')
     assert silent(may_end=True) == (True, 0, 'the source has ended')
@@ -232,7 +232,7 @@ def test_silence_is_explained_after_two_seconds_and_is_prepared_before(node, mon
     assert silent() == (True, 0, '')
 
 
-def test_active_time_begins_with_each_activation(node):
+def test_active_time_restarts_with_each_activation(node):
     node._active_since -= 100
     node.try_start()
     assert node.active_s < 20
@@ -240,7 +240,7 @@ def test_active_time_begins_with_each_activation(node):
     assert 99 < node.active_s < 120
 
 
-def test_numbers_are_published_while_somebody_subscribes(node):
+def test_numbers_are_published_only_for_subscribers(node):
     sent, listeners = [], [0]
     publisher = SimpleNamespace(publish=sent.append, get_subscription_count=lambda: listeners[0])
     node.publish_number(publisher, 3.5)
@@ -249,17 +249,17 @@ def test_numbers_are_published_while_somebody_subscribes(node):
     assert sent == [Float64(data=4.5)]
 
 
-def test_profiles_are_copied_and_a_user_may_change_them_where_the_node_says_so(node):
+def test_qos_profiles_are_copied_and_overridable_only_where_declared(node):
     before = qos.RESULTS.depth
     plain = node.create_subscription(Float64, 'plain', print, qos.RESULTS)
-    how = {'qos_overriding_options': qos.overridable()}
-    changing = node.create_subscription(Float64, 'changing', print, qos.RESULTS, **how)
+    options = {'qos_overriding_options': qos.overridable()}
+    changing = node.create_subscription(Float64, 'changing', print, qos.RESULTS, **options)
     assert not isinstance(plain, AdaptiveSubscription)
     assert isinstance(changing, AdaptiveSubscription)
     name = 'qos_overrides./avdet/{}.subscription.depth'
     assert node.has_parameter(name.format('changing'))
     assert not node.has_parameter(name.format('plain'))
-    node.create_publisher(Float64, 'sent', qos.RESULTS, **how)
+    node.create_publisher(Float64, 'sent', qos.RESULTS, **options)
     assert node.has_parameter('qos_overrides./avdet/sent.publisher.depth')
     assert qos.RESULTS.depth == before
     adapted = []

@@ -1,4 +1,4 @@
-"""Pictures of the last seconds: which are kept, and which one an instant gets."""
+"""LivePictures: the pictures that are kept, and the one that is returned for an instant."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def pictures(rig, refused):
     return LivePictures(rig.camera, '/image', '/camera_info', refused.__setitem__)
 
 
-def test_an_instant_gets_the_nearest_picture(pictures, refused):
+def test_nearest_picture_is_returned_for_an_instant(pictures, refused):
     assert pictures.at(5 * SECOND_NS, 1.0) is None
     assert pictures.why_none() == 'no camera: drawn road'
     for second in range(4, 8):
@@ -40,7 +40,7 @@ def test_an_instant_gets_the_nearest_picture(pictures, refused):
     assert refused == {}
 
 
-def test_of_many_a_second_not_all_are_kept_and_time_that_jumps_back_begins_anew(pictures):
+def test_high_rate_pictures_are_thinned_and_cleared_when_time_jumps_back(pictures):
     for step in range(9):
         pictures.add(picture(5 + 0.02 * step))
     kept = [stamp_ns(message) / SECOND_NS for _, message in pictures.kept]
@@ -50,7 +50,7 @@ def test_of_many_a_second_not_all_are_kept_and_time_that_jumps_back_begins_anew(
     assert len(pictures.kept) == 1
 
 
-def test_what_is_wrong_is_reported_and_the_next_one_taken(pictures, refused):
+def test_invalid_pictures_are_reported_and_the_next_one_is_used(pictures, refused):
     pictures.add(picture(0))
     assert refused.pop('image') == '/image: expected a stamp in the header, found 0 ns'
     broken = picture(5)

@@ -1,4 +1,4 @@
-"""What rooms below the nodes log is logged by the node."""
+"""LogBridge passes the log records of the package's modules to the nodes' loggers."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from avdet_ros.nodes.log_bridge import LogBridge
 
 @pytest.fixture(autouse=True)
 def no_other_handlers(monkeypatch):
-    """As in a node's process: commands that ran in this one leave their own."""
+    """Remove handlers that commands left in this process; a process of nodes has none."""
     monkeypatch.setattr(logging.getLogger('avdet_ros'), 'handlers', [])
 
 
-class Lines:
-    """A node as far as the bridge knows it, that keeps what its logger gets."""
+class LoggingNode:
+    """A fake node that records the lines which its logger receives."""
 
     def __init__(self, name='capture'):
         self.NAME = name
@@ -37,8 +37,8 @@ class Lines:
         self.lines.append(('error', line))
 
 
-def test_levels_and_words_are_kept_and_the_bridge_ends(capfd):
-    node = Lines()
+def test_bridge_forwards_levels_and_text_until_it_is_closed(capfd):
+    node = LoggingNode()
     logger = logging.getLogger('avdet_ros.detection.session')
     bridge = LogBridge(node)
     try:
@@ -58,8 +58,8 @@ def test_levels_and_words_are_kept_and_the_bridge_ends(capfd):
     assert 'CUDA' not in capfd.readouterr().err
 
 
-def test_of_several_nodes_each_logs_what_its_rooms_do():
-    capture, detector = Lines('capture'), Lines('detector')
+def test_each_node_logs_the_records_of_its_own_modules():
+    capture, detector = LoggingNode('capture'), LoggingNode('detector')
     bridge = LogBridge(capture, detector)
     try:
         for name in ('detection.session', 'tracking', 'audio.array_watch', 'parameters'):
@@ -68,6 +68,6 @@ def test_of_several_nodes_each_logs_what_its_rooms_do():
     finally:
         bridge.close()
     assert [line for _, line in detector.lines] == ['detection.session']
-    others = ['tracking', 'audio.array_watch', 'parameters', 'root']  # the tracker is elsewhere
+    others = ['tracking', 'audio.array_watch', 'parameters', 'root']  # no tracker in this process
     assert [line for _, line in capture.lines] == others
     assert list(detector.logged) == ['detection.session']

@@ -1,4 +1,4 @@
-"""The entry points in this process: which node each runs, how they begin, and how they end."""
+"""Entry points, called in this process: the nodes they run, their start and their end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.ros
 
 @pytest.fixture
 def ran(monkeypatch):
-    """What the entry points would run."""
+    """The nodes and arguments that the entry points would run."""
     ran = []
     monkeypatch.setattr(main, '_run', lambda own, argv: ran.append((dict(own), list(argv))))
     return ran
@@ -33,7 +33,7 @@ def test_each_entry_point_runs_its_node(ran, monkeypatch, name):
     assert ran == [({name: []}, argv)]
 
 
-def test_several_nodes_have_their_own_words_and_those_of_all(ran, monkeypatch):
+def test_composed_passes_own_and_common_arguments(ran, monkeypatch):
     own = ['--ros-args', '-p', 'tracker:=iou']
     for_all = ['--ros-args', '-r', '__ns:=/a']
     monkeypatch.setattr('sys.argv', ['composed', 'tracker', *own, '--', 'detector', *for_all])
@@ -42,8 +42,8 @@ def test_several_nodes_have_their_own_words_and_those_of_all(ran, monkeypatch):
 
 
 @pytest.fixture
-def undone():
-    """What a program sets in its process is put back."""
+def restored_process():
+    """Restore the signal handlers, environment and memory state that a program changes."""
     handlers = {number: signal.getsignal(number) for number in END_SIGNALS}
     environment, mask = dict(os.environ), signal.pthread_sigmask(signal.SIG_BLOCK, set())
     yield
@@ -58,8 +58,8 @@ def undone():
 
 
 @pytest.fixture
-def steps(undone, monkeypatch):
-    """What was done to the process, in its order; and nobody waits for a force exit."""
+def steps(restored_process, monkeypatch):
+    """The setup steps of the process, in order; the forced exit is only recorded."""
     steps = []
     for name in ('keep_freed_memory', 'use_one_arena', 'give_back_freed_memory', 'lower_priority'):
         monkeypatch.setattr(main, name, lambda name=name: steps.append(name))
@@ -68,7 +68,7 @@ def steps(undone, monkeypatch):
 
 
 def spin_until(seen, end):
-    """In place of `Spinner.spin`: note the nodes, then end as something ends it."""
+    """Replaces `Spinner.spin`: records the nodes, then ends by calling `end`."""
 
     def spin_until(spinner):
         nodes = [spinner._first, *(executor.get_nodes()[0] for executor, _ in spinner._others)]
@@ -84,7 +84,7 @@ def spin_until(seen, end):
 ARGV = ['x', '--ros-args', '-r', '__ns:=/avdet']
 
 
-def test_nodes_of_a_process_come_up_with_their_words_and_a_signal_ends_them(steps, monkeypatch):
+def test_nodes_start_with_their_arguments_and_end_on_a_signal(steps, monkeypatch):
     seen = {}
     monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
     monkeypatch.setenv('NUMBA_NUM_THREADS', '3')
@@ -104,11 +104,11 @@ def test_nodes_of_a_process_come_up_with_their_words_and_a_signal_ends_them(step
     assert (os.environ['OMP_NUM_THREADS'], os.environ['NUMBA_NUM_THREADS']) == ('1', '3')
     assert not rclpy.ok()
     assert seen['tracker']._state_machine is None  # it is destroyed
-    for number in END_SIGNALS:  # a second one changes nothing
+    for number in END_SIGNALS:  # a second signal has no effect
         assert signal.getsignal(number) == signal.SIG_IGN
 
 
-def test_a_node_off_the_path_goes_last_and_the_failure_of_another_is_raised(steps, monkeypatch):
+def test_overlay_lowers_its_priority_and_a_failure_of_another_node_is_raised(steps, monkeypatch):
     seen = {}
 
     def fail(spinner):
@@ -123,7 +123,7 @@ def test_a_node_off_the_path_goes_last_and_the_failure_of_another_is_raised(step
     assert not rclpy.ok()
 
 
-def test_a_signal_before_there_is_anything_to_tidy_up_ends_at_once(steps, monkeypatch):
+def test_signal_before_the_start_of_nodes_ends_the_process_at_once(steps, monkeypatch):
     ended = []
 
     class Ended(BaseException):
@@ -142,15 +142,15 @@ def test_a_signal_before_there_is_anything_to_tidy_up_ends_at_once(steps, monkey
 
 
 @pytest.mark.parametrize('number', END_SIGNALS)
-def test_a_process_that_hangs_ends_a_fixed_time_after_its_signal(
-    undone, monkeypatch, capsys, number
+def test_hanging_process_exits_a_fixed_time_after_its_signal(
+    restored_process, monkeypatch, capsys, number
 ):
     ended, other = threading.Event(), []
     monkeypatch.setattr(main.os, '_exit', lambda status: other.append(status) or ended.set())
     signal.signal(number, lambda *_: None)
     signal.signal(signal.SIGUSR1, lambda *_: None)
     main._force_exit_after_signal(0.15)
-    os.kill(os.getpid(), signal.SIGUSR1)  # another signal is none of its business
+    os.kill(os.getpid(), signal.SIGUSR1)  # other signals have no effect
     assert not ended.wait(0.3)
     began_s = time.monotonic()
     os.kill(os.getpid(), number)

@@ -1,4 +1,4 @@
-"""A map of cells is used while it is fresh, or where odometry knows the vehicle in it."""
+"""MapReader uses a map that is fresh, or in whose frame odometry knows the pose."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ POSE = PlanarPose(3.0, 4.0, 0.5)
 
 
 @pytest.fixture
-def reader():
-    """A reader with the node and the odometry that it asks; what was refused is kept."""
+def parts():
+    """A MapReader, its fake odometry, and the messages that it refused."""
     refused = []
     subscription = SimpleNamespace(adapt=lambda may_latch: '')
     node = SimpleNamespace(
@@ -40,59 +40,61 @@ def grid(frame, width=3, height=2, count=6):
     return message
 
 
-def state(its):
+def state(reader):
     report = Report()
-    its.diagnose(report)
+    reader.diagnose(report)
     return report.values['map']
 
 
-def test_without_a_map_nothing_stands_in_the_way(reader):
-    its, _, _ = reader
-    assert its.at(5.0) == (None, PlanarPose(0.0, 0.0, 0.0))
-    assert state(its) == 'none'
+def test_without_a_map_no_cells_are_returned(parts):
+    reader, _, _ = parts
+    assert reader.at(5.0) == (None, PlanarPose(0.0, 0.0, 0.0))
+    assert state(reader) == 'none'
 
 
-def test_a_map_about_the_vehicle_is_used_while_it_is_fresh(reader, monkeypatch):
-    its, _, refused = reader
-    its._on_map(grid('/base_link'))
-    cells, pose = its.at(99.0)
+def test_map_in_the_vehicle_frame_is_used_while_it_is_fresh(parts, monkeypatch):
+    reader, _, refused = parts
+    reader._on_map(grid('/base_link'))
+    cells, pose = reader.at(99.0)
     assert (cells.occupied.shape, pose) == ((2, 3), PlanarPose(0.0, 0.0, 0.0))
-    assert (state(its), refused) == ('used', [])
+    assert (state(reader), refused) == ('used', [])
     now_s = time.monotonic()
     monkeypatch.setattr(map_reader.time, 'monotonic', lambda: now_s + STALE_S + 0.01)
-    assert its.at(99.0)[0] is None
-    assert state(its) == 'not used: older than 2 s'
-    its._on_map(grid('base_link'))
-    assert its.at(99.0)[0] is not None
-    assert state(its) == 'used'
+    assert reader.at(99.0)[0] is None
+    assert state(reader) == 'not used: older than 2 s'
+    reader._on_map(grid('base_link'))
+    assert reader.at(99.0)[0] is not None
+    assert state(reader) == 'used'
 
 
-def test_a_map_of_the_world_is_used_where_the_vehicle_is_known_in_it(reader, monkeypatch):
-    its, ego, _ = reader
-    its._on_map(grid('odom'))
-    assert state(its) == 'used'
+def test_map_in_the_odometry_frame_is_used_while_the_pose_is_known(parts, monkeypatch):
+    reader, ego, _ = parts
+    reader._on_map(grid('odom'))
+    assert state(reader) == 'used'
     now_s = time.monotonic()
-    monkeypatch.setattr(map_reader.time, 'monotonic', lambda: now_s + 1000)  # it does not age
-    cells, pose = its.at(9.0)
+    monkeypatch.setattr(
+        map_reader.time, 'monotonic', lambda: now_s + 1000
+    )  # such a map does not age
+    cells, pose = reader.at(9.0)
     assert cells is not None
     assert pose == POSE
-    assert its.at(11.0)[0] is None
-    assert state(its) == 'not used: the vehicle is not known in its frame odom'
-    assert its.at(9.0)[0] is not None
-    assert state(its) == 'used'
-    ego.frame = 'map'  # odometry turned to another frame
-    assert its.at(9.0)[0] is None
+    assert reader.at(11.0)[0] is None
+    assert state(reader) == 'not used: the vehicle is not known in its frame odom'
+    assert reader.at(9.0)[0] is not None
+    assert state(reader) == 'used'
+    ego.frame = 'map'  # odometry changed to another frame
+    assert reader.at(9.0)[0] is None
 
 
-def test_other_frames_and_broken_maps_are_left_out(reader):
-    its, ego, refused = reader
-    its._on_map(grid('odom'))
-    its._on_map(grid('attic'))
+def test_maps_in_other_frames_and_broken_maps_are_rejected(parts):
+    reader, ego, refused = parts
+    reader._on_map(grid('odom'))
+    reader._on_map(grid('attic'))
     assert refused == [('map', "map: expected frame base_link or odom, found 'attic': left out")]
-    its._on_map(grid('odom', count=5))
+    reader._on_map(grid('odom', count=5))
     assert refused[1] == ('map', 'map: expected 3 x 2 cells, found 5 numbers: left out')
-    assert its.at(9.0)[0].occupied.shape == (2, 3)
+    assert reader.at(9.0)[0].occupied.shape == (2, 3)
     ego.frame = ''  # not known yet: any frame may be the right one
-    its._on_map(grid('attic'))
+    reader._on_map(grid('attic'))
     assert len(refused) == 2
-    assert its.at(9.0)[0] is None
+    assert reader.at(9.0)[0] is None

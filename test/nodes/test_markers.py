@@ -1,4 +1,4 @@
-"""Boxes on the road stand where their image boxes are."""
+"""Markers of boxes and tracks: position, size, colour and label."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from avdet_ros.tracking.ground_track import GroundTrack
 
 
 @pytest.mark.parametrize(('x_m', 'y_m'), [(10.0, 0.0), (20.0, 5.0), (35.0, -8.0)])
-def test_the_near_face_covers_the_image_box(x_m, y_m):
+def test_near_face_of_the_cuboid_covers_the_image_box(x_m, y_m):
     camera = load_rig().camera
     corners = [[x_m, y_m + 0.9, 0.0], [x_m, y_m - 0.9, 1.5]]
     pixels, _ = camera.project(corners)
@@ -36,7 +36,7 @@ def test_the_near_face_covers_the_image_box(x_m, y_m):
     assert np.allclose(size, [4.4, 1.8, 1.5], rtol=0.05)
 
 
-def test_every_track_has_wedge_box_and_name():
+def test_every_track_has_wedge_box_and_label():
     rig = load_rig()
     boxes = [Box(np.array([900.0, 300, 1000, 360]), 7, 0.9)]
     message = wedges(Header(frame_id='camera_optical_frame'), boxes, rig.camera)
@@ -60,7 +60,7 @@ def hidden_message():
     return point_cloud(encode_header(round(100e9), 'base_link'), table)
 
 
-def test_a_hidden_vehicle_has_an_arrow_towards_it_and_words():
+def test_hidden_vehicle_has_an_arrow_towards_it_and_a_label():
     arrow, label = hidden_markers(hidden_message()).markers
     assert (arrow.ns, arrow.type, arrow.id) == ('hidden', Marker.ARROW, 7)
     assert arrow.header.frame_id == label.header.frame_id == 'base_link'
@@ -69,7 +69,7 @@ def test_a_hidden_vehicle_has_an_arrow_towards_it_and_words():
     assert (label.ns, label.text) == ('hidden_words', '#7 heard, not seen, 14 left')
 
 
-def test_an_ellipse_holds_90_percent_of_its_distribution():
+def test_ellipse_contains_90_percent_of_its_distribution():
     spread = np.diag([4.0, 1.0, 1.0, 1.0])
     turn = np.kron(np.eye(2), [[0.6, -0.8], [0.8, 0.6]])
     markers = GroundMarkers().make(ground_message(turn @ spread @ turn.T), 3.0).markers
@@ -82,7 +82,7 @@ def test_an_ellipse_holds_90_percent_of_its_distribution():
     assert np.mean(inside.sum(axis=1) < 1) == pytest.approx(0.9, abs=0.01)
 
 
-def test_a_trail_is_as_long_as_asked_for_and_ends_when_time_goes_back():
+def test_trail_has_the_given_duration_and_is_cleared_when_time_goes_back():
     markers, shown = GroundMarkers(), []
     for step in range(50):
         message = ground_message(np.eye(4), x=20 - 0.1 * step, seconds=100 + 0.1 * step)
@@ -94,8 +94,8 @@ def test_a_trail_is_as_long_as_asked_for_and_ends_when_time_goes_back():
     assert {marker.ns for marker in again} == {'ellipse', 'box', 'label'}
 
 
-def tall_rig(tmp_path):
-    """A camera that stands off the axis, turned, with another focal length for y than for x."""
+def rotated_rig(tmp_path):
+    """A rig whose camera is off-centre and rotated and has different focal lengths in x and y."""
     tree = yaml.safe_load(share('config/rig.yaml').read_text())
     tree['camera'] |= {'position_m': [1.2, -0.4, 1.6], 'yaw_deg': 20.0, 'pitch_deg': 5.0}
     tree['camera']['focal_px'] = [1000.0, 700.0]
@@ -104,8 +104,8 @@ def tall_rig(tmp_path):
     return load_rig(path)
 
 
-def test_a_wedge_ends_where_its_box_stands_and_spans_its_sides(tmp_path):
-    camera = tall_rig(tmp_path).camera
+def test_wedge_ends_at_its_box_and_spans_its_sides(tmp_path):
+    camera = rotated_rig(tmp_path).camera
     corners = [[16.0, 3.5, 0.0], [16.0, 1.5, 1.5]]
     pixels, _ = camera.project(corners)
     x, y = np.sort(pixels[:, 0]), np.sort(pixels[:, 1])
@@ -154,8 +154,8 @@ def test_a_wedge_ends_where_its_box_stands_and_spans_its_sides(tmp_path):
 
 
 @pytest.mark.parametrize(('width_m', 'length_m'), [(2.9, 4.4), (3.2, 1.9)])
-def test_a_wide_face_is_a_side_and_sizes_follow_each_focal_length(tmp_path, width_m, length_m):
-    camera = tall_rig(tmp_path).camera
+def test_wide_box_is_a_side_view_and_sizes_use_each_focal_length(tmp_path, width_m, length_m):
+    camera = rotated_rig(tmp_path).camera
     axis = camera.rotation[2]  # straight ahead of it, on the road
     middle = camera.position_m + axis * 20
     across = camera.rotation[0]
@@ -170,7 +170,7 @@ def test_a_wide_face_is_a_side_and_sizes_follow_each_focal_length(tmp_path, widt
     assert size[2] == pytest.approx(60 * depth / 700, rel=0.03)
 
 
-def test_sizes_have_bounds():
+def test_cuboid_sizes_are_bounded():
     camera = load_rig().camera
     _, size, _ = cuboid(np.array([0.0, -400.0, 1920.0, 330.0]), camera)
     assert size == [1.9, 15.0, 5.0]
@@ -178,7 +178,7 @@ def test_sizes_have_bounds():
     assert size == [4.4, 0.4, 0.4]
 
 
-def test_ellipse_box_label_and_trail_of_a_vehicle_in_metres():
+def test_ground_track_has_ellipse_box_label_and_trail():
     maker = GroundMarkers()
     maker.make(ground_message(np.eye(4), x=21.0, y=5.5, seconds=99.9), 3.0)
     message = ground_message(np.diag([1.0, 9.0, 1.0, 1.0]), x=20.0, y=5.0)
@@ -212,13 +212,13 @@ def test_ellipse_box_label_and_trail_of_a_vehicle_in_metres():
     assert trail.scale.x == 0.15
 
 
-def test_a_vehicle_that_was_away_has_no_trail_and_ids_that_are_no_numbers_are_kept_apart():
+def test_returning_vehicle_has_no_old_trail_and_other_ids_become_zero():
     maker = GroundMarkers()
     for seconds in (1.0, 1.1):
         maker.make(ground_message(np.eye(4), seconds=seconds), 3.0)
-    nobody = ground_message(np.eye(4), seconds=1.2)
-    nobody.detections = []
-    assert maker.make(nobody, 3.0).markers == []
+    empty = ground_message(np.eye(4), seconds=1.2)
+    empty.detections = []
+    assert maker.make(empty, 3.0).markers == []
     assert len(maker.make(ground_message(np.eye(4), seconds=1.3), 3.0).markers) == 3
     named = ground_message(np.eye(4), seconds=1.4)
     for name, number in (('left', 0), ('1234567890', 0), ('123456789', 123456789)):

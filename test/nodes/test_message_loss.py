@@ -28,8 +28,8 @@ pytestmark = pytest.mark.ros
 
 
 @contextmanager
-def held_up(node):
-    """While this context lasts, the node's executor is busy."""
+def busy_executor(node):
+    """Keep the executor of the node busy inside this context."""
     entered, free = threading.Event(), threading.Event()
 
     def hold():
@@ -64,15 +64,15 @@ def sound(stamp_s):
 def check_counting(
     watcher, node, publisher, make, came='windows_in', missed='windows_missed', count=18
 ):
-    """Hold the node up for longer than its queue lasts, and find every message accounted for."""
+    """Block the node until its queue overflows, and check that every message is counted."""
 
     def arrived(values):
         return int(values.get(came, 0)) if isinstance(came, str) else came()
 
     publisher.publish(make(10.0))
     watcher.wait_status(node.NAME, values=lambda values: arrived(values) == 1)
-    with held_up(node):
-        for index in range(1, count + 1):  # the publisher itself keeps twenty
+    with busy_executor(node):
+        for index in range(1, count + 1):  # the queue of the publisher holds twenty
             publisher.publish(make(10.0 + index / 10))
         assert publisher.wait_for_all_acked(Duration(seconds=30))
     status = watcher.wait_status(node.NAME, 'messages never came', level=1)
@@ -83,32 +83,32 @@ def check_counting(
     )
 
 
-def test_what_a_starved_detector_misses(start, watcher, model_path, front_end):
+def test_missed_windows_of_a_blocked_detector_are_counted(start, watcher, model_path, front_end):
     node = start(DetectorNode, model=str(model_path))
     publisher = watcher.publisher(Image, 'spectrogram', qos.OFFER_SPECTROGRAM)
     check_counting(watcher, node, publisher, lambda stamp_s: spectrogram(front_end, stamp_s))
 
 
-def test_what_a_starved_tracker_misses(start, watcher):
+def test_missed_detections_of_a_blocked_tracker_are_counted(start, watcher):
     node = start(TrackerNode)
     publisher = watcher.publisher(Detection2DArray, 'detections', qos.OFFER_SPECTROGRAM)
     check_counting(watcher, node, publisher, detections)
 
 
-def test_what_a_starved_recorder_misses(start, watcher, tmp_path):
+def test_missed_messages_of_a_blocked_recorder_are_counted(start, watcher, tmp_path):
     node = start(RecorderNode, path=str(tmp_path / 'bag'), topics=['audio', 'detections'])
     publisher = watcher.publisher(Image, 'audio', qos.OFFER_STREAM)
     check_counting(watcher, node, publisher, sound, 'audio', 'messages_missed', 80)
 
 
-def test_what_a_starved_overlay_misses(start, watcher):
+def test_missed_truth_of_a_blocked_overlay_is_counted(start, watcher):
     node = start(OverlayNode)
     publisher = watcher.publisher(Detection2DArray, 'truth', qos.RESULTS)
     came = lambda: len(node._truth)  # noqa: E731
     check_counting(watcher, node, publisher, detections, came, 'messages_missed')
 
 
-def test_what_was_not_sent_is_not_missed(start, watcher, wait):
+def test_gaps_in_time_and_a_new_publisher_count_no_loss(start, watcher, wait):
     start(TrackerNode)
     for round_s in (10.0, 50.0):
         publisher = watcher.publisher(Detection2DArray, 'detections', qos.RESULTS)
@@ -125,7 +125,7 @@ def test_what_was_not_sent_is_not_missed(start, watcher, wait):
 
 
 class Publishers:
-    """What a counter asks of a subscription: its topic, and how many publish on it."""
+    """A fake subscription with a topic and a publisher count."""
 
     topic_name = '/avdet/tracks'
     count = 1
@@ -138,19 +138,19 @@ class Publishers:
     ('numbers', 'missed'),
     [
         ([1, 2, 3], []),
-        ([5, 6], []),  # a subscription that comes late
+        ([5, 6], []),  # a late subscription
         ([1, 3], [1]),
         ([1, 4, 5, 9], [2, 3]),
-        ([7, 8, 1, 2], []),  # another publisher, which begins with 1
+        ([7, 8, 1, 2], []),  # another publisher, which starts with 1
         ([7, 8, 1, 3], [1]),
-        ([3, 3], []),  # what was latched comes once more
-        ([None, None], []),  # a middleware without numbers
+        ([3, 3], []),  # a latched message arrives again
+        ([None, None], []),  # a middleware without sequence numbers
         ([4, None, 9], []),
     ],
 )
-def test_numbers_left_out_are_missed_messages(numbers, missed):
-    told = []
-    counter = MessageLossCounter(lambda key, sentence: told.append((key, sentence)))
+def test_gaps_in_sequence_numbers_count_as_missed_messages(numbers, missed):
+    reported = []
+    counter = MessageLossCounter(lambda key, sentence: reported.append((key, sentence)))
     for number in numbers:
         counter.add(Publishers(), {'publication_sequence_number': number})
     assert counter.count == sum(missed)
@@ -159,10 +159,10 @@ def test_numbers_left_out_are_missed_messages(numbers, missed):
         'or this process had no time to take them'
         for lost in missed
     ]
-    assert told == [('missed on /avdet/tracks', sentence) for sentence in sentences]
+    assert reported == [('missed on /avdet/tracks', sentence) for sentence in sentences]
 
 
-def test_numbers_of_several_publishers_and_of_two_subscriptions_are_not_compared():
+def test_sequence_numbers_of_other_publishers_or_subscriptions_are_ignored():
     counter, publishers = MessageLossCounter(lambda *_: None), Publishers()
 
     def add(number):

@@ -1,4 +1,4 @@
-"""Every parameter and every value in the diagnostics stands in a test: a habit, not a proof."""
+"""Every parameter and every diagnostics value is named in a test: a reminder, not a proof."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from avdet_ros.parameters import NODES
 
 TESTS = Path(__file__).resolve().parents[1]
 CODE = TESTS.parent / 'avdet_ros' / 'nodes'
-WHERE = ('nodes', 'integration', 'sources', 'bench')
+FOLDERS = ('nodes', 'integration', 'sources', 'bench')
 
 
 @pytest.fixture(scope='module')
 def words():
-    """All words of the tests that see a node, or what it is made of."""
+    """All words in the tests of nodes and of their parts."""
     text = ''.join(
         path.read_text(encoding='utf-8')
-        for folder in WHERE
+        for folder in FOLDERS
         for path in sorted((TESTS / folder).rglob('test_*.py'))
         if path != Path(__file__)
     )
     return set(re.findall(r'\w+', text))
 
 
-def told():
-    """Names of the values that nodes put into their reports."""
+def reported_values():
+    """Names of the values that nodes put into their diagnostics reports."""
     names = set()
     for path in sorted(CODE.glob('*.py')):
         for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
@@ -44,20 +44,26 @@ def told():
 @pytest.mark.parametrize(
     'name', sorted({param.name for table in NODES.values() for param in table})
 )
-def test_every_parameter_is_set_in_a_test(words, name):
+def test_every_parameter_name_appears_in_a_test(words, name):
     assert name in words
 
 
-def test_the_values_are_found():
-    assert {'windows_in', 'tracks_alive', 'level_db', 'state', 'latency_ms_max'} <= set(told())
+def test_names_of_diagnostics_values_are_found():
+    assert {'windows_in', 'tracks_alive', 'level_db', 'state', 'latency_ms_max'} <= set(
+        reported_values()
+    )
 
 
-@pytest.mark.parametrize('name', told())
-def test_every_value_of_the_diagnostics_is_looked_at_in_a_test(words, name):
-    assert name in words or f"'{name.removesuffix('_ms_max')}'" in words or known(words, name)
+@pytest.mark.parametrize('name', reported_values())
+def test_every_diagnostics_value_appears_in_a_test(words, name):
+    assert (
+        name in words
+        or f"'{name.removesuffix('_ms_max')}'" in words
+        or duration_is_checked(words, name)
+    )
 
 
-def known(words, name):
-    """Durations may be looked at by another of their three numbers, or by their name."""
+def duration_is_checked(words, name):
+    """A duration may also be tested by another of its three statistics, or by its name."""
     stem = name.removesuffix('_ms_max')
     return name != stem and bool({stem, f'{stem}_ms_p50', f'{stem}_ms_p99'} & words)

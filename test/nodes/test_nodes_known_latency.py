@@ -1,6 +1,6 @@
-"""Latencies against a ROS clock that stands still: what they must be is known to the nanosecond.
+"""Latencies on a stopped ROS clock, where the expected values are known to the nanosecond.
 
-On a clock that runs, a busy machine adds what it likes; here only what a node subtracts counts.
+On a running clock, a busy machine adds its own delays; here only a node's subtraction counts.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ BOX = np.array([[100.0, 200.0, 300.0, 400.0]])
 
 
 @pytest.fixture
-def stand_still(watcher, wait):
-    """Sets ROS time for a node, once and for good."""
+def freeze_clock(watcher, wait):
+    """Sets ROS time for a node once; the clock then stays stopped."""
 
-    def stand_still(node):
+    def freeze_clock(node):
         clock = watcher.node.create_publisher(Clock, '/clock', 10)
 
-        def there():
+        def clock_arrived():
             clock.publish(Clock(clock=Time(sec=int(NOW_S))))
             return node.now_ns() == NOW_S * 1e9
 
-        wait(there, 'the clock')
+        wait(clock_arrived, 'the clock')
 
-    return stand_still
+    return freeze_clock
 
 
 def send(wait, publisher, message, *answers):
-    """Publish, and wait until every list holds one more."""
+    """Publish a message and wait until every list of answers has grown."""
     before = [len(answer) for answer in answers]
     wait(publisher.get_subscription_count, 'a subscriber')
     publisher.publish(message)
@@ -62,45 +62,47 @@ def send(wait, publisher, message, *answers):
 
 
 def check_values(watcher, node, name, milliseconds):
-    """The diagnostics' median and maximum are those of the only window."""
+    """Check that the diagnostics' median and maximum are those of the only window."""
     text = f'{milliseconds:.4g}'
     values = watcher.wait_status(node, values=lambda v: v.get(f'{name}_ms_max') == text)[2]
     assert values[f'{name}_ms_p50'] == values[f'{name}_ms_p99'] == text
 
 
-def test_the_trackers_is_from_the_windows_end(start, watcher, wait, stand_still):
+def test_tracker_latency_counts_from_window_end(start, watcher, wait, freeze_clock):
     node = start(TrackerNode, tracker='iou', use_sim_time=True)
     late, steps = (
         watcher.collect(Float64, 'debug/latency_ms'),
         watcher.collect(String, 'debug/steps'),
     )
-    stand_still(node)
+    freeze_clock(node)
     publisher = watcher.publisher(Detection2DArray, 'detections', qos.RESULTS)
     wait(node._steps._publisher.get_subscription_count, 'a listener')
 
-    def tell(stamp_s):
+    def send_detections(stamp_s):
         head = encode_header(round(stamp_s * 1e9), 'camera_optical_frame')
         send(wait, publisher, encode_detections(head, BOX, np.array([0.9])), late, steps)
 
-    tell(99.3)  # boxes of half a second before the window's end
+    send_detections(99.3)  # boxes are stamped half a second before the window's end
     assert late[0].data == pytest.approx(200)
-    told = json.loads(steps[0].data)
-    assert (told['node'], told['end_ns']) == ('tracker', 99_800_000_000)
-    assert told['done_ms'] == dict.fromkeys(('received', 'tracked', 'sent'), 200.0)
+    reported = json.loads(steps[0].data)
+    assert (reported['node'], reported['end_ns']) == ('tracker', 99_800_000_000)
+    assert reported['done_ms'] == dict.fromkeys(('received', 'tracked', 'sent'), 200.0)
     check_values(watcher, 'tracker', 'latency', 200.0)
     assert node.set_parameters([Parameter('label_offset_s', value=-0.25)])[0].successful
-    tell(99.4)
+    send_detections(99.4)
     assert late[1].data == pytest.approx(350)
     assert json.loads(steps[1].data)['end_ns'] == 99_650_000_000
 
 
-def test_the_detectors_is_from_the_stamp(start, watcher, wait, stand_still, model_path, front_end):
+def test_detector_latency_counts_from_stamp(
+    start, watcher, wait, freeze_clock, model_path, front_end
+):
     node = start(DetectorNode, model=str(model_path), use_sim_time=True, threads=2)
     assert node._detector._session.session.get_session_options().intra_op_num_threads == 2
     late = watcher.collect(Float64, 'debug/detections_latency_ms')
     steps = watcher.collect(String, 'debug/steps')
     inference = watcher.collect(Float64, 'debug/inference_ms')
-    stand_still(node)
+    freeze_clock(node)
     publisher = watcher.publisher(Image, 'spectrogram', qos.OFFER_SPECTROGRAM)
     wait(node._steps._publisher.get_subscription_count, 'a listener')
     shape = (len(front_end.feature_names), front_end.n_mels, front_end.frames)
@@ -108,10 +110,10 @@ def test_the_detectors_is_from_the_stamp(start, watcher, wait, stand_still, mode
     message = encode_spectrogram(head, np.full(shape, -60, np.float32))
     send(wait, publisher, message, late, steps, inference)
     assert late[0].data == pytest.approx(350)
-    told = json.loads(steps[0].data)
-    assert (told['node'], told['end_ns']) == ('detector', 99_650_000_000)
+    reported = json.loads(steps[0].data)
+    assert (reported['node'], reported['end_ns']) == ('detector', 99_650_000_000)
     names = ('received', 'begun', 'decoded', 'inferred', 'sent')
-    assert told['done_ms'] == dict.fromkeys(names, 350.0)
+    assert reported['done_ms'] == dict.fromkeys(names, 350.0)
     check_values(watcher, 'detector', 'detections_latency', 350.0)
     check_values(watcher, 'detector', 'inference', inference[0].data)
     values = watcher.status['/avdet/detector'][2]
@@ -120,13 +122,13 @@ def test_the_detectors_is_from_the_stamp(start, watcher, wait, stand_still, mode
     assert values['model'] == str(model_path)
 
 
-def test_captures_is_from_a_windows_last_sample(start, watcher, wait, stand_still):
+def test_capture_latency_counts_from_last_sample_of_window(start, watcher, wait, freeze_clock):
     node = start(CaptureNode, source='topic', hop_s=1.0, array_watch_s=0.0, use_sim_time=True)
     late = watcher.collect(Float64, 'debug/spectrogram_latency_ms')
     steps = watcher.collect(String, 'debug/steps')
     features = watcher.collect(Float64, 'debug/features_ms')
     windows = watcher.collect(Image, 'spectrogram', qos.ASK_SPECTROGRAM)
-    stand_still(node)
+    freeze_clock(node)
     publisher = watcher.publisher(Image, 'audio', qos.OFFER_STREAM)
     wait(node._steps._publisher.get_subscription_count, 'a listener')
     sound = np.random.default_rng(3).integers(-3000, 3000, (48510, 8)).astype(np.int16)
@@ -136,10 +138,10 @@ def test_captures_is_from_a_windows_last_sample(start, watcher, wait, stand_stil
     assert (end_ns * 1e-9) == pytest.approx(99.5, abs=256 / 44100)
     expected_ms = 100_000 - end_ns * 1e-6
     assert late[0].data == pytest.approx(expected_ms, abs=1e-3)
-    told = json.loads(steps[0].data)
-    assert (told['node'], told['end_ns']) == ('capture', end_ns)
-    assert list(told['done_ms']) == ['block', 'handed', 'features', 'message', 'sent']
-    assert list(told['done_ms'].values()) == pytest.approx([expected_ms] * 5, abs=1e-3)
+    reported = json.loads(steps[0].data)
+    assert (reported['node'], reported['end_ns']) == ('capture', end_ns)
+    assert list(reported['done_ms']) == ['block', 'handed', 'features', 'message', 'sent']
+    assert list(reported['done_ms'].values()) == pytest.approx([expected_ms] * 5, abs=1e-3)
     check_values(watcher, 'capture', 'spectrogram_latency', late[0].data)
     check_values(watcher, 'capture', 'features', features[0].data)
     assert 'array_watch' not in watcher.status['/avdet/capture'][2]

@@ -1,4 +1,4 @@
-"""Parameters of the nodes do what they say, and values in the diagnostics are the right ones."""
+"""Parameters of the nodes have their documented effect, and diagnostics values are correct."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ BOX = np.array([[100.0, 200.0, 300.0, 400.0]])
 
 @pytest.fixture
 def tracked(chain):
-    """A tracker and a way to feed it; answers are the identities."""
+    """Makes a tracker and a function that feeds it and returns the track ids."""
 
     def make(**parameters):
         node, _, feed, _ = chain(**parameters)
 
-        def identities(*detections):
+        def track_ids(*detections):
             return [entry.id for entry in feed(*detections).detections]
 
-        return node, identities
+        return node, track_ids
 
     return make
 
 
-def test_the_overlap_that_links_boxes_can_be_set(tracked):
+def test_iou_threshold_for_linking_boxes_can_be_changed(tracked):
     node, feed = tracked()
     assert feed(10.0) == ['1']
     assert feed(10.1, BOX + [100, 0, 100, 0]) == ['1']  # an IoU of a third
@@ -61,7 +61,7 @@ def test_the_overlap_that_links_boxes_can_be_set(tracked):
     assert feed(10.4, BOX + [130, 0, 130, 0]) == ['3']  # 170 of 230 columns
 
 
-def test_detections_that_are_cut_are_counted_and_the_best_are_kept(tracked, watcher):
+def test_excess_detections_are_counted_and_the_best_are_kept(tracked, watcher):
     node, feed = tracked(max_detections=2, start_score=0.5)
     boxes = np.concatenate([BOX, BOX + 400, BOX + 800, BOX + 1200])
     assert feed(10.0, boxes, (0.6, 0.9, 0.7, 0.8)) == ['1', '2']
@@ -71,30 +71,30 @@ def test_detections_that_are_cut_are_counted_and_the_best_are_kept(tracked, watc
     assert (values['windows_in'], values['tracks_alive'], values['tracks']) == ('1', '2', '2')
 
 
-def test_counters_and_latencies_begin_anew_with_a_reactivation(tracked, watcher, wait):
+def test_reactivation_resets_counters_and_latencies(tracked, watcher, wait):
     node, feed = tracked()
     for step in range(3):
         feed(10 + 0.1 * step)
     feed(5.0)
     names = ('windows_in', 'windows_out', 'tracks', 'tracks_alive', 'time_jumps')
 
-    def told(*numbers):
+    def wait_for_counters(*numbers):
         expected = dict(zip(names, map(str, numbers), strict=True))
         return watcher.wait_status(
             'tracker', values=lambda v: all(v.get(name) == expected[name] for name in names)
         )[2]
 
-    assert 'latency_ms_max' in told(4, 4, 1, 1, 1)
+    assert 'latency_ms_max' in wait_for_counters(4, 4, 1, 1, 1)
     node.trigger_deactivate()
     watcher.wait_status('tracker', 'inactive', level=1)
     node.trigger_activate()
-    assert 'latency_ms_max' not in told(0, 0, 0, 0, 0)
+    assert 'latency_ms_max' not in wait_for_counters(0, 0, 0, 0, 0)
     wait(lambda: node._subscription is not None, 'the subscription')
-    assert feed(3.0) == ['1']  # and an earlier stamp is no jump of a stream that begins
-    told(1, 1, 1, 1, 0)
+    assert feed(3.0) == ['1']  # an earlier stamp is not a time jump in a new stream
+    wait_for_counters(1, 1, 1, 1, 0)
 
 
-def test_a_track_that_is_not_made_of_numbers_is_left_out_and_counted(start, wait):
+def test_tracks_with_invalid_numbers_are_left_out_and_counted(start, wait):
     node = start(TrackerNode, tracker='ground')
     good = GroundTrack(
         1, np.array([20.0, 3.0]), np.zeros(2), np.eye(4), np.ones(2), 0.9, 1.0, 0.0, True
@@ -114,7 +114,7 @@ def test_a_track_that_is_not_made_of_numbers_is_left_out_and_counted(start, wait
     assert 'a track without: left out' in node.problems.sentences[0]
 
 
-def test_a_file_that_loops_goes_on_and_a_new_hop_holds_at_once(start, watcher, wait, tmp_path):
+def test_looped_file_continues_and_a_new_hop_applies_at_once(start, watcher, wait, tmp_path):
     sound = np.random.default_rng(3).integers(-3000, 3000, (round(0.7 * RATE_HZ), 8))
     path = tmp_path / 'short.wav'
     soundfile.write(path, sound.astype(np.int16), RATE_HZ, subtype='PCM_16')
@@ -126,7 +126,7 @@ def test_a_file_that_loops_goes_on_and_a_new_hop_holds_at_once(start, watcher, w
     wait(lambda: len(received) > count + 6, 'windows of the new hop')
     ends_s = np.array([stamp_ns(message) for message in received]) * 1e-9
     frame_s = 256 / RATE_HZ
-    # A busy machine drops some, and the next one comes two hops later.
+    # A busy machine drops some windows; the next one then comes two hops later.
     assert np.diff(ends_s[:4]).min() == pytest.approx(0.3, abs=0.02 + frame_s)
     assert np.diff(ends_s[-6:]).min() == pytest.approx(0.1, abs=0.02 + frame_s)
     values = watcher.wait_status(
@@ -141,7 +141,7 @@ def test_a_file_that_loops_goes_on_and_a_new_hop_holds_at_once(start, watcher, w
     assert 0 <= float(values['behind_s']) < 60
     assert (values['array_watch'], values['array_estimates']) == ('listening', '0')
     assert values['source'] == str(path)
-    # Rates of a second that a busy machine may have cut in two.
+    # These are rates over one second, which a busy machine may have split in two.
     per_second = watcher.wait_status(
         'capture', values=lambda v: float(v.get('windows_per_second', 0)) > 0
     )[2]
@@ -149,13 +149,13 @@ def test_a_file_that_loops_goes_on_and_a_new_hop_holds_at_once(start, watcher, w
     assert 2 < float(per_second['windows_per_second']) < 50
 
 
-def test_the_picture_is_scaled_and_an_old_camera_image_is_not_drawn(start, watcher, wait):
+def test_overlay_is_scaled_and_a_stale_camera_image_is_not_drawn(start, watcher, wait):
     node = start(OverlayNode, scale=0.5, image_timeout_s=0.05, trail_s=7.0, max_rate_hz=60.0)
     pictures = watcher.collect(Image, 'overlay', qos.ASK_SPECTROGRAM)
     times = watcher.collect(Float64, 'debug/overlay_ms')
     camera = watcher.publisher(Image, 'image', qos.OFFER_STREAM)
     tracks = watcher.publisher(Detection2DArray, 'tracks', qos.RESULTS)
-    wait(node._overlay.get_subscription_count, 'a looker')
+    wait(node._overlay.get_subscription_count, 'a subscriber')
     red = np.full((650, 1920, 3), (0, 0, 220), np.uint8)
     camera.publish(encode_image(encode_header(50 * 10**9, 'camera'), 'bgr8', red))
     wait(lambda: node._pictures.kept, 'the image')
@@ -173,11 +173,11 @@ def test_the_picture_is_scaled_and_an_old_camera_image_is_not_drawn(start, watch
     assert times[0].data > 0
 
 
-def test_pictures_come_at_the_rate_asked_for_and_tracks_between_are_counted(start, watcher, wait):
+def test_overlay_rate_is_limited_and_tracks_not_drawn_are_counted(start, watcher, wait):
     node = start(OverlayNode, max_rate_hz=0.5, scale=0.1)
     pictures = watcher.collect(Image, 'overlay', qos.ASK_SPECTROGRAM)
     tracks = watcher.publisher(Detection2DArray, 'tracks', qos.RESULTS)
-    wait(node._overlay.get_subscription_count, 'a looker')
+    wait(node._overlay.get_subscription_count, 'a subscriber')
     for step in range(4):
         head = encode_header(50 * 10**9 + step * 10**8, 'camera_optical_frame')
         tracks.publish(encode_detections(head, BOX, np.array([0.8]), ['7']))
@@ -188,17 +188,17 @@ def test_pictures_come_at_the_rate_asked_for_and_tracks_between_are_counted(star
     wait(lambda: node._painter.trails.seconds == 1.5, 'the new trail')
 
 
-def test_the_priority_asked_for_is_told_and_a_refusal_is_logged_once(start, monkeypatch, capfd):
-    """The system's own answer is not asked for: it would hold for this whole process."""
+def test_requested_priority_is_reported_and_a_refusal_is_logged_once(start, monkeypatch, capfd):
+    """The system call is replaced: a granted priority would apply to this whole process."""
     asked, answers = [], ['refused: no rights', 'refused: no rights', '']
     monkeypatch.setattr(
         self_report, 'raise_priority', lambda *what: asked.append(what) or answers.pop(0)
     )
     node = start(TrackerNode, tracker='iou', real_time_priority=17, autostart=False)
-    for told in ('refused: no rights', 'refused: no rights', '17, granted'):
+    for expected in ('refused: no rights', 'refused: no rights', '17, granted'):
         report = Report()
         node.self_report.ask_priority(report)
-        assert report.values['real_time_priority'] == told
+        assert report.values['real_time_priority'] == expected
     assert asked == [(17, ('array watch',))] * 3
     assert capfd.readouterr().err.count('refused: no rights') == 1
     plain, report = (
@@ -209,11 +209,11 @@ def test_the_priority_asked_for_is_told_and_a_refusal_is_logged_once(start, monk
     assert report.values == {}
 
 
-def test_the_ego_vehicles_motion_comes_from_where_the_parameters_say(start):
+def test_ego_motion_source_follows_the_parameters(start):
     node = start(TrackerNode, tracker='ground', ego_motion='tf', odom_frame='map')
-    told = Report()
-    node._ego.diagnose(told)
-    assert told.values['ego_motion'].startswith(('no tf yet', 'tf: expected package tf2_msgs'))
+    report = Report()
+    node._ego.diagnose(report)
+    assert report.values['ego_motion'].startswith(('no tf yet', 'tf: expected package tf2_msgs'))
     assert (node._ego._odom_frame, node._ego._base_frame) == ('map', 'base_link')
     topics = [subscription.topic_name for subscription in node._ego._subscriptions]
     assert topics in (['/tf', '/tf_static'], [])
@@ -224,7 +224,7 @@ def test_the_ego_vehicles_motion_comes_from_where_the_parameters_say(start):
     assert topics == ['/third/odom']
 
 
-def test_boxes_beyond_the_image_come_when_they_are_wanted(
+def test_boxes_beyond_the_image_are_published_on_request(
     start, watcher, wait, front_end, tmp_path
 ):
     boxes = [[-0.2, -0.1, 0.2, 0.1], [1.1, -0.1, 1.3, 0.1]]

@@ -1,4 +1,4 @@
-"""What a person switches off and on again begins anew, and what comes meanwhile is not kept."""
+"""Deactivated and reactivated nodes start afresh and keep nothing that came in between."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RATE_HZ = 44100
 SECOND_NS = 10**9
 
 
-def test_a_detector_counts_anew_and_has_what_was_set_meanwhile(
+def test_reactivated_detector_resets_counters_and_uses_new_parameters(
     start, watcher, wait, model_path, front_end
 ):
     node = start(DetectorNode, model=str(model_path), min_score=0.25)
@@ -52,25 +52,29 @@ def test_a_detector_counts_anew_and_has_what_was_set_meanwhile(
     feed(0, 1)  # without a stamp
     wait(lambda: report_of(node).values['windows_refused'] == '1', 'the refusal')
     feed(21, 2)
-    told = report_of(node).values
-    assert (told['windows_in'], told['windows_out'], told['windows_refused']) == ('3', '2', '1')
+    values = report_of(node).values
+    assert (values['windows_in'], values['windows_out'], values['windows_refused']) == (
+        '3',
+        '2',
+        '1',
+    )
     node.trigger_deactivate()
     assert node._worker is None
     assert node.set_parameters([Parameter('min_score', value=0.75)])[0].successful
     node.trigger_activate()
-    told = report_of(node).values
+    values = report_of(node).values
     names = ('windows_in', 'windows_out', 'windows_dropped', 'windows_missed', 'windows_refused')
-    assert [told[name] for name in names] == ['0'] * 5
-    assert not [name for name in told if 'latency' in name or name.startswith('inference')]
+    assert [values[name] for name in names] == ['0'] * 5
+    assert not [name for name in values if 'latency' in name or name.startswith('inference')]
     wait(lambda: labels[-1].threshold == 0.75, 'the new threshold')
     wait(lambda: publisher.get_subscription_count() == 1, 'the new subscription')
-    feed(10, 3)  # an earlier one: a stream that begins
+    feed(10, 3)  # an earlier stamp, as of a new stream
     assert stamp_ns(received[-1]) == 10 * SECOND_NS - SECOND_NS // 2
-    told = report_of(node).values
-    assert (told['windows_in'], told['windows_out']) == ('1', '1')
+    values = report_of(node).values
+    assert (values['windows_in'], values['windows_out']) == ('1', '1')
 
 
-def test_an_overlay_forgets_what_it_was_told(start):
+def test_reactivated_overlay_discards_earlier_inputs(start):
     node = start(OverlayNode)
     head = encode_header(50 * SECOND_NS, 'camera_optical_frame')
     box = np.array([[600.0, 200.0, 900.0, 420.0]])
@@ -87,7 +91,7 @@ def test_an_overlay_forgets_what_it_was_told(start):
     node.trigger_deactivate()
     node.trigger_activate()
     painter = node._painter
-    painter.trails.add(51.5, [(7, box[0])])  # the tracker, begun anew, gives 7 to another vehicle
+    painter.trails.add(51.5, [(7, box[0])])  # the restarted tracker gives id 7 to another vehicle
     assert list(painter.trails.lines(51.5)) == []
     assert painter.strip.levels_db[0] < -60
     assert node._truth_at(50 * SECOND_NS) is None
@@ -96,7 +100,7 @@ def test_an_overlay_forgets_what_it_was_told(start):
     assert report_of(node).values['pictures'] == '0'
 
 
-def test_a_recorder_begins_a_bag_of_its_own_and_leaves_the_first_whole(
+def test_reactivated_recorder_starts_a_new_bag_and_keeps_the_first_intact(
     start, watcher, wait, tmp_path
 ):
     node = start(RecorderNode, path=str(tmp_path / 'drive'), topics=['audio'])
@@ -111,15 +115,15 @@ def test_a_recorder_begins_a_bag_of_its_own_and_leaves_the_first_whole(
         wait(lambda: report_of(node).values['audio'] == str(len(numbers)), 'the messages')
 
     send(1, 2, 3)
-    node._dropped = 4  # as a disk that was too slow leaves it
+    node._dropped = 4  # as after writing to a disk that is too slow
     node.trigger_deactivate()
     wait(lambda: publisher.get_subscription_count() == 0, 'the recorder to leave')
     publisher.publish(encode_sound(encode_header(SECOND_NS, 'array'), np.zeros((64, 8), np.int16)))
     node.trigger_activate()
     send(5, 6)
-    told = report_of(node).values
-    assert (told['path'], told['messages_dropped']) == (str(tmp_path / 'drive_2'), '0')
-    assert told['messages_missed'] == '0'  # what came while it was off is none of its
+    values = report_of(node).values
+    assert (values['path'], values['messages_dropped']) == (str(tmp_path / 'drive_2'), '0')
+    assert values['messages_missed'] == '0'  # messages sent while it was inactive do not count
     node.trigger_deactivate()
     for name, numbers in (('drive', [1, 2, 3]), ('drive_2', [5, 6])):
         with Bag(tmp_path / name) as bag:
@@ -128,9 +132,9 @@ def test_a_recorder_begins_a_bag_of_its_own_and_leaves_the_first_whole(
         assert [int(block[0, 0]) for block in sound] == numbers
 
 
-def test_a_capture_begins_its_file_and_its_counters_anew(start, watcher, wait, tmp_path):
+def test_reactivated_capture_restarts_its_file_and_counters(start, watcher, wait, tmp_path):
     sound = np.zeros((6 * RATE_HZ, 8), np.float32)
-    sound[:, 0] = np.arange(6 * RATE_HZ) / (6 * RATE_HZ)  # tells where in the file one is
+    sound[:, 0] = np.arange(6 * RATE_HZ) / (6 * RATE_HZ)  # encodes the position in the file
     sound[1000, 3] = np.nan
     soundfile.write(tmp_path / 'a.wav', sound, RATE_HZ, subtype='FLOAT')
     audio = watcher.collect(Image, 'audio', 500)

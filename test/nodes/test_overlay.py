@@ -1,4 +1,4 @@
-"""Node overlay: what a person sees over DDS."""
+"""Node overlay: the pictures and markers that it publishes over DDS."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ def tracks(start, watcher, wait):
     start(OverlayNode, max_rate_hz=20.0)
     publisher = watcher.publisher(Detection2DArray, 'tracks', qos.RESULTS)
 
-    def tell(stamp_s=50.0, boxes=BOX, ids=('7',)):
+    def publish_tracks(stamp_s=50.0, boxes=BOX, ids=('7',)):
         head = encode_header(round(stamp_s * 1e9), 'camera_optical_frame')
         publisher.publish(encode_detections(head, boxes, np.full(len(ids), 0.8), list(ids)))
 
-    return tell
+    return publish_tracks
 
 
-def has_ink(picture, ink, box):
-    """Whether the box's upper edge has a colour, left of its label's end."""
+def edge_has_colour(picture, wanted, box):
+    """Whether the box's upper edge has a colour near its right corner."""
     row = picture[int(box[1]) - 1 : int(box[1]) + 2, int(box[2]) - 40 : int(box[2]) - 4]
-    return (np.abs(row.astype(int) - ink).max(axis=2) < 40).any(axis=0).mean() > 0.8
+    return (np.abs(row.astype(int) - wanted).max(axis=2) < 40).any(axis=0).mean() > 0.8
 
 
-def test_boxes_are_drawn_in_the_colour_of_their_identity(tracks, watcher, wait, rig):
+def test_boxes_are_drawn_in_the_colour_of_their_track_id(tracks, watcher, wait, rig):
     pictures = watcher.collect(Image, 'overlay', qos.ASK_SPECTROGRAM)
     wait(lambda: watcher.node.count_publishers('/avdet/overlay'), 'the overlay')
     wait(lambda: tracks() or (time.sleep(0.2) or pictures), 'a picture')
     message = pictures[-1]
     assert (message.width, message.height) == (rig.camera.width_px, rig.camera.height_px)
     assert message.header.frame_id == rig.camera.frame_id
-    assert has_ink(decode_picture(message, 'x'), colour(7), BOX[0])
+    assert edge_has_colour(decode_picture(message, 'x'), colour(7), BOX[0])
 
 
-def test_what_is_hidden_is_marked_while_somebody_looks(start, watcher, wait):
+def test_hidden_vehicles_are_marked_only_while_markers_are_subscribed(start, watcher, wait):
     start(OverlayNode)
     tracks = watcher.publisher(Detection2DArray, 'tracks', qos.RESULTS)
     hidden = watcher.publisher(PointCloud2, 'hidden', qos.RESULTS, matched=0)
@@ -61,7 +61,7 @@ def test_what_is_hidden_is_marked_while_somebody_looks(start, watcher, wait):
     table = np.zeros(1, HIDDEN_POINT)
     table['x'] = 20
 
-    def tell():
+    def publish_inputs():
         tracks.publish(encode_detections(head, BOX, np.full(1, 0.8), ['7']))
         broken = point_cloud(head, table)
         broken.point_step = 4
@@ -70,26 +70,26 @@ def test_what_is_hidden_is_marked_while_somebody_looks(start, watcher, wait):
         time.sleep(0.1)
 
     wait(lambda: watcher.node.count_subscribers('/avdet/tracks'), 'the overlay')
-    tell()
+    publish_inputs()
     assert not watcher.node.count_subscribers('/avdet/hidden')
     marks = watcher.collect(MarkerArray, 'markers_3d', qos.RESULTS)
-    wait(lambda: tell() or marks, 'markers')
+    wait(lambda: publish_inputs() or marks, 'markers')
     assert [marker.ns for marker in marks[-1].markers] == ['hidden', 'hidden_words']
 
 
 def green_picture(encoding):
-    """A picture of 200 of green as a camera sends it."""
+    """A picture of green 200 in a camera's encoding."""
     if encoding == 'rgb8':
         green = np.zeros((650, 1920, 3), np.uint8)
         green[..., 1] = 200
         return green
     raw = np.zeros((650, 1920, 1), np.uint8)
-    raw[0::2, 1::2] = raw[1::2, 0::2] = 200  # what the green pixels of RGGB see
+    raw[0::2, 1::2] = raw[1::2, 0::2] = 200  # the green pixels of RGGB
     return raw
 
 
 @pytest.mark.parametrize('encoding', ['rgb8', 'bayer_rggb8'])
-def test_the_cameras_image_is_the_background(tracks, watcher, wait, encoding):
+def test_camera_image_is_drawn_as_the_background(tracks, watcher, wait, encoding):
     pictures = watcher.collect(Image, 'overlay', qos.ASK_SPECTROGRAM)
     camera = watcher.publisher(Image, 'image', qos.OFFER_STREAM)
     message = encode_image(encode_header(1, 'camera'), encoding, green_picture(encoding))
@@ -105,7 +105,7 @@ def test_the_cameras_image_is_the_background(tracks, watcher, wait, encoding):
     wait(seen, 'the green image behind')
 
 
-def test_a_camera_that_cannot_be_read_is_named_and_the_road_is_drawn(tracks, watcher, wait):
+def test_unreadable_camera_encoding_is_reported_and_the_road_is_drawn(tracks, watcher, wait):
     pictures = watcher.collect(Image, 'overlay', qos.ASK_SPECTROGRAM)
     camera = watcher.publisher(Image, 'image', qos.OFFER_STREAM)
     message = encode_image(encode_header(1, 'camera'), 'mono8', np.zeros((4, 4, 1), np.uint8))
@@ -120,12 +120,10 @@ def test_a_camera_that_cannot_be_read_is_named_and_the_road_is_drawn(tracks, wat
 
     wait(reported, 'the encoding to be named')
     wait(lambda: tracks() or (time.sleep(0.2) or pictures), 'a picture all the same')
-    assert has_ink(decode_picture(pictures[-1], 'x'), colour(7), BOX[0])
+    assert edge_has_colour(decode_picture(pictures[-1], 'x'), colour(7), BOX[0])
 
 
-def test_a_compressed_camera_is_the_background_and_a_cut_picture_is_passed_over(
-    start, watcher, wait
-):
+def test_compressed_image_is_the_background_and_a_truncated_one_is_ignored(start, watcher, wait):
     topic = '/camera/image_raw/compressed'
     remapped = ['--ros-args', '-r', f'image:={topic}']
     start(lambda **options: OverlayNode(cli_args=remapped, **options), max_rate_hz=20.0)
@@ -150,7 +148,7 @@ def test_a_compressed_camera_is_the_background_and_a_cut_picture_is_passed_over(
     wait(seen, 'the green picture behind')
 
 
-def test_an_image_without_a_stamp_is_refused(tracks, watcher, wait):
+def test_image_without_a_stamp_is_rejected(tracks, watcher, wait):
     camera = watcher.publisher(Image, 'image', qos.OFFER_STREAM)
     picture = encode_image(encode_header(0, 'camera'), 'rgb8', np.zeros((4, 4, 3), np.uint8))
 
@@ -165,7 +163,7 @@ def test_an_image_without_a_stamp_is_refused(tracks, watcher, wait):
     wait(reported, 'the missing stamp to be reported')
 
 
-def test_a_depth_picture_with_holes_is_shown(tracks, watcher, wait):
+def test_depth_image_with_invalid_pixels_is_shown(tracks, watcher, wait):
     pictures = watcher.collect(Image, 'overlay', qos.ASK_SPECTROGRAM)
     camera = watcher.publisher(Image, 'image', qos.OFFER_STREAM)
     depth = np.full((650, 1920), 40.0, np.float32)
@@ -186,7 +184,7 @@ def test_a_depth_picture_with_holes_is_shown(tracks, watcher, wait):
     wait(seen, 'the depth behind')
 
 
-def test_truth_is_drawn_thin(tracks, watcher, wait):
+def test_truth_is_drawn_as_white_boxes(tracks, watcher, wait):
     pictures = watcher.collect(Image, 'overlay', qos.ASK_SPECTROGRAM)
     truth = watcher.publisher(Detection2DArray, 'truth', qos.RESULTS)
     box = np.array([[1200.0, 150.0, 1500.0, 400.0]])
@@ -196,12 +194,14 @@ def test_truth_is_drawn_thin(tracks, watcher, wait):
         truth.publish(encode_detections(head, box, np.ones(1), ['3']))
         tracks()
         time.sleep(0.2)
-        return pictures and has_ink(decode_picture(pictures[-1], 'x'), (255, 255, 255), box[0])
+        return pictures and edge_has_colour(
+            decode_picture(pictures[-1], 'x'), (255, 255, 255), box[0]
+        )
 
     wait(seen, 'a white box')
 
 
-def test_markers_are_wedges_in_the_cameras_frame(tracks, watcher, wait):
+def test_markers_are_wedges_in_the_camera_frame(tracks, watcher, wait):
     markers = watcher.collect(MarkerArray, 'markers')
     wait(lambda: watcher.node.count_publishers('/avdet/markers'), 'the overlay')
     wait(lambda: tracks() or (time.sleep(0.2) or markers), 'markers')
@@ -215,7 +215,7 @@ def test_markers_are_wedges_in_the_cameras_frame(tracks, watcher, wait):
     assert bearing == pytest.approx(np.degrees(np.arctan((600 - 960) / 1000)), abs=0.5)
 
 
-def test_nobody_looks_and_nothing_is_drawn(tracks, watcher):
+def test_nothing_is_drawn_without_subscribers(tracks, watcher):
     for step in range(5):
         tracks(50 + step / 10)
         time.sleep(0.1)
@@ -223,8 +223,8 @@ def test_nobody_looks_and_nothing_is_drawn(tracks, watcher):
     assert status[2]['pictures'] == '0'
 
 
-def test_what_pictures_show_is_taken_only_while_somebody_looks(tracks, watcher, wait):
-    """Spectrograms are 1.8 MB each, latencies come with each window; markers show neither."""
+def test_picture_inputs_are_subscribed_only_while_pictures_are_wanted(tracks, watcher, wait):
+    """Markers use neither spectrograms, of 1.8 MB each, nor the latency of each window."""
 
     def listeners():
         topics = ('/avdet/spectrogram', '/avdet/debug/latency_ms')
@@ -236,7 +236,7 @@ def test_what_pictures_show_is_taken_only_while_somebody_looks(tracks, watcher, 
     wait(lambda: tracks() or (time.sleep(0.2) or (listeners() == 2 and pictures)), 'a picture')
 
 
-def test_truth_of_another_instant_is_not_drawn():
+def test_truth_at_another_time_is_not_drawn():
     def near(instant_ns, *stamps_ns):
         truth = [(stamp, [f'box of {stamp}']) for stamp in stamps_ns]
         return OverlayNode._truth_at(SimpleNamespace(_truth=truth), instant_ns)
@@ -248,7 +248,7 @@ def test_truth_of_another_instant_is_not_drawn():
     assert near(10**9, 10**9 + 70_000_000) is None
 
 
-def test_a_camera_that_stops_is_missed(tracks, watcher, wait):
+def test_stopped_camera_is_reported(tracks, watcher, wait):
     camera = watcher.publisher(Image, 'image', qos.OFFER_STREAM)
     for second in range(50, 56):
         head = encode_header(second * 1_000_000_000, 'camera')

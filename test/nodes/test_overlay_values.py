@@ -1,4 +1,4 @@
-"""What node overlay hands to the painter and says of itself, picture by picture, without DDS."""
+"""What node overlay passes to the painter and reports, picture by picture, without DDS."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BOX = np.array([[600.0, 200.0, 900.0, 420.0]])
 
 @pytest.fixture
 def overlay(ros):
-    """Makes an active overlay that nobody spins; who looks at what is set by hand."""
+    """Makes an active overlay that does not spin; tests set which outputs are subscribed."""
     made = []
 
     def make(**parameters):
@@ -40,7 +40,7 @@ def overlay(ros):
         made.append(node)
         assert node.try_start(), node.fault
         node._worker.stop()
-        node.given, node.views, node.sent, node.looked = [], [], {}, set()
+        node.given, node.views, node.sent, node.subscribed = [], [], {}, set()
         node._worker = SimpleNamespace(put=node.given.append, dropped=2, stop=lambda: None)
         for name in ('overlay', 'strip', 'markers', 'markers_3d', 'overlay_ms'):
             setattr(node, f'_{name}', publisher(node, name))
@@ -56,7 +56,7 @@ def overlay(ros):
 def publisher(node, name):
     node.sent[name] = []
     return SimpleNamespace(
-        publish=node.sent[name].append, get_subscription_count=lambda: int(name in node.looked)
+        publish=node.sent[name].append, get_subscription_count=lambda: int(name in node.subscribed)
     )
 
 
@@ -65,23 +65,23 @@ def tracks(seconds, boxes=BOX, ids=('7',)):
     return encode_detections(head, np.asarray(boxes), np.full(len(ids), 0.75), list(ids))
 
 
-def test_tracks_are_drawn_while_somebody_looks(overlay):
+def test_tracks_are_drawn_only_while_an_output_is_subscribed(overlay):
     node = overlay()
     node._on_tracks(tracks(50))
     assert node.given == []
     for name in ('overlay', 'strip', 'markers'):
-        node.looked = {name}
+        node.subscribed = {name}
         node._on_tracks(tracks(51))
     assert len(node.given) == 3
     instant_ns, (box,) = node.given[0]
     assert (instant_ns, box.track_id, box.score) == (51 * S, 7, 0.75)
     assert box.box_px.tolist() == BOX[0].tolist()
-    node.looked = {'markers_3d'}
+    node.subscribed = {'markers_3d'}
     node._on_tracks(tracks(52))
     assert len(node.given) == 3
 
 
-def test_identities_are_numbers_or_get_one_and_wild_boxes_are_left_out(overlay):
+def test_text_ids_get_numbers_and_invalid_boxes_are_left_out(overlay):
     node = overlay()
     ids = ('12', 'left', 'right', 'left', '1234567890', '123456789', '')
     found = node._boxes(tracks(50, np.repeat(BOX, 7, axis=0), ids))
@@ -96,9 +96,9 @@ def test_identities_are_numbers_or_get_one_and_wild_boxes_are_left_out(overlay):
     assert node._boxes(tracks(51, BOX, ('right',)))[0].track_id == 0
 
 
-def test_what_is_drawn_is_of_one_instant(overlay, monkeypatch):
+def test_view_combines_inputs_of_the_same_time(overlay, monkeypatch):
     node = overlay(trail_s=2.0)
-    node.looked = {'overlay'}
+    node.subscribed = {'overlay'}
     node._on_latency(Float64(data=87.5))
     node._on_truth(tracks(50, BOX + 9, ('3',)))
     asked = []
@@ -110,7 +110,7 @@ def test_what_is_drawn_is_of_one_instant(overlay, monkeypatch):
     assert [box.track_id for box in first.truth] == [3]
     assert second.truth is None
     assert (first.latency_ms, first.time_s, first.since_s, first.note) == (87.5, 50, 50, '')
-    assert (second.time_s, second.since_s) == (53, 53)  # of a drive that begins at 0
+    assert (second.time_s, second.since_s) == (53, 53)  # a drive that starts at 0
     assert asked == [(50 * S, 0.5), (53 * S, 0.5)]
     assert (first.image, first.facts, first.ground) == (None, 'no camera: drawn road', None)
     picture = np.ones((2, 2, 3), np.uint8)
@@ -120,18 +120,20 @@ def test_what_is_drawn_is_of_one_instant(overlay, monkeypatch):
     third = node.views[-1]
     assert (third.time_s, third.tracks, third.latency_ms) == (53, [], None)
     assert (third.note, third.facts, third.image is picture) == ('nothing comes', 'camera', True)
-    node._draw((2 * 86_400 * S + 60 * S, []))  # days later time is counted anew, as before it
+    node._draw(
+        (2 * 86_400 * S + 60 * S, [])
+    )  # a jump of days forwards restarts the time, as does one back
     assert node.views[-1].since_s == 0
     node._draw((1 * S, []))
     assert (node.views[-1].time_s, node.views[-1].since_s) == (1, 0)
     assert node._painter.trails.seconds == 2.0
 
 
-def test_a_picture_is_published_with_its_instant_and_size(overlay, rig):
+def test_picture_is_published_with_its_stamp_and_size(overlay, rig):
     node = overlay(scale=0.5)
     node._draw((50 * S, []))
     assert node.sent['overlay'] == []
-    node.looked = {'overlay'}
+    node.subscribed = {'overlay'}
     node._draw((50 * S, []))
     (message,) = node.sent['overlay']
     assert (stamp_ns(message), message.header.frame_id) == (50 * S, rig.camera.frame_id)
@@ -147,7 +149,7 @@ def test_a_picture_is_published_with_its_instant_and_size(overlay, rig):
     assert values['messages_missed'] == '0'
 
 
-def test_markers_and_sound_are_drawn_for_who_looks_at_them(overlay, rig):
+def test_markers_and_strip_are_published_only_to_subscribers(overlay, rig):
     node = overlay()
     features = np.full((32, 80, 173), -30, np.float32)
     features[8:] = 0.5
@@ -156,7 +158,7 @@ def test_markers_and_sound_are_drawn_for_who_looks_at_them(overlay, rig):
     assert node._spectrogram is None
     assert node._painter.strip.levels_db[0] == pytest.approx(-30)
     assert (node.sent['markers'], node.sent['strip']) == ([], [])
-    node.looked = {'markers', 'strip'}
+    node.subscribed = {'markers', 'strip'}
     node._draw((51 * S, node._boxes(tracks(51))))
     (markers,) = node.sent['markers']
     assert [marker.id for marker in markers.markers[1:]] == [7, 7, 7]
@@ -167,33 +169,33 @@ def test_markers_and_sound_are_drawn_for_who_looks_at_them(overlay, rig):
     assert node.views == []
 
 
-def test_sound_that_is_no_number_is_drawn_quiet_and_of_another_array_not_at_all(overlay):
+def test_invalid_levels_are_clipped_and_wrong_shapes_are_ignored(overlay):
     node, added = overlay(), []
     node._painter.strip = SimpleNamespace(
         add=lambda time_s, levels: added.append((time_s, levels))
     )
 
-    def hear(features, seconds=50):
+    def feed_spectrogram(features, seconds=50):
         head = encode_header(seconds * S, 'x')
         node._on_spectrogram(encode_spectrogram(head, features.astype(np.float32)))
         node._feed_strip()
 
     wild = np.full((32, 80, 3), -40.0)
     wild[0, 0, 0], wild[1, 0, 0], wild[2, 0, 0] = np.nan, np.inf, -np.inf
-    hear(wild)
+    feed_spectrogram(wild)
     ((time_s, levels),) = added
     assert (time_s, levels.shape) == (50, (8, 80, 3))
     assert [levels[k, 0, 0] for k in range(4)] == [-100, 0, -100, -40]
-    hear(wild[:8], 51)
+    feed_spectrogram(wild[:8], 51)
     assert len(added) == 2
-    hear(wild[:7])
-    hear(wild[:, :40])
+    feed_spectrogram(wild[:7])
+    feed_spectrogram(wild[:, :40])
     assert len(added) == 2
     node._feed_strip()  # nothing new
     assert len(added) == 2
 
 
-def test_truth_is_kept_for_a_while_and_begins_anew_when_time_goes_back(overlay):
+def test_truth_is_kept_and_cleared_when_time_goes_back(overlay):
     node = overlay()
     for seconds in (50.0, 50.1, 50.1):
         node._on_truth(tracks(seconds))
@@ -202,7 +204,7 @@ def test_truth_is_kept_for_a_while_and_begins_anew_when_time_goes_back(overlay):
     assert [at for at, _ in node._truth] == [3 * S]
 
 
-def test_vehicles_in_metres_are_shown_while_they_come(overlay, monkeypatch):
+def test_vehicles_in_metres_are_shown_until_they_are_stale(overlay, monkeypatch):
     node = overlay(trail_s=4.0)
     assert node._from_above() is None
     message = Detection3DArray(header=encode_header(50 * S, 'base_link'))
@@ -214,7 +216,7 @@ def test_vehicles_in_metres_are_shown_while_they_come(overlay, monkeypatch):
     )
     assert node._from_above() == []
     assert (added, node._painter.ground_trails.seconds) == ([(50, [])], 4.0)
-    node.looked = {'markers_3d', 'overlay'}
+    node.subscribed = {'markers_3d', 'overlay'}
     made = []
     node._ground_markers.make = lambda *words: made.append(words) or 'markers'
     node._on_ground(message)
@@ -226,7 +228,7 @@ def test_vehicles_in_metres_are_shown_while_they_come(overlay, monkeypatch):
     assert node._from_above() is None
 
 
-def test_a_camera_is_described_by_its_info(overlay, rig):
+def test_camera_info_is_used_and_camera_state_is_reported(overlay, rig):
     node, taken = overlay(), []
     node._pictures.camera.take = taken.append
     info = CameraInfo()
@@ -239,11 +241,11 @@ def test_a_camera_is_described_by_its_info(overlay, rig):
     assert report_of(node).values['camera'] == 'live'
 
 
-def test_it_says_what_it_draws_or_why_nothing_comes(overlay):
+def test_overlay_reports_what_it_draws_or_why_nothing_arrives(overlay):
     node = overlay()
     report = report_of(node)
     assert (report.level, report.message) == (0, 'no subscribers')
-    node.looked = {'overlay'}
+    node.subscribed = {'overlay'}
     node._draw((50 * S, []))
     assert report_of(node).message == '1 pictures'
     assert node._note == ''
@@ -260,20 +262,20 @@ def test_it_says_what_it_draws_or_why_nothing_comes(overlay):
     assert (report.level, node._note) == (0, 'the source has ended')
 
 
-def test_what_pictures_alone_show_is_listened_to_while_somebody_looks_at_pictures(overlay):
+def test_picture_inputs_are_subscribed_only_while_pictures_are_wanted(overlay):
     node = overlay()
     assert len(node._for_pictures) == 2
-    for looked, listens, draws in (
+    for subscribed, has_inputs, draws in (
         (set(), False, False),
         ({'markers'}, False, True),
         ({'overlay'}, True, True),
         ({'strip'}, True, True),
         ({'markers_3d'}, False, False),
     ):
-        node.looked = looked
+        node.subscribed = subscribed
         assert node._follow_lookers() == draws
-        assert bool(node._for_pictures) == listens
-    node.looked = {'overlay'}
+        assert bool(node._for_pictures) == has_inputs
+    node.subscribed = {'overlay'}
     node._follow_lookers()
     before = list(node._for_pictures)
     node._follow_lookers()

@@ -1,4 +1,4 @@
-"""Values of a running node's parameters: refused, accepted, fixed while active, and described."""
+"""Parameters of a running node: rejected, accepted, fixed while active, and described."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ TABLE = (
 
 
 class Server:
-    """A table on a node of its own, active or not; changes are kept."""
+    """A parameter table on a separate node, active or not, that records changes."""
 
     def __init__(self, **given):
-        self.active, self.news = False, []
+        self.active, self.changes = False, []
         overrides = [Parameter(name, value=value) for name, value in given.items()]
         self.node = rclpy.create_node('table', parameter_overrides=overrides)
-        self.its = ParameterServer(self.node, TABLE, lambda: self.active, self.changed)
+        self.parameters = ParameterServer(self.node, TABLE, lambda: self.active, self.changed)
 
-    def changed(self, news):
-        if news.get('count') == 9:
+    def changed(self, changes):
+        if changes.get('count') == 9:
             raise AvdetError('nine is too many today')
-        self.news.append(news)
+        self.changes.append(changes)
 
     def set(self, *values):
         given = [Parameter(name, value=value) for name, value in values]
@@ -53,63 +53,63 @@ def server(ros):
         each.node.destroy_node()
 
 
-def test_values_are_the_defaults_or_those_given_in_their_own_type(server):
+def test_values_are_defaults_or_overrides_converted_to_their_type(server):
     table = server(hop_s=1, name='motion')
-    assert [table.its[param.name] for param in TABLE] == [1.0, 5, 5, 'motion']
-    assert isinstance(table.its['hop_s'], float)
-    assert (table.its.faults, table.its.warnings) == ({}, [])
-    table.its.check()
+    assert [table.parameters[param.name] for param in TABLE] == [1.0, 5, 5, 'motion']
+    assert isinstance(table.parameters['hop_s'], float)
+    assert (table.parameters.faults, table.parameters.warnings) == ({}, [])
+    table.parameters.check()
 
 
-def test_a_wrong_start_value_is_a_fault_until_it_is_set_right(server):
+def test_invalid_start_value_is_a_fault_until_corrected(server):
     table = server(count=12, name='magic')
-    assert list(table.its.faults) == ['count', 'name']
+    assert list(table.parameters.faults) == ['count', 'name']
     with pytest.raises(AvdetError, match=r'parameter count: .*; parameter name: expected one of'):
-        table.its.check()
-    assert (table.its['count'], table.its['name']) == (5, 'iou')
+        table.parameters.check()
+    assert (table.parameters['count'], table.parameters['name']) == (5, 'iou')
     assert table.set(('count', 3)) == (True, '')
     with pytest.raises(AvdetError, match=r'^parameter name'):
-        table.its.check()
+        table.parameters.check()
     assert table.set(('name', 'iou'))[0]
-    table.its.check()
+    table.parameters.check()
 
 
-def test_what_is_fixed_may_change_only_while_the_node_is_not_active(server):
+def test_fixed_parameter_changes_only_while_the_node_is_inactive(server):
     table = server()
     table.active = True
     assert table.set(('count', 3)) == (
         False,
         'parameter count: cannot change while the node is active; deactivate it first',
     )
-    assert table.set(('count', 5), ('hop_s', 0.2))[0]  # the same as before is no change
-    assert (table.its['hop_s'], table.news) == (0.2, [{'count': 5, 'hop_s': 0.2}])
+    assert table.set(('count', 5), ('hop_s', 0.2))[0]  # an equal value is not a change
+    assert (table.parameters['hop_s'], table.changes) == (0.2, [{'count': 5, 'hop_s': 0.2}])
     table.active = False
-    assert table.its.fixed_change({'count': 3})
-    assert not table.its.fixed_change({'hop_s': 0.9})
+    assert table.parameters.fixed_change({'count': 3})
+    assert not table.parameters.fixed_change({'hop_s': 0.9})
     assert table.set(('count', 3))[0]
-    assert not table.its.fixed_change({'count': 3})
+    assert not table.parameters.fixed_change({'count': 3})
 
 
-def test_of_several_that_come_together_all_hold_or_none(server):
+def test_parameters_set_together_apply_all_or_none(server):
     table = server()
     assert table.set(('hop_s', 0.3), ('name', 'magic'))[0] is False
     assert table.set(('hop_s', 0.3), ('count', 9)) == (False, 'nine is too many today')
-    assert (table.its['hop_s'], table.its['count'], table.news) == (0.1, 5, [])
+    assert (table.parameters['hop_s'], table.parameters['count'], table.changes) == (0.1, 5, [])
 
 
-def test_unknown_names_and_overrides_of_topics_are_warned_of(server):
+def test_unknown_names_and_bad_qos_overrides_give_warnings(server):
     name = 'qos_overrides./audio.subscription.reliability'
     wrong = 'qos_overrides./audio.subscription.depth'
     table = server(**{'hop_z': 0.2, name: 'reliable', wrong: 'many'})
-    assert len(table.its.warnings) == 2
-    assert table.its.warnings[0].startswith('parameter hop_z: expected a known name')
-    assert table.its.warnings[0].endswith('did you mean hop_s?')
-    assert wrong in table.its.warnings[1]
-    (sentence,) = table.its.without_topic()
+    assert len(table.parameters.warnings) == 2
+    assert table.parameters.warnings[0].startswith('parameter hop_z: expected a known name')
+    assert table.parameters.warnings[0].endswith('did you mean hop_s?')
+    assert wrong in table.parameters.warnings[1]
+    (sentence,) = table.parameters.without_topic()
     assert name in sentence
 
 
-def test_tools_are_told_bounds_and_what_is_expected(server):
+def test_descriptors_state_bounds_and_constraints(server):
     described = {
         name.name: name for name in server().node.describe_parameters([p.name for p in TABLE])
     }

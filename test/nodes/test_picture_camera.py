@@ -1,4 +1,4 @@
-"""Live pictures against the rig: the lens is taken out, another camera is reported."""
+"""Live pictures against the rig: lens distortion is removed, a wrong camera is reported."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LENS = [-0.3, 0.08, 0.001, -0.001, 0.0]
 
 @pytest.fixture
 def info(rig):
-    """The rig's own camera as a driver would describe it."""
+    """The rig's camera as a driver would describe it."""
     return camera_info(Header(), rig.camera)
 
 
@@ -31,7 +31,7 @@ def dots(points, size):
     return picture
 
 
-def test_a_lens_is_taken_out_so_that_points_lie_where_the_pinhole_has_them(rig, watch, info):
+def test_rectified_points_match_the_pinhole_model(rig, watch, info):
     camera = rig.camera
     size = (camera.width_px, camera.height_px)
     k = np.array(info.k).reshape(3, 3)
@@ -40,7 +40,7 @@ def test_a_lens_is_taken_out_so_that_points_lie_where_the_pinhole_has_them(rig, 
     bent, _ = cv2.projectPoints(rays, np.zeros(3), np.zeros(3), k, np.array(LENS))
     assert np.abs(bent[:, 0] - wanted).max() > 20
     picture = dots(bent[:, 0], size)
-    assert watch.rectified(picture) is picture  # nothing is known yet
+    assert watch.rectified(picture) is picture  # no camera_info has come yet
     info.d = LENS
     watch.take(info)
     straight = watch.rectified(picture)
@@ -51,7 +51,7 @@ def test_a_lens_is_taken_out_so_that_points_lie_where_the_pinhole_has_them(rig, 
     assert (watch.known, watch.problem) == ('rectified here', '')
 
 
-def test_pictures_that_are_rectified_or_undescribed_stay_as_they_are(rig, info, watch):
+def test_rectified_or_uncalibrated_pictures_are_unchanged(rig, info, watch):
     picture = np.zeros((rig.camera.height_px, rig.camera.width_px, 3), np.uint8)
     info.d = LENS
     rectified = PictureCamera(rig.camera, '/cam/image_rect', '/cam/camera_info')
@@ -65,7 +65,7 @@ def test_pictures_that_are_rectified_or_undescribed_stay_as_they_are(rig, info, 
     assert watch.problem == ''
 
 
-def test_another_camera_than_the_rigs_is_said_and_a_scaled_picture_is_not(rig, info, watch):
+def test_camera_unlike_the_rig_is_reported_but_a_scaled_picture_is_not(rig, info, watch):
     half = np.zeros((rig.camera.height_px // 2, rig.camera.width_px // 2, 3), np.uint8)
     watch.take(info)
     watch.rectified(half)

@@ -1,4 +1,4 @@
-"""A bag played over DDS arrives byte for byte, in order, with a clock that keeps to it."""
+"""A bag played over DDS arrives unchanged and in order, with a matching clock."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_every_message_arrives_in_order_under_a_monotonic_clock(bag, listener):
     assert listener.clocks[-1] <= START_NS + COUNT * STEP_NS
 
 
-def test_it_plays_under_another_name(bag, listener, wait):
+def test_player_publishes_under_another_topic_name(bag, listener, wait):
     moved = []
     listener.create_subscription(Image, '/car1/audio', moved.append, 100)
     player = Player(bag, ['/drive/audio'], rate=5.0, moved={'/drive/audio': '/car1/audio'})
@@ -102,12 +102,12 @@ def test_it_plays_under_another_name(bag, listener, wait):
     assert listener.blocks == []
 
 
-def test_it_starts_in_the_middle(bag, listener):
+def test_player_starts_at_the_given_time(bag, listener):
     play(bag, rate=5.0, start_s=0.5)
     assert listener.blocks[0].data[0] == 25
 
 
-def test_a_pause_holds_messages_and_clock(bag, listener):
+def test_pause_holds_messages_until_resumed(bag, listener):
     state = {'pressed': False, 'at_pause': 0}
 
     def watch(player):
@@ -125,7 +125,7 @@ def test_a_pause_holds_messages_and_clock(bag, listener):
     assert len(listener.blocks) == COUNT
 
 
-def test_a_loop_begins_again(bag, listener):
+def test_loop_restarts_messages_and_clock(bag, listener):
     class Enough(Exception):
         pass
 
@@ -138,7 +138,7 @@ def test_a_loop_begins_again(bag, listener):
     assert np.diff(listener.clocks).min() < 0
 
 
-def test_a_late_listener_gets_what_several_nodes_have_latched(ros, listener, tmp_path):
+def test_late_subscriber_receives_latched_messages_of_several_nodes(ros, listener, tmp_path):
     kind = typestore().types['vision_msgs/msg/LabelInfo']
     with BagWriter(tmp_path / 'drive') as writer:
         for index, threshold in enumerate((0.25, 0.5, 0.75)):
@@ -163,7 +163,7 @@ def test_a_late_listener_gets_what_several_nodes_have_latched(ros, listener, tmp
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
-def test_any_topic_that_was_latched_is_latched_again(ros, listener, tmp_path, storage):
+def test_latched_topics_are_replayed_as_latched(ros, listener, tmp_path, storage):
     with BagWriter(tmp_path / 'drive', storage=storage) as writer:
         block = make_sound(make_header(START_NS, 'camera'), np.zeros((2, 8), np.int16))
         writer.write('/drive/once', IMAGE, serialize(block), START_NS, latched=True)
@@ -182,7 +182,7 @@ def test_any_topic_that_was_latched_is_latched_again(ros, listener, tmp_path, st
         player.destroy_node()
 
 
-def test_impossible_starts_and_types_are_refused(ros, bag, tmp_path):
+def test_start_beyond_the_bag_is_rejected(ros, bag, tmp_path):
     with pytest.raises(AvdetError, match='start: expected 0 to'):
         Player(bag, ['/drive/audio'], start_s=99.0)
 
@@ -193,7 +193,7 @@ def test_impossible_starts_and_types_are_refused(ros, bag, tmp_path):
     [['avdet_ros.cli.replay_process'], ['avdet_ros.cli.main', 'bag', 'replay']],
     ids=['launch', 'cli'],
 )
-def test_signals_end_it_with_status_0(bag, listener, program, number):
+def test_signals_end_the_player_with_status_0(bag, listener, program, number):
     playing = start_process(program, bag.path, '--loop')
     try:
         until = time.monotonic() + 60
@@ -201,7 +201,9 @@ def test_signals_end_it_with_status_0(bag, listener, program, number):
             assert time.monotonic() < until
             assert playing.poll() is None, playing.stdout.read()
             time.sleep(0.05)
-        for _ in range(3):  # Ctrl-C at a terminal reaches it, and the launch service sends another
+        for _ in range(
+            3
+        ):  # Ctrl-C reaches the process, and the launch service sends another signal
             playing.send_signal(number)
             time.sleep(0.02)
         output = playing.communicate(timeout=30)[0]
@@ -213,7 +215,7 @@ def test_signals_end_it_with_status_0(bag, listener, program, number):
 
 
 @pytest.mark.parametrize('after_s', [0.4, 1.2, 2.4])
-def test_a_signal_before_it_plays_ends_it_as_well(bag, after_s):
+def test_signal_before_playback_ends_the_player(bag, after_s):
     playing = start_process(['avdet_ros.cli.replay_process'], bag.path, '--chain')
     time.sleep(after_s)
     playing.send_signal(signal.SIGINT)

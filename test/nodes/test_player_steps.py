@@ -1,4 +1,4 @@
-"""When the player sends what, and under which clock, on a time that is set by hand."""
+"""When the player sends each message and which clock it publishes, on a simulated time."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from avdet_ros.nodes.player import Player, message_class, play_bag
 
 pytestmark = pytest.mark.ros
 
-BEGAN_NS = 1_700_000_000_000_000_000
+START_NS = 1_700_000_000_000_000_000
 IMAGE, LABELS = 'sensor_msgs/msg/Image', 'vision_msgs/msg/LabelInfo'
 
 
 class Recorded:
-    """A bag in memory: topics with types, and (topic, seconds) of its messages."""
+    """A bag in memory: topics with types, and messages as (topic, seconds)."""
 
-    path, start_ns, duration_s = '/bags/drive', BEGAN_NS, 2.0
+    path, start_ns, duration_s = '/bags/drive', START_NS, 2.0
 
     def __init__(self, *messages, latched=(), **more):
         types = {'/a': IMAGE, '/map': 'std_msgs/msg/Float64', '/x/label_info': LABELS, **more}
@@ -35,14 +35,14 @@ class Recorded:
 
     def messages(self, topics, start_ns=0):
         for name, at_s in self.kept:
-            stamp_ns = BEGAN_NS + round(at_s * 1e9)
+            stamp_ns = START_NS + round(at_s * 1e9)
             if name in topics and stamp_ns >= start_ns:
                 yield BagMessage(name, self.topics[name].msgtype, stamp_ns, f'{name} {at_s}')
 
 
 @pytest.fixture
 def play(ros, monkeypatch):
-    """Makes a player of topics of a bag; sleeping moves the time, and what is sent is kept."""
+    """Makes a player of a bag's topics; sleeping advances the time, and messages are recorded."""
     made, now = [], [50.0]
     monkeypatch.setattr(module.time, 'monotonic', lambda: now[0])
 
@@ -54,17 +54,19 @@ def play(ros, monkeypatch):
     def play(bag, topics=('/a',), **options):
         player = Player(bag, topics, **options)
         made.append(player)
-        player.kept, player.clocks, player.began_s = [], [], now[0]
+        player.kept, player.clocks, player.started_s = [], [], now[0]
         player.made = dict(player._publishers_by_topic)
         player._publishers_by_topic = {
             name: SimpleNamespace(
-                publish=lambda data: player.kept.append((data, round(now[0] - player.began_s, 6)))
+                publish=lambda data: player.kept.append(
+                    (data, round(now[0] - player.started_s, 6))
+                )
             )
             for name in player.made
         }
         player._clock_output = SimpleNamespace(
             publish=lambda m: player.clocks.append(
-                (m.clock.sec * 10**9 + m.clock.nanosec - BEGAN_NS) / 1e9
+                (m.clock.sec * 10**9 + m.clock.nanosec - START_NS) / 1e9
             )
         )
         player.now = now
@@ -75,10 +77,10 @@ def play(ros, monkeypatch):
         player.destroy_node()
 
 
-def test_messages_are_sent_when_they_are_due_and_the_clock_keeps_to_them(play):
+def test_messages_and_clock_follow_the_recorded_times(play):
     player = play(Recorded(('/a', 0), ('/map', 0.01), ('/a', 0.5), ('/a', 1.5)))
     watched = []
-    player.play(lambda its: watched.append(its.position_s))
+    player.play(lambda playing: watched.append(playing.position_s))
     assert [data for data, _ in player.kept] == ['/a 0', '/a 0.5', '/a 1.5']
     assert [at for _, at in player.kept] == pytest.approx([0, 0.5, 1.5], abs=0.002)
     assert player.sent == 3
@@ -86,23 +88,25 @@ def test_messages_are_sent_when_they_are_due_and_the_clock_keeps_to_them(play):
     assert player.clocks == sorted(player.clocks)
     assert player.clocks[-1] == pytest.approx(1.5, abs=0.011)
     assert watched == pytest.approx(player.clocks)
-    assert player.now[0] - player.began_s == pytest.approx(2.0, abs=0.02)  # half a second more
+    assert player.now[0] - player.started_s == pytest.approx(
+        2.0, abs=0.02
+    )  # plus half a second of settling
 
 
 @pytest.mark.parametrize(('rate', 'at_s'), [(4.0, [0, 0.125]), (0.5, [0, 1.0])])
-def test_a_rate_is_bag_seconds_a_second(play, rate, at_s):
+def test_rate_is_bag_seconds_per_second(play, rate, at_s):
     player = play(Recorded(('/a', 0), ('/a', 0.5)), rate=rate)
     player.play()
     assert [at for _, at in player.kept] == pytest.approx(at_s, abs=0.002)
 
 
-def test_a_pause_holds_messages_but_not_the_keys(play):
+def test_pause_holds_messages_but_not_the_watch_callback(play):
     player, looks = play(Recorded(('/a', 0), ('/a', 0.1))), []
 
-    def watch(its):
-        looks.append(its.position_s)
+    def watch(playing):
+        looks.append(playing.position_s)
         if len(looks) in (5, 105):
-            its.timeline.toggle(player.now[0])
+            playing.timeline.toggle(player.now[0])
 
     player.play(watch)
     assert player.kept[1][1] == pytest.approx(1.1, abs=0.03)
@@ -110,14 +114,14 @@ def test_a_pause_holds_messages_but_not_the_keys(play):
     assert len(set(looks[6:100])) == 1
 
 
-def test_a_loop_begins_again_until_ros_ends(play):
+def test_loop_repeats_until_ros_shuts_down(play):
     player = play(Recorded(('/a', 0), ('/a', 0.2)), loop=True)
-    player.play(lambda its: its.sent == 5 and rclpy.shutdown())
+    player.play(lambda playing: playing.sent == 5 and rclpy.shutdown())
     assert [data for data, _ in player.kept] == ['/a 0', '/a 0.2'] * 2 + ['/a 0']
-    assert player._wait_until(BEGAN_NS, None) is False  # and nothing more is sent
+    assert player._wait_until(START_NS, None) is False  # nothing more is sent
 
 
-def test_a_start_in_the_middle_leaves_out_what_came_before_but_what_still_holds(play):
+def test_late_start_skips_earlier_messages_except_latched_ones(play):
     bag = Recorded(
         ('/map', 0.1),
         ('/x/label_info', 0.2),
@@ -146,15 +150,15 @@ def test_a_start_in_the_middle_leaves_out_what_came_before_but_what_still_holds(
     assert [data for data, _ in player.kept] == ['/a 1.5']
 
 
-def test_what_was_latched_is_offered_latched_under_its_new_name(play):
+def test_latched_topics_stay_latched_under_their_new_names(play):
     bag = Recorded(latched=['/map'])
     player = play(bag, ('/a', '/map', '/x/label_info'), moved={'/map': '/car/map'})
-    assert {name: its.topic_name for name, its in player.made.items()} == {
+    assert {name: publisher.topic_name for name, publisher in player.made.items()} == {
         '/a': '/a',
         '/map': '/car/map',
         '/x/label_info': '/x/label_info',
     }
-    kinds = {name: its.msg_type for name, its in player.made.items()}
+    kinds = {name: publisher.msg_type for name, publisher in player.made.items()}
     assert kinds == {'/a': Image, '/map': Float64, '/x/label_info': LabelInfo}
     latched = qos.LATCHED_OF_ALL.durability
     assert player.made['/a'].qos_profile.durability != latched
@@ -162,7 +166,7 @@ def test_what_was_latched_is_offered_latched_under_its_new_name(play):
     assert player.made['/x/label_info'].qos_profile.durability == latched
 
 
-def test_what_cannot_be_played_is_left_out_or_refused(play):
+def test_unplayable_topics_and_starts_are_left_out_or_rejected(play):
     odd = {'/odd': 'acme_msgs/msg/Odd', '/none': 'std_msgs/msg/Nothing'}
     player = play(Recorded(('/odd', 0), ('/a', 0), **odd), ('/a', '/odd', '/none'))
     assert player.left_out == odd
@@ -184,11 +188,11 @@ def test_what_cannot_be_played_is_left_out_or_refused(play):
     assert message_class('rosgraph_msgs/msg/Clock') is Clock
 
 
-def test_it_waits_for_listeners_and_then_lets_them_settle(play):
+def test_player_waits_for_subscribers_and_a_settling_time(play):
     player, listeners = play(Recorded(('/a', 0)), start_s=1.0), {'/a': 1, '/map': 0}
     player.count_subscribers = listeners.get
     assert not player.wait(['/a', '/map'], 0.5)
-    assert player.now[0] - player.began_s == pytest.approx(0.5, abs=0.02)
+    assert player.now[0] - player.started_s == pytest.approx(0.5, abs=0.02)
     assert set(player.clocks) == {1.0}
     assert len(player.clocks) == pytest.approx(50, abs=3)
     before = player.now[0]
@@ -200,7 +204,7 @@ def test_it_waits_for_listeners_and_then_lets_them_settle(play):
     assert not player.wait(['/a'], 5.0)
 
 
-def test_a_bag_is_played_from_the_start_of_ros_to_its_end(monkeypatch, capfd):
+def test_play_bag_warns_of_missing_topics_and_shuts_down_ros(monkeypatch, capfd):
     monkeypatch.setattr(module, '_SETTLE_S', 0.0)
     bag, seen = Recorded(**{'/odd': 'acme_msgs/msg/Odd'}), []
     player = play_bag(
@@ -224,7 +228,7 @@ def test_a_bag_is_played_from_the_start_of_ros_to_its_end(monkeypatch, capfd):
     assert not rclpy.ok()
 
 
-def test_without_a_terminal_there_are_no_keys(monkeypatch):
+def test_no_keys_are_read_without_a_terminal(monkeypatch):
     monkeypatch.setattr('sys.stdin', SimpleNamespace(isatty=lambda: False))
     with module.keys() as key:
         assert key() == ''

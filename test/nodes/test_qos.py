@@ -1,4 +1,4 @@
-"""Parameters of the QoS of topics: what they change, and what becomes of wrong ones."""
+"""QoS parameters of topics: what they change, and how invalid ones are reported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from avdet_ros.nodes.tracker import TrackerNode
 pytestmark = pytest.mark.ros
 
 
-def test_a_parameter_changes_its_own_topic_alone(start, watcher, wait):
+def test_qos_override_changes_only_its_topic(start, watcher, wait):
     before = str(qos.RESULTS)
     start(TrackerNode, **{'qos_overrides./avdet/tracks.publisher.reliability': 'best_effort'})
 
@@ -37,7 +37,9 @@ def test_a_parameter_changes_its_own_topic_alone(start, watcher, wait):
         ('trucks.publisher.depth', 5, 'did you mean qos_overrides./avdet/tracks.publisher.depth?'),
     ],
 )
-def test_a_wrong_one_is_reported_and_the_node_works(start, watcher, name, value, words):
+def test_invalid_qos_override_is_reported_and_the_node_stays_active(
+    start, watcher, name, value, words
+):
     name = f'qos_overrides./avdet/{name}'
     node = start(TrackerNode, **{name: value})
     status = watcher.wait_status('tracker', f'parameter {name}: expected')

@@ -1,4 +1,4 @@
-"""The recorder writes what is published, whoever publishes it, and survives being killed."""
+"""The recorder writes the messages of any publisher, and its bag survives a kill."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 def publish(node, seconds):
-    """Sound, a best-effort camera and a latched message; returns the sound published."""
+    """Publish sound, best-effort pictures and a latched message; returns the published sound."""
     audio = node.create_publisher(Image, 'audio', qos.OFFER_STREAM)
     camera = node.create_publisher(Image, '/camera/image_raw', BEST_EFFORT)
     labels = node.create_publisher(LabelInfo, 'label_info', qos.LATCHED)
@@ -95,7 +95,7 @@ def publish(node, seconds):
 
 
 def check_recording(talker, recorder, folder, seconds):
-    """Publish, end the recorder, and find every sample in a bag that is whole."""
+    """Publish, end the recorder, and check that every sample is in an intact bag."""
     published = publish(talker, seconds)
     time.sleep(0.5)
     recorder.send_signal(signal.SIGINT)
@@ -106,19 +106,19 @@ def check_recording(talker, recorder, folder, seconds):
     assert np.array_equal(np.concatenate(recorded), published)
 
 
-def test_everything_published_is_in_the_bag(talker, start, tmp_path, capfd):
+def test_bag_contains_every_published_message(talker, start, tmp_path, capfd):
     recorder = start(tmp_path / 'bag')
     check_recording(talker, recorder, tmp_path / 'bag', 1.5)
     printed = ''.join(capfd.readouterr())
     assert f'messages in {tmp_path / "bag"}' in printed
-    assert 'rosout' not in printed  # which there is none of after Ctrl-C
+    assert 'rosout' not in printed  # there is no rosout after Ctrl-C
     with Bag(tmp_path / 'bag') as bag:
         assert bag.topics['/camera/image_raw'].count >= 10
         (info,) = bag.messages(['/drive/label_info'])
         assert decode(info).threshold == 0.25
 
 
-def test_a_type_that_only_others_know_costs_its_own_topic_alone(talker, start, tmp_path, capfd):
+def test_unknown_message_type_skips_only_its_topic(talker, start, tmp_path, capfd):
     goals = talker.create_publisher(Goals, 'goals', 10)
     recorder = start(tmp_path / 'bag')
     printed = ''
@@ -132,7 +132,7 @@ def test_a_type_that_only_others_know_costs_its_own_topic_alone(talker, start, t
     check_recording(talker, recorder, tmp_path / 'bag', 1.0)
 
 
-def test_a_failure_while_writing_leaves_a_bag_that_is_whole(talker, tmp_path):
+def test_write_failure_leaves_an_intact_bag(talker, tmp_path):
     values = {'path': str(tmp_path / 'bag'), 'topics': ['audio']}
     overrides = [Parameter(name, value=value) for name, value in values.items()]
     node = RecorderNode(namespace='/drive', parameter_overrides=overrides)
@@ -150,7 +150,7 @@ def test_a_failure_while_writing_leaves_a_bag_that_is_whole(talker, tmp_path):
         node.destroy_node()
 
 
-def test_a_topic_that_can_have_no_such_name_is_reported(tmp_path):
+def test_invalid_topic_name_is_reported(tmp_path):
     words = ['--ros-args', '-p', f'path:={tmp_path / "bag"}', '-p', "topics:=['*']"]
     command = [sys.executable, '-m', 'avdet_ros.nodes.main', 'recorder', *words]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
@@ -195,7 +195,7 @@ def count_of(node, name):
     return node._pulses[name].count
 
 
-def test_a_sender_that_comes_back_with_best_effort_is_recorded_again(talker, recorder, wait):
+def test_publisher_returning_with_best_effort_is_recorded(talker, recorder, wait):
     reliable = talker.create_publisher(Image, 'audio', qos.OFFER_STREAM)
     send(reliable, wait)
     wait(lambda: count_of(recorder, 'audio') == 5, 'five messages')
@@ -205,8 +205,8 @@ def test_a_sender_that_comes_back_with_best_effort_is_recorded_again(talker, rec
     wait(lambda: count_of(recorder, 'audio') > 5, 'messages that come with best effort')
 
 
-def test_messages_and_topics_that_wait_are_told(talker, recorder, wait):
-    """What is ours is subscribed at once, what is others' once its type is known."""
+def test_diagnostics_report_messages_and_waiting_topics(talker, recorder, wait):
+    """Topics of this package are subscribed at once, others when their type is known."""
 
     def values():
         report = diagnostics.Report()
@@ -220,9 +220,9 @@ def test_messages_and_topics_that_wait_are_told(talker, recorder, wait):
     once.publish(LabelInfo())
     send(talker.create_publisher(Image, 'audio', qos.OFFER_STREAM), wait)
     wait(lambda: values()['messages'] == '6', 'six messages on the disk')
-    told = values()
-    assert (told['audio'], told['/cam/info'], told['label_info']) == ('5', '1', '0')
-    assert (told['messages_dropped'], told['path'][-4:]) == ('0', '/bag')
+    reported = values()
+    assert (reported['audio'], reported['/cam/info'], reported['label_info']) == ('5', '1', '0')
+    assert (reported['messages_dropped'], reported['path'][-4:]) == ('0', '/bag')
     wait(lambda: int(values()['bytes']) > 0, 'the first chunk on the disk')
     recorder._dropped = 3
     assert values()['messages_dropped'] == '3'
@@ -230,12 +230,12 @@ def test_messages_and_topics_that_wait_are_told(talker, recorder, wait):
 
 
 @pytest.mark.parametrize('when', ['before', 'after'])
-def test_what_was_latched_before_is_recorded(talker, wait, tmp_path, when):
+def test_latched_messages_are_recorded_in_either_start_order(talker, wait, tmp_path, when):
     values = {'path': str(tmp_path / 'bag'), 'topics': ['/cam/info', 'detections']}
     overrides = [Parameter(name, value=value) for name, value in values.items()]
     node = RecorderNode(namespace='/drive', parameter_overrides=overrides)
     if when == 'after':
-        node.try_start()  # and subscribes what is ours before anyone publishes
+        node.try_start()  # this subscribes this package's topics before a publisher exists
     topics = ((CameraInfo, '/cam/info'), (Detection2DArray, 'detections'))
     publishers = [talker.create_publisher(kind, name, qos.LATCHED) for kind, name in topics]
     for publisher, (kind, _) in zip(publishers, topics, strict=True):
@@ -252,14 +252,16 @@ def test_what_was_latched_before_is_recorded(talker, wait, tmp_path, when):
         assert '/cam/info' in bag.latched
 
 
-def test_a_stream_that_stops_is_missed_and_what_is_sent_once_is_not(talker, recorder, wait):
+def test_stopped_stream_is_reported_but_topics_sent_once_are_not(talker, recorder, wait):
     labels = talker.create_publisher(LabelInfo, 'label_info', qos.LATCHED)
     once = talker.create_publisher(LabelInfo, '/cam/info', 10)
     wait(once.get_subscription_count, 'the recorder to find the publisher')
     for threshold in (0.1, 0.2, 0.3):
         labels.publish(LabelInfo(threshold=threshold))
     once.publish(LabelInfo())
-    talker.create_publisher(Detection3DArray, 'tracks_3d', qos.RESULTS)  # of another tracker only
+    talker.create_publisher(
+        Detection3DArray, 'tracks_3d', qos.RESULTS
+    )  # only some trackers publish this
     audio = talker.create_publisher(Image, 'audio', qos.OFFER_STREAM)
     send(audio, wait)
     wait(lambda: count_of(recorder, 'audio') == 5, 'five messages')
@@ -276,7 +278,7 @@ def test_a_stream_that_stops_is_missed_and_what_is_sent_once_is_not(talker, reco
     wait(lambda: report_of(recorder)[0] == diagnostics.OK, 'the stream to be well again')
 
 
-def test_a_signal_before_the_disks_thread_runs_leaves_a_bag_that_is_whole(
+def test_signal_before_the_writer_thread_starts_leaves_an_intact_bag(
     talker, tmp_path, monkeypatch
 ):
     values = {'path': str(tmp_path / 'bag'), 'topics': ['audio']}
@@ -305,7 +307,7 @@ def recorded_sound(folder):
         return np.zeros((0, 8), np.int16), ''
 
 
-def test_a_killed_recorder_leaves_what_was_on_the_disk(talker, start, tmp_path):
+def test_killed_recorder_keeps_what_was_written_to_disk(talker, start, tmp_path):
     recorder = start(tmp_path / 'bag')
     published = publish(talker, 1.3)
     until = time.monotonic() + 30
@@ -321,7 +323,7 @@ def test_a_killed_recorder_leaves_what_was_on_the_disk(talker, start, tmp_path):
     assert np.array_equal(kept, np.concatenate([published, more])[: len(kept)])
 
 
-def test_the_backlog_empties_as_the_disk_writes(talker, tmp_path, monkeypatch):
+def test_backlog_empties_as_the_disk_writes_and_overflow_is_dropped(talker, tmp_path, monkeypatch):
     monkeypatch.setattr(recorder_module, 'LARGEST_BACKLOG_BYTES', 1 << 20)
     node = RecorderNode(
         namespace='/drive',
@@ -342,7 +344,7 @@ def test_the_backlog_empties_as_the_disk_writes(talker, tmp_path, monkeypatch):
     while node._backlog_bytes and time.monotonic() < until:
         time.sleep(0.01)
     assert (node._backlog_bytes, node._dropped) == (0, 0)
-    # What does not fit is dropped and counted.
+    # A message that does not fit is dropped and counted.
     node._take('audio', '/drive/audio', IMAGE, bytes(2 << 20))
     assert node._dropped == 1
     node.trigger_deactivate()

@@ -1,4 +1,4 @@
-"""What node recorder keeps, drops and says, message by message, with a bag but without DDS."""
+"""What node recorder keeps, drops and reports, message by message, with a bag, without DDS."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ AUDIO = '/drive/audio'
 
 @pytest.fixture
 def recorder(ros, tmp_path):
-    """Makes an active recorder that nobody spins."""
+    """Makes an active recorder that does not spin."""
     made = []
 
     def make(topics=('audio',), start=True, **parameters):
@@ -61,14 +61,14 @@ def take(node, number=1, name='audio'):
         ({'topics': ['audio', 'a b']}, "parameter topics: expected names of topics, found 'a b'"),
     ],
 )
-def test_parameters_that_cannot_be_are_refused_with_the_reason(recorder, wrong, sentence):
+def test_invalid_parameters_are_rejected_with_a_reason(recorder, wrong, sentence):
     node = recorder(**wrong, start=False)
     assert not node.try_start()
     assert node.fault.startswith(sentence)
     assert 'Invalid' not in node.fault
 
 
-def test_another_bag_gets_the_next_free_number(recorder, tmp_path, capfd):
+def test_new_bag_gets_the_next_free_number(recorder, tmp_path, capfd):
     (tmp_path / 'bag').mkdir()
     (tmp_path / 'bag_2').mkdir()
     node = recorder()
@@ -77,9 +77,7 @@ def test_another_bag_gets_the_next_free_number(recorder, tmp_path, capfd):
     assert words in capfd.readouterr().err
 
 
-def test_what_comes_before_ros_time_gets_the_time_of_the_first_that_has_one(
-    recorder, tmp_path, wait
-):
+def test_messages_before_ros_time_get_the_first_valid_time(recorder, tmp_path, wait):
     node = recorder()
     node.now = 0
     take(node, 1)
@@ -101,7 +99,7 @@ def test_what_comes_before_ros_time_gets_the_time_of_the_first_that_has_one(
     assert times == [9_000_000_000] * 3 + [11_500_000_000]
 
 
-def test_what_does_not_fit_is_dropped_and_what_does_just_fit_is_not(recorder, monkeypatch, wait):
+def test_messages_exceeding_the_backlog_limit_are_dropped(recorder, monkeypatch, wait):
     node = recorder()
     size = len(sound())
     node._backlog_bytes = module.LARGEST_BACKLOG_BYTES - size
@@ -115,7 +113,7 @@ def test_what_does_not_fit_is_dropped_and_what_does_just_fit_is_not(recorder, mo
     assert (report.values['messages_dropped'], report.values['audio']) == ('2', '1')
 
 
-def test_after_a_failure_nothing_is_taken_and_the_reason_stays(recorder, capfd):
+def test_recording_ends_after_a_failure_and_keeps_the_reason(recorder, capfd):
     node = recorder()
     node._take('audio', AUDIO, 'acme_msgs/msg/Sound', b'no sound')
     node._thread.join(20)
@@ -123,11 +121,11 @@ def test_after_a_failure_nothing_is_taken_and_the_reason_stays(recorder, capfd):
     assert report.level == 2
     assert report.message.endswith('; the recording has ended')
     take(node)
-    assert report_of(node).values['audio'] == '1'  # what it had counted before
+    assert report_of(node).values['audio'] == '1'  # the earlier count
     assert 'the recording has ended' in capfd.readouterr().err
 
 
-def test_a_failure_without_words_is_named_by_its_kind_and_a_second_one_is_reported(recorder):
+def test_error_without_text_is_reported_by_type_and_a_close_error_too(recorder):
     node = recorder()
 
     def fail(*_):
@@ -142,31 +140,31 @@ def test_a_failure_without_words_is_named_by_its_kind_and_a_second_one_is_report
     close()
 
 
-def test_the_log_has_a_line_each_ten_seconds_while_something_comes(recorder, monkeypatch, wait):
+def test_progress_is_logged_periodically_while_messages_arrive(recorder, monkeypatch, wait):
     monkeypatch.setattr(module, 'FLUSH_S', 0.02)
     monkeypatch.setattr(module, 'TELL_S', 0.25)
     node = recorder(start=False)
-    told, flushed = [], []
+    logged, flushed = [], []
     node.get_logger = lambda: SimpleNamespace(
-        info=lambda line: told.append((time.monotonic(), line)), error=print, warning=print
+        info=lambda line: logged.append((time.monotonic(), line)), error=print, warning=print
     )
     assert node.try_start()
     flush = node._writer.flush
     node._writer.flush = lambda: flushed.append(time.monotonic()) or flush()
-    lines = lambda: [at_s for at_s, line in told if 'messages in' in line]  # noqa: E731
+    lines = lambda: [at_s for at_s, line in logged if 'messages in' in line]  # noqa: E731
     wait(lambda: take(node) or len(lines()) >= 3, 'three lines')
     assert np.diff(lines()).min() > 0.2
     assert len(flushed) >= 3
     assert np.diff(flushed).min() > 0.015
     time.sleep(0.35)
     count = len(lines())
-    time.sleep(0.35)  # nothing more comes, and it is not said again and again
+    time.sleep(0.35)  # no more messages arrive, so nothing is logged
     assert len(lines()) == count
     node.trigger_deactivate()
-    assert 'messages in' in told[-2][1] or 'messages in' in told[-1][1]  # the sum at the end
+    assert 'messages in' in logged[-2][1] or 'messages in' in logged[-1][1]  # the final summary
 
 
-def test_types_and_reliability_are_those_that_are_offered(recorder):
+def test_subscriptions_match_the_offered_types_and_reliability(recorder):
     node = recorder(topics=['audio', 'label_info', '/cam/image'])
     ours = node._subscriptions_by_topic
     assert set(ours) == {'audio', 'label_info'}
@@ -188,7 +186,7 @@ def test_types_and_reliability_are_those_that_are_offered(recorder):
     assert (ours, node._looking, node._thread) == ({}, None, None)
 
 
-def test_an_unknown_type_is_reported_once_and_for_good(recorder):
+def test_unknown_type_is_reported_once_and_not_waited_for(recorder):
     node = recorder(topics=['audio', '/odd'])
     node.get_topic_names_and_types = lambda: [('/odd', ['acme_msgs/msg/Odd'])]
     node.count_publishers = lambda topic: int(topic == '/odd')
@@ -196,11 +194,11 @@ def test_an_unknown_type_is_reported_once_and_for_good(recorder):
         node._look()
     (sentence,) = node.problems.sentences
     assert sentence.startswith('/odd is not recorded: message type acme_msgs/msg/Odd')
-    node.problems._found['/odd'] = (time.monotonic() + 1e6, 1, sentence)  # it holds for long
+    node.problems._found['/odd'] = (time.monotonic() + 1e6, 1, sentence)  # keep the problem active
     assert report_of(node).values['waiting_for_publishers'] == ''
 
 
-def test_silence_is_said_after_two_seconds_with_its_reason(recorder, monkeypatch):
+def test_silence_is_reported_after_two_seconds_with_its_reason(recorder, monkeypatch):
     node = recorder(topics=['audio', 'tracks_3d', 'label_info'])
     now = [time.monotonic()]
     monkeypatch.setattr(module.time, 'monotonic', lambda: now[0])
@@ -221,29 +219,29 @@ def test_silence_is_said_after_two_seconds_with_its_reason(recorder, monkeypatch
     now[0] += 0.2
     report_of(node)
     assert asked == pytest.approx([1.1, 1.1])
-    now[0] += 0.91  # two seconds in all, and more than a large clock's rounding
-    told = report_of(node)
-    assert told.level == 1
+    now[0] += 0.91  # two seconds in all, plus more than the rounding of a large clock value
+    report = report_of(node)
+    assert report.level == 1
     assert (
-        told.message == 'not recorded: /drive/audio: mute; not recorded: /drive/label_info: mute'
+        report.message == 'not recorded: /drive/audio: mute; not recorded: /drive/label_info: mute'
     )
     take(node)
     assert report_of(node).message == 'not recorded: /drive/label_info: mute'
-    node.count_publishers = lambda topic: 0  # and counts anew once there are publishers again
+    node.count_publishers = lambda topic: 0  # the silence restarts when there are publishers again
     report_of(node)
     node.count_publishers = lambda topic: 1
     assert report_of(node).level == 0
 
 
 @pytest.mark.parametrize(
-    ('why', 'told'),
+    ('why', 'reported'),
     [
         ('nothing on it for 4 s', 'nothing on it for 4 s'),
         ('no publisher', 'no publisher, for 4 s'),
     ],
 )
-def test_a_stream_that_ends_is_said_unless_the_source_or_time_has_ended(
-    recorder, monkeypatch, why, told
+def test_stopped_stream_is_reported_unless_the_source_or_clock_stopped(
+    recorder, monkeypatch, why, reported
 ):
     node = recorder(topics=['audio'])
     pulse = node._pulses['audio']
@@ -254,7 +252,10 @@ def test_a_stream_that_ends_is_said_unless_the_source_or_time_has_ended(
     node.publisher_watch.source_ended = lambda: ended[0]
     pulse.last_s -= 4.2
     report = report_of(node)
-    assert (report.level, report.message) == (1, f'no longer recorded after 3 messages: {told}')
+    assert (report.level, report.message) == (
+        1,
+        f'no longer recorded after 3 messages: {reported}',
+    )
     ended[0] = True
     assert report_of(node).level == 0
     ended[0] = False

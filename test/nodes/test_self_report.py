@@ -1,4 +1,4 @@
-"""What a node says of itself each second, of its clock and priority, and what the log gets."""
+"""What a node reports each second, including its clock and priority, and what it logs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.ros
 
 
 class Parameters(dict):
-    """Values, and what is wrong with them."""
+    """Parameter values and their problems."""
 
     def __init__(self, **values):
         super().__init__(**values)
@@ -28,7 +28,7 @@ class Parameters(dict):
 
 
 class Node:
-    """As much of a node as a report looks at; everything is set by hand."""
+    """The parts of a node that a report reads; tests set all of them."""
 
     NAME = 'tracker'
 
@@ -37,7 +37,7 @@ class Node:
         self.problems, self.p = RecentProblems(), Parameters(real_time_priority=0)
         self.sent, self.lines, self.made, self.adapted = [], [], [], 0
         self.ros_ns, self.clocks, self.sim_time = 5_000_000_000, 0, False
-        self.say = lambda report: report.ok('3 windows')
+        self.on_diagnose = lambda report: report.ok('3 windows')
 
     def create_publisher(self, *arguments):
         self.made.append(arguments)
@@ -47,7 +47,7 @@ class Node:
         self.adapted += 1
 
     def diagnose(self, report):
-        self.say(report)
+        self.on_diagnose(report)
 
     def get_logger(self):
         take = lambda level: lambda line: self.lines.append((level, line))  # noqa: E731
@@ -73,7 +73,7 @@ class Node:
 
 @pytest.fixture
 def now(monkeypatch):
-    """Monotonic time, set by hand."""
+    """Monotonic time, set by the test."""
     now = SimpleNamespace(s=100.0)
     monkeypatch.setattr(module.time, 'monotonic', lambda: now.s)
     return now
@@ -94,20 +94,20 @@ def published(node):
     return status.level[0], status.message, {value.key: value.value for value in status.values}
 
 
-def test_an_active_node_says_what_it_does(node):
+def test_active_node_reports_its_activity(node):
     assert node.made == [(DiagnosticArray, '/diagnostics', 10)]
     assert published(node) == (0, '3 windows', {'state': 'active'})
     assert node.sent[0].header.stamp.sec == 5
     assert node.adapted == 1
-    node.ros_ns = 0  # sim time has not begun
+    node.ros_ns = 0  # simulated time has not started
     published(node)
     assert node.sent[1].header.stamp.sec > 1_000_000_000
 
 
-def test_problems_parameters_and_the_nodes_own_words_are_in_one_report(node):
+def test_report_combines_problems_parameters_and_node_diagnostics(node):
     node.problems.add('stamp', WARN, 'no stamp')
     node.p.lost, node.p.warnings = ['no such topic'], ['no such name']
-    node.say = lambda report: report.error('no model')
+    node.on_diagnose = lambda report: report.error('no model')
     sentences = 'no model; no stamp; no such topic; no such name'
     assert published(node) == (2, sentences, {'state': 'active'})
 
@@ -122,7 +122,7 @@ def test_problems_parameters_and_the_nodes_own_words_are_in_one_report(node):
         ('finalized', False, 1, 'finalized: only a new process comes up again'),
     ],
 )
-def test_a_node_that_is_not_active_says_so(node, state, wanted, level, sentence):
+def test_inactive_node_reports_its_state(node, state, wanted, level, sentence):
     node.state, node.wanted = state, wanted
     assert published(node) == (level, sentence, {'state': state})
     assert node.adapted == 0
@@ -130,12 +130,12 @@ def test_a_node_that_is_not_active_says_so(node, state, wanted, level, sentence)
     assert published(node)[:2] == (2, 'no such file')
 
 
-def test_diagnostics_that_fail_are_a_fault_and_in_the_log_with_their_place(node):
+def test_failing_diagnostics_are_a_fault_logged_with_traceback(node):
     def fail(report):
         report.ok('so far')
         raise KeyError('bug')
 
-    node.say = fail
+    node.on_diagnose = fail
     assert published(node)[:2] == (2, "diagnostics: KeyError: 'bug'")
     (level, line) = node.lines[0]
     assert level == 'error'
@@ -143,30 +143,30 @@ def test_diagnostics_that_fail_are_a_fault_and_in_the_log_with_their_place(node)
     assert "raise KeyError('bug')" in line
 
 
-def test_what_holds_is_in_the_log_once_in_its_level(node, now):
+def test_persistent_sentence_is_logged_once_at_its_level(node, now):
     words = {'info': '', 'warning': 'late', 'error': 'no model'}
-    node.say = lambda report: report.warn(words['warning'])
+    node.on_diagnose = lambda report: report.warn(words['warning'])
     for _ in range(10):
         published(node)
         now.s += 1
     assert node.lines == [('warning', 'late')]
-    node.say = lambda report: report.error(words['error'])
+    node.on_diagnose = lambda report: report.error(words['error'])
     for _ in range(10):
         published(node)
         now.s += 1
     assert node.lines[1:] == [('error', 'no model')]
-    node.say = lambda report: report.ok('3 windows')
+    node.on_diagnose = lambda report: report.ok('3 windows')
     for _ in range(10):
         published(node)
         now.s += 1
     assert node.lines[2:] == [('info', 'well again: 3 windows')]
 
 
-def test_what_was_logged_already_is_not_said_again(node, now):
+def test_already_logged_sentence_is_not_logged_again(node, now):
     node.problems.add('stamp', WARN, 'no stamp', hold_s=1e9)
     node.p.warnings = ['no such name']
     node.report.logged = deque(['[WARN] source: xrun, at 12 s'])
-    node.say = lambda report: report.warn('xrun')
+    node.on_diagnose = lambda report: report.warn('xrun')
     for _ in range(10):
         published(node)
         now.s += 1
@@ -175,16 +175,16 @@ def test_what_was_logged_already_is_not_said_again(node, now):
         published(node)
         now.s += 1
     assert node.lines == []
-    node.fault, node.say = '', lambda report: report.warn('late')
+    node.fault, node.on_diagnose = '', lambda report: report.warn('late')
     for _ in range(10):
         published(node)
         now.s += 1
     assert node.lines == [('warning', 'late')]
-    assert node.report.logged.maxlen is None  # ours, of this test
+    assert node.report.logged.maxlen is None  # the deque of this test
     assert SelfReport(node).logged.maxlen == 50
 
 
-def test_a_missing_clock_is_an_error_once_there_was_time_for_it(node, now):
+def test_missing_clock_is_an_error_after_two_seconds(node, now):
     node.sim_time = True
     now.s += 2.0
     assert published(node)[0] == 0
@@ -195,7 +195,7 @@ def test_a_missing_clock_is_an_error_once_there_was_time_for_it(node, now):
     assert published(node)[0] == 0
 
 
-def test_a_clock_that_stands_still_is_noted_until_it_moves(node, now):
+def test_stopped_clock_is_reported_until_it_moves(node, now):
     node.sim_time, node.clocks = True, 1
     published(node)
     now.s += 1.5
@@ -213,12 +213,12 @@ def test_a_clock_that_stands_still_is_noted_until_it_moves(node, now):
     assert not node.report.clock_still
 
 
-def test_priority_is_asked_for_where_it_is_wanted_and_a_refusal_is_logged_once(node, monkeypatch):
+def test_priority_is_requested_when_set_and_a_refusal_is_logged_once(node, monkeypatch):
     asked, answer = [], ['']
     monkeypatch.setattr(module, 'raise_priority', lambda *words: asked.append(words) or answer[0])
     assert 'real_time_priority' not in published(node)[2]
     assert asked == []
-    node.NAME = 'overlay'  # which has no such parameter
+    node.NAME = 'overlay'  # it has no such parameter
     node.p['real_time_priority'] = 20
     assert 'real_time_priority' not in published(node)[2]
     node.NAME = 'tracker'

@@ -1,4 +1,4 @@
-"""The terminal has each fault once, and when it is over."""
+"""Each fault is logged once when it starts and once when it ends."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def report(*faults, ok='100 windows sent'):
 
 
 def held(log, now_s, *faults):
-    """What is logged once faults have held for long enough."""
+    """What is logged when faults have lasted long enough."""
     assert log.news(report(*faults), now_s, ()) is None
     return log.news(report(*faults), now_s + HOLD_S, ())
 
 
-def test_a_fault_is_logged_when_it_comes_and_when_it_is_over():
+def test_fault_is_logged_at_its_start_and_end():
     log = SentenceLog()
     assert log.news(report(), 0.0, ()) is None
     line = None
@@ -29,7 +29,7 @@ def test_a_fault_is_logged_when_it_comes_and_when_it_is_over():
         assert line is None
         line = log.news(report((ERROR, f'nothing on /a for {second} s')), second, ())
     assert line == (ERROR, 'nothing on /a for 4 s')
-    for second in range(5, 200):  # the seconds go on; the sentence is the same
+    for second in range(5, 200):  # only the number of seconds changes, not the sentence
         fault = (ERROR, f'nothing on /a for {second} s')
         assert log.news(report(fault), second, ()) is None
     assert log.news(report(), 200.0, ()) is None
@@ -37,20 +37,20 @@ def test_a_fault_is_logged_when_it_comes_and_when_it_is_over():
     assert log.news(report(), 210.0, ()) is None
 
 
-def test_a_second_fault_is_logged_beside_the_first():
+def test_second_fault_is_logged_separately():
     log = SentenceLog()
     assert held(log, 0.0, (WARN, 'a'), (ERROR, 'b')) == (ERROR, 'a; b')
     assert held(log, 9.0, (WARN, 'a'), (ERROR, 'b'), (WARN, 'c')) == (WARN, 'c')
 
 
-def test_what_is_over_at_once_is_no_line():
+def test_short_fault_is_not_logged():
     log = SentenceLog()
-    for second in range(60):  # as of nodes that start, again and again
+    for second in range(60):  # as from nodes that start repeatedly
         made = report((ERROR, 'nothing yet')) if second % 6 < HOLD_S else report()
         assert log.news(made, second, ()) is None
 
 
-def test_what_comes_and_goes_fills_no_terminal():
+def test_intermittent_fault_is_logged_only_once():
     log = SentenceLog()
     lines = []
     for second in range(round(QUIET_S)):
@@ -60,20 +60,20 @@ def test_what_comes_and_goes_fills_no_terminal():
     assert held(log, 3 * QUIET_S, (WARN, 'late')) == (WARN, 'late')
 
 
-def test_what_the_node_has_said_itself_is_not_said_twice():
+def test_fault_logged_by_the_node_is_not_repeated():
     log = SentenceLog()
     assert log.news(report((ERROR, 'no such file')), 0.0, {'no such file'}) is None
     assert log.news(report(), 1.0, ()) is None
     assert log.news(report(), 1.0 + WELL_S, ()) == (OK, 'well again: 100 windows sent')
 
 
-def test_the_end_of_a_source_is_a_line_of_its_own():
+def test_end_of_source_is_logged_as_a_separate_line():
     log, ended = SentenceLog(), Report()
     ended.once('drive 1 has ended after 138 windows')
     assert ended.message == 'drive 1 has ended after 138 windows'
     assert held(log, 0.0, (WARN, 'late')) == (WARN, 'late')
     assert log.news(ended, 4.0, ()) == (OK, 'drive 1 has ended after 138 windows')
-    for second in range(5, 20):  # and no "well again" of the fault before it
+    for second in range(5, 20):  # and no "well again" for the earlier fault
         assert log.news(ended, float(second), ()) is None
     assert log.news(report(), 20.0, ()) is None
     assert log.news(ended, 30.0, ()) == (OK, 'drive 1 has ended after 138 windows')

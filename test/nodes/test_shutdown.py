@@ -1,4 +1,4 @@
-"""How a block ends that ROS ends, and what a node holds only while it is active."""
+"""How a block ends when ROS shuts down, and values a node holds only while active."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ pytestmark = pytest.mark.ros
 
 
 @pytest.mark.parametrize('end', [KeyboardInterrupt, ExternalShutdownException])
-def test_a_signal_is_no_error(end):
+def test_shutdown_signal_is_not_an_error(end):
     with until_ros_ends():
         raise end
 
 
 @pytest.mark.usefixtures('ros')
-def test_an_error_is_one_only_while_ros_is_there():
+def test_error_is_raised_only_while_ros_runs():
     with pytest.raises(ValueError, match='broken'), until_ros_ends():
         raise ValueError('broken')
     rclpy.shutdown()
@@ -27,7 +27,7 @@ def test_an_error_is_one_only_while_ros_is_there():
         raise ValueError('of a call under which the context has ended')
 
 
-def test_what_is_held_is_given_and_what_is_not_is_named():
+def test_held_returns_its_value_or_raises_for_none():
     assert held(0) == 0
     with pytest.raises(RuntimeError, match=r'^expected a node that is active$'):
         held(None)

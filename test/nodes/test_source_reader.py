@@ -1,4 +1,4 @@
-"""The sound thread outlives whatever its source does."""
+"""The sound thread survives any failure of its source."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RATE_HZ = 44100
 
 
 class LooseCable(FileSource):
-    """A file that is lost once, and whose driver fails twice before it opens again."""
+    """A file source that is lost once and fails twice to reopen."""
 
     starts = 0
 
@@ -37,7 +37,7 @@ class LooseCable(FileSource):
 
 
 class SlowDriver(FileSource):
-    """A file whose driver does not answer for a while, and then may refuse."""
+    """A file source that blocks on start until released and may then fail."""
 
     def __init__(self, path, refusals):
         super().__init__(path, RATE_HZ)
@@ -59,7 +59,7 @@ def wav(tmp_path):
     return tmp_path / 'drive.wav'
 
 
-def test_an_error_of_the_driver_while_reopening_does_not_end_the_thread(wav, wait):
+def test_driver_error_while_reopening_does_not_end_the_thread(wav, wait):
     source = LooseCable(wav, RATE_HZ)
     log, faults, blocks = [], set(), []
     sound = SourceReader(source, time.time, blocks.append, lambda: None, log.append, lambda: True)
@@ -76,7 +76,7 @@ def test_an_error_of_the_driver_while_reopening_does_not_end_the_thread(wav, wai
 
 
 @pytest.mark.parametrize('refusals', [0, 1])
-def test_a_driver_that_does_not_answer_is_reported_and_waited_for(wav, wait, refusals):
+def test_unresponsive_driver_is_reported_and_awaited(wav, wait, refusals):
     source = SlowDriver(wav, refusals)
     log, faults, blocks = [], set(), []
     sound = SourceReader(
@@ -96,7 +96,7 @@ def test_a_driver_that_does_not_answer_is_reported_and_waited_for(wav, wait, ref
     assert not sound.busy
 
 
-def test_a_driver_that_refuses_at_once_is_an_error(wav, wait):
+def test_immediate_driver_error_is_raised(wav, wait):
     source = SlowDriver(wav, 1)
     source.answer.set()
     log = []
@@ -109,7 +109,7 @@ def test_a_driver_that_refuses_at_once_is_an_error(wav, wait):
     assert log == []
 
 
-def test_as_many_samples_are_read_as_are_wanted(wav, wait):
+def test_reader_reads_the_requested_number_of_samples(wav, wait):
     wanted, blocks = [2000, 300, 1], []
     reader = SourceReader(
         FileSource(wav, RATE_HZ),
@@ -128,7 +128,7 @@ def test_as_many_samples_are_read_as_are_wanted(wav, wait):
     assert [len(stamped.block.samples) for stamped in blocks[:4]] == [2000, 300, 1, 1]
 
 
-def test_a_damaged_file_is_heard_once(tmp_path, wait):
+def test_damaged_file_is_read_once_up_to_the_damage(tmp_path, wait):
     path = tmp_path / 'drive.flac'
     rng = np.random.default_rng(1)
     sound = (rng.normal(size=(RATE_HZ * 2, 8)) * 1000).astype(np.int16)
@@ -147,15 +147,15 @@ def test_a_damaged_file_is_heard_once(tmp_path, wait):
     reader.stop()
 
 
-class Refusing(FileSource):
-    """A file that cannot be read on, for a reason of its own."""
+class UnreadableFile(FileSource):
+    """A file source that fails while being read."""
 
     def read(self, timeout_s, samples):
         raise AvdetError('the file is of another kind from here on')
 
 
-def test_what_is_no_device_is_not_opened_again(wav, wait):
-    source = Refusing(wav, RATE_HZ)
+def test_failed_file_is_not_reopened(wav, wait):
+    source = UnreadableFile(wav, RATE_HZ)
     reader = SourceReader(
         source, time.time, lambda _: None, lambda: None, lambda _: None, lambda: True
     )
@@ -165,8 +165,8 @@ def test_what_is_no_device_is_not_opened_again(wav, wait):
     reader.stop()
 
 
-def test_before_ros_time_begins_there_is_no_sound(tmp_path, wait):
-    """With use_sim_time and nothing on /clock yet, time is 0, which is no stamp."""
+def test_no_sound_is_passed_on_before_ros_time_starts(tmp_path, wait):
+    """With use_sim_time and nothing on /clock yet, time is 0, which is not a valid stamp."""
     path = tmp_path / 'sound.wav'
     soundfile.write(path, np.zeros((44100, 8), 'i2'), 44100)
     blocks, began_s = [], time.monotonic()

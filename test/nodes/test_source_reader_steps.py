@@ -1,4 +1,4 @@
-"""What the sound thread does with each answer of a source, step by step and without waiting."""
+"""How the sound thread handles each result of a source, step by step and without waiting."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RATE_HZ = 1000
 
 
 class Array:
-    """A source whose answers are set by hand."""
+    """A source whose answers the test sets."""
 
     def __init__(self):
         self.label, self.sample_rate_hz, self.may_hang = 'array', RATE_HZ, True
@@ -70,12 +70,12 @@ def reader(monkeypatch):
     return reader
 
 
-def block(first=0, count=100, time_s=99.9):
+def make_block(first=0, count=100, time_s=99.9):
     return Block(np.zeros((count, 8), np.int16), first, time_s)
 
 
-def test_blocks_are_handed_on_with_ros_time_and_counted(reader):
-    reader.source.answers = [block(), None, block(100, 50, 100.0)]
+def test_blocks_are_passed_on_with_ros_time_and_counted(reader):
+    reader.source.answers = [make_block(), None, make_block(100, 50, 100.0)]
     assert reader._read()
     assert reader._read()
     reader.now_s, reader.ros_s = 100.1, 500.1
@@ -88,15 +88,15 @@ def test_blocks_are_handed_on_with_ros_time_and_counted(reader):
     assert first.block.first_sample == 0
 
 
-def test_reading_ends_with_the_source(reader):
-    reader.source.answers = [None, block(), None]
+def test_reading_ends_when_the_source_is_exhausted(reader):
+    reader.source.answers = [None, make_block(), None]
     assert reader._read()
     reader.source.exhausted = True
-    assert reader._read()  # what is left of it
+    assert reader._read()  # the remaining samples
     assert not reader._read()
 
 
-def test_a_source_that_is_lost_is_opened_again_after_longer_and_longer_waits(reader):
+def test_lost_source_is_reopened_with_growing_waits(reader):
     reader.source.answers = [SourceLost('array is gone')]
     reader.source.starts = [OSError('busy')] * 5
     reader.clock.update(0.0, 3.0)
@@ -106,11 +106,11 @@ def test_a_source_that_is_lost_is_opened_again_after_longer_and_longer_waits(rea
     assert reader.source.stops == 1
     assert reader.log[0] == 'array is gone; trying to open it again'
     assert reader.log[-1] == 'array is back'
-    assert sum('Traceback' in line for line in reader.log) == 1  # the same again is not said
+    assert sum('Traceback' in line for line in reader.log) == 1  # a repeated error is not logged
     assert len(reader.log) == 3
 
 
-def test_why_it_is_silent_stands_in_the_fault_until_it_is_back(reader):
+def test_fault_shows_the_latest_error_until_the_source_returns(reader):
     reader.source.answers = [AvdetError('array stumbled')]
     faults, start = [], reader.source.start
     reader.source.start = lambda: faults.append(reader.fault) or start()
@@ -126,7 +126,7 @@ def test_why_it_is_silent_stands_in_the_fault_until_it_is_back(reader):
 
 
 @pytest.mark.parametrize('when', ['before it opens', 'while it opens'])
-def test_nothing_is_begun_once_it_is_to_end(reader, when):
+def test_reopening_is_abandoned_when_the_reader_ends(reader, when):
     def end():
         reader.ends = True
 
@@ -138,7 +138,7 @@ def test_nothing_is_begun_once_it_is_to_end(reader, when):
     assert (reader.reopened, reader.began, reader.fault) == (0, [], 'gone')
 
 
-def test_what_cannot_hang_is_not_opened_again(reader):
+def test_source_that_cannot_hang_is_not_reopened(reader):
     reader.source.may_hang = False
     reader.source.answers = [AvdetError('damaged at 3 s')]
     assert not reader._read()
@@ -146,7 +146,7 @@ def test_what_cannot_hang_is_not_opened_again(reader):
     assert (reader.source.stops, reader.log) == (0, [])
 
 
-def test_a_bug_of_a_driver_is_logged_while_ros_runs_and_ends_the_thread_after(reader):
+def test_driver_bug_is_logged_while_ros_runs_and_ends_reading_afterwards(reader):
     reader.source.answers = [KeyError('driver'), KeyError('driver')]
     assert reader._read()
     assert "KeyError: 'driver'" in reader.log[0]
@@ -159,7 +159,7 @@ def test_a_bug_of_a_driver_is_logged_while_ros_runs_and_ends_the_thread_after(re
     assert reader.log == []
 
 
-def test_ros_time_that_stands_still_for_a_second_has_no_sound_and_goes_on_with_a_new_stream(
+def test_sound_stops_with_ros_time_and_resumes_as_a_new_stream(
     reader,
 ):
     assert not reader._paused(500.0, 100.0)
@@ -171,25 +171,25 @@ def test_ros_time_that_stands_still_for_a_second_has_no_sound_and_goes_on_with_a
     assert (reader.still, reader.began) == (False, [1])
     assert not reader._paused(500.3, 101.3)
     assert reader.began == [1]
-    assert not reader._paused(0.1, 101.35)  # a drive that begins at 0
-    assert reader._paused(0.0, 101.4)  # not begun
-    reader.source.answers = [block()]
+    assert not reader._paused(0.1, 101.35)  # a drive that starts at 0
+    assert reader._paused(0.0, 101.4)  # time has not started
+    reader.source.answers = [make_block()]
     reader.ros_s = 0.0
     assert reader._read()
     assert (reader.taken, reader.samples) == ([], 100)
 
 
-def test_a_block_that_comes_after_the_end_is_left_alone(reader):
+def test_block_arriving_after_the_end_is_ignored(reader):
     reader.ends = True
-    reader._handle(block())
+    reader._handle(make_block())
     assert (reader.taken, reader.samples, reader.last_s) == ([], 0, None)
 
 
-def test_a_first_failure_is_the_callers_or_if_nobody_waits_is_tried_again(reader):
+def test_first_open_failure_is_handed_to_the_caller_or_retried(reader):
     reader.source.starts = [OSError('busy')]
     reader._open()
     assert str(reader._refusal) == 'busy'
-    assert reader.waits == [0.25, 0.25]  # for the caller, and to open it
+    assert reader.waits == [0.25, 0.25]  # one wait for the caller, one before opening it
     assert (reader.reopened, reader.fault) == (1, '')
     assert 'array: OSError: busy; trying to open it again' in reader.log
     reader.source.starts, reader.ends = [OSError('busy')], True
@@ -198,14 +198,14 @@ def test_a_first_failure_is_the_callers_or_if_nobody_waits_is_tried_again(reader
     assert reader.fault == 'array: expected it to open, it does not answer'
 
 
-def test_a_driver_that_hangs_is_left_alone_after_two_seconds(monkeypatch):
+def test_stop_abandons_a_hanging_driver_after_a_timeout(monkeypatch):
     monkeypatch.setattr(module, 'STOP_S', 0.05)
     source, free = Array(), threading.Event()
     source.start = lambda: free.wait(30)
     reader = SourceReader(
         source, time.time, print, lambda: None, lambda line: None, lambda: True, 0.01
     )
-    reader.stop()  # it has not begun
+    reader.stop()  # the reader has not started
     reader = SourceReader(
         source, time.time, print, lambda: None, lambda line: None, lambda: True, 0.01
     )

@@ -1,4 +1,4 @@
-"""What capture says of its source: numbers, and the sentence that matters most."""
+"""What capture reports of its source: numbers and the most important sentence."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.ros
 
 @pytest.fixture
 def report(rig):
-    """A report of a source in this state; the reader is what it asks of one."""
+    """Reports a source in a given state; the reader has only the attributes that are read."""
 
     def make(silent_s=0.0, fault='', still=False, **state):
         source = DeviceSource(rig, 'card')
@@ -24,16 +24,16 @@ def report(rig):
             setattr(source, name, value)
         clock = SimpleNamespace(drift=25e-6, jumps=2)
         reader = SimpleNamespace(source=source, clock=clock, reopened=3, fault=fault, still=still)
-        told = Report()
-        ended = report_source(told, reader, 17, silent_s)
-        return told, ended
+        result = Report()
+        ended = report_source(result, reader, 17, silent_s)
+        return result, ended
 
     return make
 
 
-def test_its_numbers(report):
-    told, ended = report(overflows=4, bad_samples=5, behind_s=0.25)
-    assert told.values == {
+def test_report_lists_the_numbers_of_the_source(report):
+    result, ended = report(overflows=4, bad_samples=5, behind_s=0.25)
+    assert result.values == {
         'source': 'device card',
         'xruns': '4',
         'bad_samples': '5',
@@ -43,20 +43,20 @@ def test_its_numbers(report):
         'finished': 'False',
         'behind_s': '0.25',
     }
-    assert (told.level, told.message, ended) == (OK, '', False)
+    assert (result.level, result.message, ended) == (OK, '', False)
 
 
-def test_a_source_that_has_ended_is_no_fault_but_what_it_lacked_is(report):
-    told, ended = report(exhausted=True, doubt='x', trouble='y')
-    assert (told.level, told.message, ended) == (
+def test_ended_source_is_ok_but_a_damaged_one_is_a_warning(report):
+    result, ended = report(exhausted=True, doubt='x', trouble='y')
+    assert (result.level, result.message, ended) == (
         OK,
         'device card has ended after 17 windows',
         True,
     )
-    assert told.values['finished'] == 'True'
-    told, ended = report(exhausted=True, damage='a.flac is damaged')
-    assert (told.level, ended) == (WARN, True)
-    assert told.message == 'a.flac is damaged; 17 windows were sent'
+    assert result.values['finished'] == 'True'
+    result, ended = report(exhausted=True, damage='a.flac is damaged')
+    assert (result.level, ended) == (WARN, True)
+    assert result.message == 'a.flac is damaged; 17 windows were sent'
 
 
 @pytest.mark.parametrize(
@@ -80,6 +80,6 @@ def test_a_source_that_has_ended_is_no_fault_but_what_it_lacked_is(report):
         ({'silent_s': SILENT_AFTER_S + 0.1}, ERROR, 'no samples from device card'),
     ],
 )
-def test_what_is_wrong_with_it(report, state, level, sentence):
-    told, ended = report(**state)
-    assert (told.level, told.message, ended) == (level, sentence, False)
+def test_most_important_source_problem_is_reported(report, state, level, sentence):
+    result, ended = report(**state)
+    assert (result.level, result.message, ended) == (level, sentence, False)

@@ -1,4 +1,4 @@
-"""Nodes of one process: each is served, and one that fails ends them all."""
+"""Nodes in one process: each one is spun, and a failing one ends them all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from avdet_ros.nodes.spin import Spinner
 pytestmark = pytest.mark.ros
 
 
-def test_a_slow_node_holds_up_no_other_and_one_that_fails_ends_all(ros, wait):
+def test_slow_node_blocks_no_other_and_a_failing_one_ends_all(ros, wait):
     nodes = [rclpy.create_node(f'node_{number}') for number in range(3)]
     beats, holding, release = [], threading.Event(), threading.Event()
 

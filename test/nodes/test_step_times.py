@@ -1,4 +1,4 @@
-"""When each step of a window was done, as a message says it."""
+"""The message that gives the time at which each step of a window was done."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from avdet_ros.nodes.step_times import StepTimes
 pytestmark = pytest.mark.ros
 
 
-def test_steps_are_milliseconds_after_the_windows_end_while_somebody_listens():
+def test_step_times_are_sent_to_subscribers_in_ms_after_window_end():
     made, sent, listeners = [], [], [0]
 
     def create_publisher(*arguments):

@@ -1,4 +1,4 @@
-"""Who publishes on a topic, and why nothing comes in on it."""
+"""Which nodes publish a topic, and why no messages arrive on it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def mute(ros):
 
 
 def ask(watch, wait):
-    """Ask once the other node is found; returns the questions that are open."""
+    """Request the state once the other node is found; returns the pending requests."""
     watch._state(MUTE)
     client = watch._clients[MUTE]
     wait(client.service_is_ready, 'the service')
@@ -42,7 +42,7 @@ def ask(watch, wait):
     return client._pending_requests
 
 
-def test_a_node_that_does_not_answer_is_asked_once_at_a_time(watcher, mute, wait, monkeypatch):
+def test_unresponsive_node_gets_one_request_at_a_time(watcher, mute, wait, monkeypatch):
     watch = PublisherWatch(watcher.node)
     pending = ask(watch, wait)
     first = list(pending.values())
@@ -56,7 +56,7 @@ def test_a_node_that_does_not_answer_is_asked_once_at_a_time(watcher, mute, wait
     assert list(pending.values()) != first
 
 
-def test_an_answer_is_known_the_next_time_and_asked_for_again(watcher, mute, wait):
+def test_state_is_returned_after_its_response_and_requested_again(watcher, mute, wait):
     watch = PublisherWatch(watcher.node)
     pending = ask(watch, wait)
     for _ in range(2):
@@ -70,8 +70,8 @@ def test_an_answer_is_known_the_next_time_and_asked_for_again(watcher, mute, wai
         assert len(pending) == 1
 
 
-def test_a_source_that_has_ended_is_no_fault_downstream(start, watcher, wait):
-    """Told by any node of the namespace, for as long as it says so; and the log has the rest."""
+def test_ended_source_is_not_a_fault_downstream(start, watcher, wait):
+    """Any node of the namespace may report the end, while it repeats it; changes are logged."""
     lines = []
     watcher.node.create_subscription(Log, '/rosout', lines.append, 100)
     tracker = start(TrackerNode)
@@ -80,16 +80,16 @@ def test_a_source_that_has_ended_is_no_fault_downstream(start, watcher, wait):
     wait(lambda: any('no publisher' in line.msg for line in lines), f'a line; there are {logged}')
     publisher = watcher.node.create_publisher(DiagnosticArray, '/diagnostics', 10)
 
-    def say(finished):
+    def publish_finished(finished):
         values = [KeyValue(key='finished', value=str(finished))]
         status = DiagnosticStatus(level=b'\x00', name='/avdet/capture', values=values)
         publisher.publish(DiagnosticArray(status=[status]))
 
-    saying = watcher.node.create_timer(0.2, lambda: say(True))
+    timer = watcher.node.create_timer(0.2, lambda: publish_finished(True))
     watcher.wait_status('tracker', 'the source has ended', level=OK)
     wait(lambda: any('well again' in line.msg for line in lines), 'a line that all is well')
-    watcher.node.destroy_timer(saying)
-    saying = watcher.node.create_timer(0.2, lambda: say(False))
+    watcher.node.destroy_timer(timer)
+    timer = watcher.node.create_timer(0.2, lambda: publish_finished(False))
     watcher.wait_status('tracker', 'no publisher on /avdet/detections', level=ERROR)
     assert sum('no publisher' in line.msg for line in lines) == 1
     assert tracker.publisher_watch._statuses is not None
@@ -101,7 +101,7 @@ def reported(watch, count):
     return report.level, report.message
 
 
-def test_a_crowd_may_be_a_dead_node_for_as_long_as_a_lease(watcher, monkeypatch):
+def test_extra_publishers_are_a_warning_until_the_lease_expires(watcher, monkeypatch):
     watch = PublisherWatch(watcher.node)
     may_be_dead = (WARN, 'several nodes publish /t (or one of them has just died)')
     assert reported(watch, 1) == (OK, '')
@@ -118,14 +118,14 @@ def test_a_crowd_may_be_a_dead_node_for_as_long_as_a_lease(watcher, monkeypatch)
     [
         ([0.1] * 30, 1.9, False),
         ([0.1] * 30, 2.1, True),
-        ([0.1] * 30 + [10.0] + [0.1] * 5, 2.1, True),  # a hiccup before makes no one patient
-        ([5.0] * 4, 14.0, False),  # a slow topic is waited for
+        ([0.1] * 30 + [10.0] + [0.1] * 5, 2.1, True),  # an earlier gap does not extend the limit
+        ([5.0] * 4, 14.0, False),  # a slow topic may be silent for longer
         ([5.0] * 4, 16.0, True),
-        ([0.1], 60.0, False),  # two messages are no stream
+        ([0.1], 60.0, False),  # two messages are not a stream
         ([], 60.0, False),
     ],
 )
-def test_a_stream_has_stopped_when_it_is_silent_for_longer_than_usual(
+def test_stream_has_stopped_after_an_unusually_long_silence(
     monkeypatch, steps_s, silence_s, stopped
 ):
     now_s = [100.0]

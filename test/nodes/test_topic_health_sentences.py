@@ -1,4 +1,4 @@
-"""Why nothing comes in, of a graph that is set by hand: each reason has its sentence."""
+"""The sentence for each reason why no messages arrive, on a graph set by the test."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from avdet_ros.nodes.topic_health import PublisherWatch
 pytestmark = pytest.mark.ros
 
 RELIABLE = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
-EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class Client:
-    """A node's state service."""
+    """A client of a node's state service."""
 
     def __init__(self):
         self.ready, self.asked, self.forgotten = True, [], []
@@ -39,7 +39,7 @@ class Client:
 
 
 class Graph:
-    """As much of a node as a watch asks."""
+    """The parts of a node that a publisher watch uses."""
 
     def __init__(self):
         self.infos, self.clients, self.subscribed, self.ended = {}, {}, [], []
@@ -84,71 +84,76 @@ def now(monkeypatch):
     return now
 
 
-def asking(profile=RELIABLE):
+def subscription_with(profile=RELIABLE):
     return SimpleNamespace(topic_name='/t', msg_type=Float64, qos_profile=profile)
 
 
-def test_each_reason_has_its_sentence_and_the_first_counts(watch, graph):
-    assert watch.why_silent(asking(), 3.2) == 'no publisher on /t'
+def test_why_silent_reports_the_first_matching_reason(watch, graph):
+    assert watch.why_silent(subscription_with(), 3.2) == 'no publisher on /t'
     graph.publish('/t', 'capture')
-    assert watch.why_silent(asking(), 3.6) == 'nothing on /t from /avdet/capture for 4 s'
+    assert (
+        watch.why_silent(subscription_with(), 3.6) == 'nothing on /t from /avdet/capture for 4 s'
+    )
     graph.publish('/t', 'other', space='/')
     words = 'nothing on /t from /avdet/capture, /other for 4 s'
-    assert watch.why_silent(asking(), 3.6) == words
+    assert watch.why_silent(subscription_with(), 3.6) == words
     graph.publish('/t', 'wrong', kind='std_msgs/msg/String')
     words = '/t: /avdet/wrong publishes std_msgs/msg/String, expected std_msgs/msg/Float64'
-    assert watch.why_silent(asking(), 3.6) == words
+    assert watch.why_silent(subscription_with(), 3.6) == words
 
 
-def test_a_publisher_that_offers_less_is_named_with_what_it_lacks(watch, graph):
-    graph.publish('/t', 'camera', profile=EFFORT)
-    assert watch.why_silent(asking(EFFORT), 5.0) == 'nothing on /t from /avdet/camera for 5 s'
-    sentence = watch.why_silent(asking(), 5.0)
+def test_publisher_with_incompatible_qos_is_reported_with_the_reason(watch, graph):
+    graph.publish('/t', 'camera', profile=BEST_EFFORT)
+    assert (
+        watch.why_silent(subscription_with(BEST_EFFORT), 5.0)
+        == 'nothing on /t from /avdet/camera for 5 s'
+    )
+    sentence = watch.why_silent(subscription_with(), 5.0)
     assert sentence.startswith('/t: QoS of publisher /avdet/camera is incompatible: ')
     assert 'eliab' in sentence
     graph.infos.clear()
     graph.publish('/t', 'map', profile=RELIABLE)
-    assert 'Volatile publisher' in watch.why_silent(asking(LATCHED), 5.0)
+    assert 'Volatile publisher' in watch.why_silent(subscription_with(LATCHED), 5.0)
 
 
-def test_a_publisher_that_is_not_active_is_named_once_its_answer_is_there(watch, graph, now):
+def test_inactive_publisher_is_reported_after_its_state_is_received(watch, graph, now):
     graph.publish('/t', 'capture')
     silent = 'nothing on /t from /avdet/capture for 5 s'
-    assert watch.why_silent(asking(), 5.0) == silent
+    assert watch.why_silent(subscription_with(), 5.0) == silent
     client = graph.clients['/avdet/capture/get_state']
     assert len(client.asked) == 1
     watch._states['/avdet/capture'] = 'inactive'
     words = '/t: its publisher /avdet/capture is inactive, not active'
-    assert watch.why_silent(asking(), 5.0) == words
+    assert watch.why_silent(subscription_with(), 5.0) == words
     watch._states['/avdet/capture'] = 'active'
-    assert watch.why_silent(asking(), 5.0) == silent
+    assert watch.why_silent(subscription_with(), 5.0) == silent
     watch._states['/avdet/capture'] = 'inactive'
     now.s += 5.0
-    assert watch.why_silent(asking(), 5.0) == words
-    now.s += 0.1  # no answer for more than five seconds: it is not known any more
-    assert watch.why_silent(asking(), 5.0) == silent
+    assert watch.why_silent(subscription_with(), 5.0) == words
+    now.s += 0.1  # no response for more than five seconds: the state is unknown again
+    assert watch.why_silent(subscription_with(), 5.0) == silent
     assert (client.forgotten, len(client.asked)) == ([client.asked[0]], 2)
     watch._states['/avdet/capture'] = 'inactive'
     client.ready = False  # the node is gone
-    assert watch.why_silent(asking(), 5.0) == silent
+    assert watch.why_silent(subscription_with(), 5.0) == silent
     assert (client.forgotten, len(client.asked)) == (client.asked, 2)
-    assert watch.why_silent(asking(), 5.0) == silent
+    assert watch.why_silent(subscription_with(), 5.0) == silent
     assert len(client.forgotten) == 2
 
 
-def test_only_publishers_of_the_right_type_are_counted_and_several_are_a_fault(watch, graph, now):
-    assert watch.count(asking()) == 0
+def test_only_publishers_of_the_right_type_count_and_several_are_a_fault(watch, graph, now):
+    assert watch.count(subscription_with()) == 0
     graph.publish('/t', 'a')
     graph.publish('/t', 'b', kind='std_msgs/msg/String')
-    assert watch.count(asking()) == 1
+    assert watch.count(subscription_with()) == 1
 
     def reported():
         report = Report()
-        watch.report_publishers(report, asking(), 'one capture')
+        watch.report_publishers(report, subscription_with(), 'one capture')
         return report.level, report.message
 
     assert reported() == (OK, '')
-    graph.publish('/t', 'c', profile=EFFORT)
+    graph.publish('/t', 'c', profile=BEST_EFFORT)
     words = 'several nodes publish /t, expected one capture'
     assert reported() == (WARN, f'{words} (or one of them has just died)')
     now.s += 19.9
@@ -156,25 +161,25 @@ def test_only_publishers_of_the_right_type_are_counted_and_several_are_a_fault(w
     now.s += 0.2
     assert reported() == (ERROR, words)
     graph.publish('/t', 'd')
-    assert reported()[0] == WARN  # a third has just come
+    assert reported()[0] == WARN  # a third publisher has just appeared
     now.s += 20.1
     assert reported()[0] == ERROR
     graph.infos['/t'].pop()
-    assert reported()[0] == ERROR  # two are left, as before
+    assert reported()[0] == ERROR  # two publishers are left, as before
     del graph.infos['/t']
     assert reported() == (OK, '')
 
 
-def told(name, key, value):
+def diagnostics_of(name, key, value):
     values = [KeyValue(key='source', value='file'), KeyValue(key=key, value=value)]
     return DiagnosticArray(status=[DiagnosticStatus(name=name, values=values)])
 
 
-def test_a_source_has_ended_while_a_node_of_the_namespace_says_so(watch, graph, now):
-    now.s = 1.0  # a machine that has just started
+def test_source_has_ended_while_a_node_of_the_namespace_reports_it(watch, graph, now):
+    now.s = 1.0  # a machine that has just booted
     assert not watch.source_ended()
     assert not watch.source_ended()
-    ((kind, topic, take, depth),) = graph.subscribed  # once
+    ((kind, topic, take, depth),) = graph.subscribed  # subscribed only once
     assert (kind, topic, depth) == (DiagnosticArray, '/diagnostics', 10)
     for name, key, value in (
         ('/avdet/capture', 'finished', 'False'),
@@ -183,9 +188,9 @@ def test_a_source_has_ended_while_a_node_of_the_namespace_says_so(watch, graph, 
         ('capture', 'finished', 'True'),
         ('/avdet/front/capture', 'finished', 'True'),
     ):
-        take(told(name, key, value))
+        take(diagnostics_of(name, key, value))
         assert not watch.source_ended()
-    take(told('/avdet/capture', 'finished', 'True'))
+    take(diagnostics_of('/avdet/capture', 'finished', 'True'))
     assert watch.source_ended()
     now.s += 2.9
     assert watch.source_ended()
@@ -194,6 +199,6 @@ def test_a_source_has_ended_while_a_node_of_the_namespace_says_so(watch, graph, 
     watch.source_runs()
     watch.source_runs()
     assert graph.ended == graph.subscribed
-    take(told('/avdet/capture', 'finished', 'True'))
+    take(diagnostics_of('/avdet/capture', 'finished', 'True'))
     assert watch.source_ended()
     assert len(graph.subscribed) == 2

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.ros
 BOX = np.array([[100.0, 200.0, 300.0, 400.0]])
 
 
-def test_identities_live_in_seconds_and_end_in_silence(chain):
+def test_track_keeps_its_id_until_detections_stop(chain):
     _, _, feed, _ = chain()
     first = feed(10.0)
     assert [entry.id for entry in first.detections] == ['1']
@@ -31,7 +31,7 @@ def test_identities_live_in_seconds_and_end_in_silence(chain):
     assert [entry.id for entry in feed(10.3).detections] == ['2']
 
 
-def test_a_jump_back_in_time_begins_anew(chain, watcher):
+def test_jump_back_in_time_restarts_ids_and_is_counted(chain, watcher):
     _, _, feed, _ = chain()
     feed(100.0)
     feed(101.5, BOX + 900)
@@ -44,12 +44,12 @@ def test_latency_counts_from_the_end_of_the_window(chain, watcher, wait):
     late = watcher.collect(Float64, 'debug/latency_ms')
     wait(lambda: watcher.node.count_publishers('/avdet/debug/latency_ms'), 'the tracker')
     time.sleep(0.2)
-    feed(time.time() - 0.5)  # the window ended just now, its boxes hold for its middle
+    feed(time.time() - 0.5)  # the window ended just now; its boxes apply to its middle
     wait(lambda: late, 'a latency')
     assert -1 < late[0].data < 5000
 
 
-def test_thresholds_change_at_run_time_and_nonsense_is_refused(chain):
+def test_thresholds_change_at_run_time_and_invalid_values_are_rejected(chain):
     node, _, feed, _ = chain()
     assert node.set_parameters([Parameter('start_score', value=0.2)])[0].successful
     assert [entry.id for entry in feed(1.0, scores=(0.3,)).detections] == ['1']
@@ -66,7 +66,7 @@ def test_thresholds_change_at_run_time_and_nonsense_is_refused(chain):
 
 
 @pytest.mark.parametrize('name', ['iou', 'motion'])
-def test_identities_go_on_when_a_threshold_changes(chain, watcher, name):
+def test_id_numbering_continues_when_a_threshold_changes(chain, watcher, name):
     node, _, feed, _ = chain(tracker=name)
     for step in range(3):
         before = feed(1.0 + 0.1 * step, np.concatenate([BOX, BOX + 500]), (0.9, 0.8))
@@ -97,7 +97,7 @@ def broken(kind):
 
 
 @pytest.mark.parametrize('kind', ['nan', 'infinite', 'inside out', 'score', 'stamp'])
-def test_bad_messages_are_refused(chain, watcher, kind):
+def test_invalid_messages_are_rejected(chain, watcher, kind):
     _, publisher, feed, received = chain()
     publisher.publish(broken(kind))
     status = watcher.wait_status(
@@ -108,7 +108,7 @@ def test_bad_messages_are_refused(chain, watcher, kind):
     assert len(feed(2.0).detections) == 1
 
 
-def test_ten_thousand_detections_are_bounded(chain, watcher, wait):
+def test_ten_thousand_detections_are_limited_to_the_maximum(chain, watcher, wait):
     _, publisher, _, received = chain(max_detections=50)
     rng = np.random.default_rng(2)
     corner = rng.uniform(0, 1000, (10_000, 2))
@@ -120,7 +120,7 @@ def test_ten_thousand_detections_are_bounded(chain, watcher, wait):
     watcher.wait_status('tracker', '10000 detections at once, the best 50', level=1)
 
 
-def test_a_detection_without_a_result_is_no_track(chain, wait):
+def test_detection_without_a_result_gives_no_track(chain, wait):
     _, publisher, _, received = chain()
     message = Detection2DArray(header=encode_header(1_000_000_000, 'camera'))
     message.detections.append(Detection2D())
@@ -129,7 +129,7 @@ def test_a_detection_without_a_result_is_no_track(chain, wait):
     assert received[0].detections == []
 
 
-def test_identities_begin_anew_after_a_reactivation(chain, wait):
+def test_ids_restart_after_a_reactivation(chain, wait):
     node, _, feed, _ = chain()
     assert [entry.id for entry in feed(10.0).detections] == ['1']
     assert {entry.id for entry in feed(10.1, BOX + 900).detections} == {'2'}
@@ -139,7 +139,7 @@ def test_identities_begin_anew_after_a_reactivation(chain, wait):
     assert [entry.id for entry in feed(10.2).detections] == ['1']
 
 
-def test_a_detector_that_comes_back_with_best_effort_is_taken(start, watcher, wait):
+def test_detections_with_best_effort_qos_are_received(start, watcher, wait):
     start(TrackerNode, tracker='iou')
     received = watcher.collect(Detection2DArray, 'tracks', 100)
     effort = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -149,7 +149,7 @@ def test_a_detector_that_comes_back_with_best_effort_is_taken(start, watcher, wa
     wait(lambda: received, 'tracks')
 
 
-def test_what_a_user_requests_is_kept(start, watcher):
+def test_qos_override_of_the_user_is_kept(start, watcher):
     name = 'qos_overrides./avdet/detections.subscription.reliability'
     start(TrackerNode, **{name: 'reliable'})
     effort = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)

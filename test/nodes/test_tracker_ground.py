@@ -1,4 +1,4 @@
-"""Node tracker in metres: vehicles, the ego vehicle's motion over DDS, and the map."""
+"""Node tracker in metres: vehicles, ego motion over DDS, and the map."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.ros
 
 
 def vehicle_at(x_m, y_m, rig):
-    """A detection of a vehicle at a place of base_link, as node detector sends it."""
+    """A detection of a vehicle at a position in base_link, as node detector sends it."""
     place = np.array([x_m, y_m, 0.8])
     (column, row), _ = rig.camera.project(place)
     range_m = np.linalg.norm(place - rig.array_position_m)
@@ -36,7 +36,7 @@ def vehicle_at(x_m, y_m, rig):
 
 @pytest.fixture
 def ground_chain(start, watcher, wait, rig):
-    """A tracker in metres, a way to feed it with vehicles and odometry, and what it publishes."""
+    """A tracker in metres, and functions that feed it with vehicles and odometry."""
     node = start(TrackerNode, tracker='ground')
     received = watcher.collect(Detection3DArray, 'tracks_3d', 100)
     boxes = watcher.publisher(Detection2DArray, 'detections', qos.RESULTS)
@@ -63,8 +63,8 @@ def ground_chain(start, watcher, wait, rig):
     return node, feed, drive, odometry
 
 
-def test_a_vehicle_in_metres_at_the_end_of_the_window(ground_chain, watcher, wait):
-    """The ego vehicle drives at 10 m/s towards a standing one."""
+def test_vehicle_in_metres_is_published_for_the_window_end(ground_chain, watcher, wait):
+    """The ego vehicle drives at 10 m/s towards a stationary vehicle."""
     _, feed, drive, _ = ground_chain
     nearest = watcher.collect(PoseWithCovarianceStamped, 'nearest')
     points = watcher.collect(PointCloud2, 'tracks_points')
@@ -102,7 +102,7 @@ def test_a_vehicle_in_metres_at_the_end_of_the_window(ground_chain, watcher, wai
         ('jump', 'expected steps of a vehicle'),
     ],
 )
-def test_bad_odometry_is_said_and_no_number_is_lost(ground_chain, watcher, kind, words):
+def test_bad_odometry_is_reported_and_outputs_stay_finite(ground_chain, watcher, kind, words):
     _, feed, drive, odometry = ground_chain
     for step in range(4):
         drive(9.0 + 0.1 * step, 0.0)
@@ -125,8 +125,8 @@ def test_bad_odometry_is_said_and_no_number_is_lost(ground_chain, watcher, kind,
     assert np.isfinite(values).all()
 
 
-def test_detections_without_a_pose_have_their_range_from_the_box(ground_chain, watcher, wait):
-    """As bags from before have them, and models that give no range."""
+def test_range_of_detections_without_a_pose_comes_from_the_box(ground_chain, watcher, wait):
+    """Older bags and models without a range output have such detections."""
     node, _, _, _ = ground_chain
     received = watcher.collect(Detection3DArray, 'tracks_3d', 100)
     publisher = watcher.publisher(Detection2DArray, 'detections', qos.RESULTS)
@@ -137,12 +137,12 @@ def test_detections_without_a_pose_have_their_range_from_the_box(ground_chain, w
     wait(lambda: received and received[-1].detections, 'a vehicle')
     assert received[-1].detections[0].bbox.center.position.x == pytest.approx(
         22, abs=8
-    )  # of a car's usual height
+    )  # from the usual height of a car
     assert node.get_parameter('ego_motion').value == 'odometry'
 
 
 def transform(parent, child, stamp_s, x_m=0.0, w=1.0):
-    """A frame that is turned a quarter to the left of its parent where w is 0.7071."""
+    """A frame in its parent; with w = 0.7071 it is turned 90 degrees to the left."""
     each = TransformStamped(header=encode_header(round(stamp_s * 1e9), parent))
     each.child_frame_id = child
     each.transform.translation.x = float(x_m)
@@ -152,7 +152,7 @@ def transform(parent, child, stamp_s, x_m=0.0, w=1.0):
 
 @pytest.fixture
 def tf_chain(start, watcher, wait, rig):
-    """A tracker that has its motion from TF, and ways to send transforms and vehicles."""
+    """A tracker with ego motion from TF, and functions that send vehicles and transforms."""
     node = start(TrackerNode, tracker='ground', ego_motion='tf', odom_frame='world')
     received = watcher.collect(Detection3DArray, 'tracks_3d', 100)
     points = watcher.collect(PointCloud2, 'tracks_points', 100)
@@ -180,7 +180,7 @@ def tf_chain(start, watcher, wait, rig):
 
 
 def approach(feed, send, wait, node, steps=25, since=50.0):
-    """The ego vehicle drives at 10 m/s along its own x, which is the fixed frame's y."""
+    """The ego vehicle drives at 10 m/s along its x axis, which is the fixed frame's y axis."""
     for step in range(steps):
         t = since + 0.1 * step
         for later in (0.45, 0.5):
@@ -191,8 +191,8 @@ def approach(feed, send, wait, node, steps=25, since=50.0):
     return found
 
 
-def test_motion_comes_from_a_chain_of_transforms(tf_chain, watcher, wait):
-    """world -> odometry (static, a quarter turn) -> chassis (moves) -> base_link (static)."""
+def test_ego_motion_comes_from_a_chain_of_transforms(tf_chain, watcher, wait):
+    """world -> odometry (static, turned 90 degrees) -> chassis (moving) -> base_link (static)."""
     node, feed, send, static = tf_chain
     send(
         transform('world', 'odometry', 1.0, 5.0, w=0.5**0.5),
@@ -218,9 +218,9 @@ def test_motion_comes_from_a_chain_of_transforms(tf_chain, watcher, wait):
         ('jump', 'expected steps of a vehicle'),
     ],
 )
-def test_bad_transforms_are_said_and_no_number_is_lost(tf_chain, watcher, wait, kind, words):
+def test_bad_transforms_are_reported_and_outputs_stay_finite(tf_chain, watcher, wait, kind, words):
     node, feed, send, _ = tf_chain
-    if kind == 'missing':  # the chain ends before it comes to world
+    if kind == 'missing':  # the chain does not reach frame world
         send(transform('somewhere', 'base_link', 8.9))
         feed(9.2, (20.0, 3.0))
         state = watcher.wait_status('tracker', values=lambda v: 'no tf yet' in v['ego_motion'])
@@ -240,7 +240,7 @@ def test_bad_transforms_are_said_and_no_number_is_lost(tf_chain, watcher, wait, 
     assert len(found) == 1
 
 
-def test_late_transforms_are_carried_on_for_half_a_second(tf_chain, watcher, wait):
+def test_late_transforms_are_extrapolated_for_half_a_second(tf_chain, watcher, wait):
     node, feed, send, _ = tf_chain
     for step in range(8):
         send(transform('world', 'base_link', 20 + 0.1 * step, step))
@@ -252,28 +252,28 @@ def test_late_transforms_are_carried_on_for_half_a_second(tf_chain, watcher, wai
     watcher.wait_status('tracker', 'tf of the ego vehicle stopped')
 
 
-def square_map(frame, stands_x_m):
-    """A wall across the way, 1 m thick."""
+def wall_map(frame, wall_x_m):
+    """A map with a wall across the road, 1 m thick."""
     message = OccupancyGrid(header=encode_header(1_000_000_000, frame))
     message.info.resolution, message.info.width, message.info.height = 0.5, 120, 40
     message.info.origin.position.x, message.info.origin.position.y = -10.0, -10.0
     message.info.origin.orientation.w = 1.0
     numbers = np.zeros((40, 120), np.int8)
-    column = round((stands_x_m + 10) / 0.5)
+    column = round((wall_x_m + 10) / 0.5)
     numbers[:, column : column + 2] = 100
     message.data = numbers.ravel().tolist()
     return message
 
 
-def test_a_wall_in_the_map_hides_the_vehicle_behind_it(ground_chain, watcher, wait):
-    """The map is in odom's frame, whose origin the vehicle has left, and is latched."""
+def test_wall_in_the_map_hides_the_vehicle_behind_it(ground_chain, watcher, wait):
+    """The map is latched and in frame odom, whose origin the vehicle has left."""
     node, feed, drive, _ = ground_chain
     hidden = watcher.collect(PointCloud2, 'hidden')
     wait(lambda: watcher.node.count_publishers('/avdet/hidden'), 'the tracker')
     walls = watcher.node.create_publisher(OccupancyGrid, 'map', qos.LATCHED)
     wait(lambda: walls.get_subscription_count(), 'the tracker')
 
-    def drive_and_hear(count, since):
+    def drive_and_feed(count, since):
         for step in range(count):
             t = since + 0.1 * step
             drive(t + 0.5, 8.0)
@@ -282,14 +282,14 @@ def test_a_wall_in_the_map_hides_the_vehicle_behind_it(ground_chain, watcher, wa
 
     drive(29.9, 8.0)
     drive(30.0, 8.0)
-    drive_and_hear(4, 30.0)
+    drive_and_feed(4, 30.0)
     wait(lambda: hidden, 'a message without a map')
     assert hidden[-1].width == 0
-    walls.publish(square_map('map', 16.0))
+    walls.publish(wall_map('map', 16.0))
     watcher.wait_status('tracker', "expected frame base_link or odom, found 'map': left out")
-    walls.publish(square_map('odom', 16.0))  # 8 m ahead
+    walls.publish(wall_map('odom', 16.0))  # 8 m ahead
     wait(lambda: node._map.at(30.5)[0] is not None, 'the map')
-    drive_and_hear(4, 30.4)
+    drive_and_feed(4, 30.4)
     wait(lambda: hidden[-1].width, 'a hidden vehicle')
     point = np.frombuffer(bytes(hidden[-1].data), HIDDEN_POINT)[0]
     assert (point['by'], point['id']) == (2, 1)

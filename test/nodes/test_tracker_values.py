@@ -1,4 +1,4 @@
-"""What node tracker makes of a message and says of it, message by message, without DDS."""
+"""What node tracker publishes and reports, message by message, without DDS."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from avdet_ros.nodes.tracker import TrackerNode
 pytestmark = pytest.mark.ros
 
 BOX = np.array([[100.0, 200.0, 300.0, 400.0]])
-AFAR = BOX + 900
+FAR_BOX = BOX + 900
 TOPIC = '/avdet/detections'
 
 
 @pytest.fixture
 def tracker(ros):
-    """Makes an active tracker that nobody spins, and that keeps what it publishes."""
+    """Makes an active tracker that does not spin and that records what it publishes."""
     made = []
 
     def make(**parameters):
@@ -50,7 +50,7 @@ def tracker(ros):
 
 
 def feed(node, stamp_s, boxes=BOX, scores=(0.9,), number=None):
-    """Hand a message over; the identities that come of it."""
+    """Pass a message to the node; returns the resulting track ids, or None if rejected."""
     head = encode_header(round(stamp_s * 1e9), 'camera_optical_frame')
     message = encode_detections(head, np.asarray(boxes), np.asarray(scores))
     before = len(node.sent)
@@ -61,28 +61,28 @@ def feed(node, stamp_s, boxes=BOX, scores=(0.9,), number=None):
     return [entry.id for entry in node.sent[-1].detections]
 
 
-def test_windows_tracks_and_jumps_are_counted(tracker):
+def test_windows_tracks_and_time_jumps_are_counted(tracker):
     node = tracker(tracker='iou')
     assert report_of(node).values['tracks_alive'] == '0'
     assert feed(node, 50.0) == ['1']
-    assert feed(node, 50.1, [*BOX, *AFAR], (0.9, 0.8)) == ['1', '2']
+    assert feed(node, 50.1, [*BOX, *FAR_BOX], (0.9, 0.8)) == ['1', '2']
     assert feed(node, 50.2, np.zeros((0, 4)), ()) == []
     values = report_of(node).values
     counted = ('windows_in', 'windows_out', 'windows_refused', 'windows_missed', 'detections_cut')
     assert [values[name] for name in counted] == ['3', '3', '0', '0', '0']
     assert (values['tracks'], values['tracks_alive'], values['time_jumps']) == ('2', '0', '0')
     assert values['tracker'] == 'iou'
-    assert feed(node, 50.2) == ['3']  # the same instant once more is no jump
+    assert feed(node, 50.2) == ['3']  # a repeated stamp is not a time jump
     assert report_of(node).values['time_jumps'] == '0'
     assert feed(node, 50.1) == ['1']
-    assert feed(node, 50.2, [*BOX, *AFAR], (0.9, 0.8)) == ['1', '2']
+    assert feed(node, 50.2, [*BOX, *FAR_BOX], (0.9, 0.8)) == ['1', '2']
     values = report_of(node).values
     assert (values['tracks'], values['tracks_alive'], values['time_jumps']) == ('2', '2', '1')
     assert (values['windows_in'], values['windows_out']) == ('6', '6')
-    assert 'ego_motion' not in values  # nothing in metres
+    assert 'ego_motion' not in values  # this tracker has no output in metres
 
 
-def test_latency_is_from_the_windows_end_wherever_the_boxes_instant_is(tracker):
+def test_latency_counts_from_window_end_for_any_label_offset(tracker):
     node = tracker(tracker='iou', label_offset_s=-0.5)
     node.now = 50_800_000_000
     feed(node, 50.0)
@@ -100,7 +100,7 @@ def test_latency_is_from_the_windows_end_wherever_the_boxes_instant_is(tracker):
 
 
 @pytest.mark.parametrize(('offset_s', 'ahead_s'), [(-0.5, 0.5), (0.5, 0.0), (-7.0, 5.0)])
-def test_vehicles_in_metres_are_those_of_the_windows_end(tracker, rig, offset_s, ahead_s):
+def test_vehicles_in_metres_are_predicted_to_the_window_end(tracker, rig, offset_s, ahead_s):
     node, asked = tracker(tracker='ground', label_offset_s=offset_s), []
     node._tracker.vehicles = lambda ahead, pose: asked.append(ahead) or []
     feed(node, 50.0, [[900.0, 300.0, 1000.0, 370.0]])
@@ -110,7 +110,7 @@ def test_vehicles_in_metres_are_those_of_the_windows_end(tracker, rig, offset_s,
     assert head.frame_id == rig.frame_id
 
 
-def test_an_identity_counts_once_whether_it_comes_in_pixels_or_in_metres(tracker):
+def test_repeated_track_ids_in_metres_count_once(tracker):
     node = tracker(tracker='ground')
     node._tracker.vehicles = lambda *_: [SimpleNamespace(track_id=k) for k in (3, 4)]
     for step in range(3):
@@ -119,10 +119,10 @@ def test_an_identity_counts_once_whether_it_comes_in_pixels_or_in_metres(tracker
     assert {'ego_motion', 'map', 'tracks_3d_left_out'} <= report_of(node).values.keys()
 
 
-def test_bounds_are_allowed_and_what_lies_beyond_is_refused_with_its_reason(tracker):
+def test_values_at_bounds_are_accepted_and_beyond_them_rejected(tracker):
     node = tracker(tracker='iou', max_detections=300)
     thin = [[1e6, -1e6, 1e6, -1e6]]
-    assert feed(node, 50.0, [*BOX, *AFAR, *thin], (0.0, 1.0, 0.5)) is not None
+    assert feed(node, 50.0, [*BOX, *FAR_BOX, *thin], (0.0, 1.0, 0.5)) is not None
     finite = 'expected finite boxes and scores, found NaN or infinity'
     boxes = 'expected boxes in pixels of a size of at least 0, found others'
     scores = 'expected scores from 0 to 1, found others'
@@ -146,7 +146,7 @@ def test_bounds_are_allowed_and_what_lies_beyond_is_refused_with_its_reason(trac
     assert values['time_jumps'] == '0'
 
 
-def test_of_too_many_the_best_are_tracked_the_rest_is_counted_and_said(tracker):
+def test_best_detections_are_tracked_and_the_excess_is_reported(tracker):
     node = tracker(tracker='iou', max_detections=2)
     boxes = [[x, 0.0, x + 50, 40] for x in (0.0, 200.0, 400.0, 600.0)]
     feed(node, 50.0, boxes[:2], (0.9, 0.8))
@@ -161,34 +161,36 @@ def test_of_too_many_the_best_are_tracked_the_rest_is_counted_and_said(tracker):
     assert report_of(node).values['detections_cut'] == '3'
 
 
-def test_a_tracker_is_made_anew_for_another_value_only_and_identities_go_on(tracker):
+def test_tracker_is_rebuilt_only_for_new_values_and_ids_continue(tracker):
     node = tracker(tracker='iou')
-    feed(node, 50.0, [*BOX, *AFAR], (0.9, 0.9))
+    feed(node, 50.0, [*BOX, *FAR_BOX], (0.9, 0.9))
     before = node._tracker
 
-    def put(**values):
+    def set_values(**values):
         given = [Parameter(name, value=value) for name, value in values.items()]
         result = node.set_parameters_atomically(given)
         return result.successful, result.reason
 
-    assert put(start_score=-1.0, tracker='iou', max_detections=7) == (True, '')
+    assert set_values(start_score=-1.0, tracker='iou', max_detections=7) == (True, '')
     assert node._tracker is before
-    assert put(iou_threshold=-0.5) == (
+    assert set_values(iou_threshold=-0.5) == (
         False,
         'parameter iou_threshold: expected -1 or 0 to 1, found -0.5',
     )
     assert node._tracker is before
-    assert put(start_score=0.0)[0]
+    assert set_values(start_score=0.0)[0]
     assert node._tracker is not before
-    assert feed(node, 50.1, BOX, (0.01,)) == ['3']  # from score 0, and 1 and 2 are taken
-    assert put(tracker='motion')[0]
+    assert feed(node, 50.1, BOX, (0.01,)) == [
+        '3'
+    ]  # tracks now start from score 0; ids 1 and 2 are used up
+    assert set_values(tracker='motion')[0]
     assert type(node._tracker) is not type(before)
 
 
-def test_it_says_how_many_are_alive_or_why_nothing_comes(tracker):
+def test_node_reports_live_tracks_or_why_nothing_arrives(tracker):
     node = tracker(tracker='iou')
     node.now = 50_600_000_000
-    feed(node, 50.0, [*BOX, *AFAR], (0.9, 0.9))
+    feed(node, 50.0, [*BOX, *FAR_BOX], (0.9, 0.9))
     report = report_of(node)
     assert (report.level, report.message) == (0, '2 tracks alive')
     node.now += 1_000_000_000
@@ -202,7 +204,7 @@ def test_it_says_how_many_are_alive_or_why_nothing_comes(tracker):
     assert (report.level, report.message) == (2, f'no publisher on {TOPIC}')
 
 
-def test_numbers_that_are_left_out_are_windows_missed(tracker):
+def test_gaps_in_sequence_numbers_count_as_missed_windows(tracker):
     node = tracker(tracker='iou')
     node._subscription = SimpleNamespace(
         topic_name=TOPIC, get_publisher_count=lambda: 1, subscription=None
@@ -210,6 +212,6 @@ def test_numbers_that_are_left_out_are_windows_missed(tracker):
     for number in (4, 5, 9):
         feed(node, 50.0 + number / 10, number=number)
     assert node._missed.count == 3
-    node._subscription = None  # it has just been switched off
+    node._subscription = None  # the node has just been deactivated
     feed(node, 51.0, number=12)
     assert node._missed.count == 3

@@ -1,4 +1,4 @@
-"""What nodes publish arrives on the live page; what is damaged is passed over."""
+"""Published messages are shown on the live page; damaged ones are skipped."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def rows_by_entity(path):
 
 
 def hostile_pictures(head):
-    """One without width, one whose encoding is no number, and one that is all width."""
+    """Pictures with no width, with an absurd encoding, and with an extreme width."""
     no_width, digits = (encode_image(head, 'rgb8', np.ones((2, 2, 3), 'u1')) for _ in range(2))
     no_width.width = 0
     digits.encoding = '32FC' + '9' * 5000
@@ -64,7 +64,9 @@ def test_sound_boxes_and_latency_are_shown(tmp_path):
         while viewer.shown < 80 and time.monotonic() < until:
             head = encode_header(talker.get_clock().now().nanoseconds, 'array')
             audio.publish(encode_sound(head, np.ones((4410, 8), np.int16)))
-            audio.publish(encode_sound(head, np.ones((4410, 4), np.int16)))  # not ours
+            audio.publish(
+                encode_sound(head, np.ones((4410, 4), np.int16))
+            )  # another array's channel count
             for picture in hostile_pictures(head):
                 pictures.publish(picture)
             boxes, scores = np.array([[1.0, 2, 30, 40]]), np.array([0.5])
@@ -72,7 +74,7 @@ def test_sound_boxes_and_latency_are_shown(tmp_path):
             place = Detection3D(id='7', results=[ObjectHypothesisWithPose()])
             metres.publish(Detection3DArray(header=head, detections=[place]))
             late.publish(Float64(data=12.0))
-            for _ in range(8):  # messages that were sent
+            for _ in range(8):  # the messages sent above
                 rclpy.spin_once(viewer, timeout_sec=0.05)
         assert viewer.shown >= 80
     finally:

@@ -1,4 +1,4 @@
-"""Which message of which topic the viewer hands to the page, under which name and time."""
+"""What the viewer passes to the page for each topic, under which name and time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MS = 1_000_000
 
 
 class Page:
-    """Keeps what it is to show."""
+    """A page that records the calls it receives."""
 
     def __init__(self):
         self.shown = []
@@ -40,7 +40,7 @@ class Page:
 
 @pytest.fixture
 def viewer(ros):
-    """Makes one that does not spin: its callbacks are called with messages."""
+    """Makes a viewer that does not spin; tests call its callbacks with messages."""
     made = []
 
     def make(image='image'):
@@ -59,7 +59,7 @@ def at(milliseconds):
     return encode_header(milliseconds * MS, 'x')
 
 
-def test_it_subscribes_to_all_that_nodes_publish_and_to_no_more(viewer):
+def test_viewer_subscribes_to_exactly_the_published_topics(viewer):
     node, _, subscriptions = viewer('/camera/image_raw/compressed')
     names = ('features_ms', 'inference_ms', 'tracker_ms', 'latency_ms')
     assert {topic: s.msg_type for topic, s in subscriptions.items()} == {
@@ -81,7 +81,7 @@ def test_it_subscribes_to_all_that_nodes_publish_and_to_no_more(viewer):
     assert subscriptions['/drive/image'].msg_type is Image
 
 
-def test_each_message_is_shown_where_it_belongs_at_its_time(viewer):
+def test_each_message_is_passed_to_the_page_with_its_stamp(viewer):
     node, page, subscriptions = viewer()
     take = {topic: s.callback for topic, s in subscriptions.items()}
     picture = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
@@ -105,11 +105,11 @@ def test_each_message_is_shown_where_it_belongs_at_its_time(viewer):
     assert node.shown == 6
 
 
-def test_numbers_have_the_time_of_the_newest_message(viewer):
+def test_numbers_get_the_time_of_the_newest_message(viewer):
     node, page, subscriptions = viewer()
     take = {topic: s.callback for topic, s in subscriptions.items()}
     take['/drive/debug/latency_ms'](Float64(data=80.0))
-    assert page.shown == []  # nothing has come that says when it is
+    assert page.shown == []  # no stamped message has arrived yet
     take['/drive/tracks'](encode_detections(at(2000), BOX[:0], np.zeros(0)))
     take['/drive/detections'](encode_detections(at(1900), BOX[:0], np.zeros(0)))
     page.shown.clear()
@@ -125,7 +125,7 @@ def test_numbers_have_the_time_of_the_newest_message(viewer):
     assert node.shown == 2
 
 
-def test_levels_are_of_a_tenth_of_a_second_and_of_every_sample(viewer):
+def test_levels_cover_every_sample_in_tenths_of_a_second(viewer):
     _, page, subscriptions = viewer()
     take = subscriptions['/drive/audio'].callback
     for index in range(9):
@@ -138,7 +138,7 @@ def test_levels_are_of_a_tenth_of_a_second_and_of_every_sample(viewer):
     assert second[:, 5].tolist() == [*np.repeat([5, 6, 7, 8], 1000), *[9] * 410]
 
 
-def test_what_cannot_be_read_is_passed_over_and_not_counted(viewer):
+def test_unreadable_message_is_skipped_and_not_counted(viewer):
     node, page, subscriptions = viewer()
     broken = encode_image(at(5), 'bgr8', np.zeros((2, 4, 3), np.uint8))
     broken.encoding = 'h265'
@@ -146,7 +146,7 @@ def test_what_cannot_be_read_is_passed_over_and_not_counted(viewer):
     assert (node.shown, page.of('picture')) == (0, [])
 
 
-def test_a_topic_that_offers_less_is_asked_for_less(viewer, watcher, wait):
+def test_subscription_adapts_to_a_best_effort_publisher(viewer, watcher, wait):
     node, _, _ = viewer()
     effort = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
     watcher.publisher(Detection2DArray, '/drive/tracks', effort, matched=0)

@@ -1,4 +1,4 @@
-"""The newest values are worked on, one after the other, whatever goes wrong with one of them."""
+"""A worker processes the newest values one by one, even if one of them fails."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from avdet_ros.nodes.worker import LatestValueWorker, make_worker
 
 
 class Log:
-    """What a worker did; its work can be held up."""
+    """Records what a worker did; its work blocks until released."""
 
     def __init__(self) -> None:
         self.worked, self.refused, self.failed = [], [], []
-        self.began, self.go_on = threading.Event(), threading.Event()
+        self.began, self.release = threading.Event(), threading.Event()
 
     def work(self, value):
         self.worked.append(value)
         self.began.set()
-        self.go_on.wait(10)
+        self.release.wait(10)
         if value == 'bad':
             raise AvdetError('bad input')
         if value == 'broken':
@@ -38,7 +38,7 @@ class Log:
 def log():
     log = Log()
     yield log
-    log.go_on.set()
+    log.release.set()
 
 
 def until(condition):
@@ -49,22 +49,22 @@ def until(condition):
 
 
 @pytest.mark.parametrize(('keep', 'worked'), [(1, [0, 4]), (2, [0, 3, 4])])
-def test_only_the_newest_wait_while_it_is_busy(log, keep, worked):
+def test_busy_worker_keeps_only_the_newest_values(log, keep, worked):
     worker = log.worker(keep)
     worker.start()
     worker.put(0)
     assert log.began.wait(10)
     for value in range(1, 5):
         worker.put(value)
-    log.go_on.set()
+    log.release.set()
     until(lambda: len(log.worked) == len(worked))
     worker.stop()
     assert log.worked == worked
     assert worker.dropped == 4 - keep
 
 
-def test_errors_are_reported_and_do_not_end_it(log):
-    log.go_on.set()
+def test_errors_are_reported_and_do_not_end_the_worker(log):
+    log.release.set()
     worker = log.worker(keep=3)
     for value in ('bad', 'broken', 'good'):
         worker.put(value)
@@ -75,8 +75,8 @@ def test_errors_are_reported_and_do_not_end_it(log):
     assert [type(error) for error in log.failed] == [ValueError]
 
 
-def test_an_error_after_the_end_of_everything_is_not_reported(log):
-    log.go_on.set()
+def test_error_after_shutdown_is_not_reported(log):
+    log.release.set()
     worker = log.worker(alive=lambda: False)
     worker.start()
     worker.put('broken')
@@ -85,8 +85,8 @@ def test_an_error_after_the_end_of_everything_is_not_reported(log):
     assert log.failed == []
 
 
-def test_idle_work_and_least_period(log):
-    log.go_on.set()
+def test_worker_runs_while_idle_and_limits_its_rate(log):
+    log.release.set()
     idle = log.worker(idle_s=0.01)
     idle.start()
     until(lambda: log.worked.count(None) > 2)
@@ -104,8 +104,8 @@ def test_idle_work_and_least_period(log):
     assert len(log.worked) < 40
 
 
-def test_it_ends_at_once_while_it_pauses(log):
-    log.go_on.set()
+def test_stop_interrupts_a_pause(log):
+    log.release.set()
     worker = LatestValueWorker('test', 1, lambda _: worker.pause(60), print, print)
     worker.start()
     worker.put(0)
@@ -115,26 +115,26 @@ def test_it_ends_at_once_while_it_pauses(log):
     assert time.monotonic() - began_s < 4
 
 
-def test_what_waits_can_be_forgotten(log):
+def test_clear_discards_waiting_values(log):
     worker = log.worker(keep=2)
     worker.start()
     worker.put(0)
     assert log.began.wait(10)
     worker.put(1)
     worker.clear()
-    log.go_on.set()
+    log.release.set()
     worker.stop()
     assert log.worked == [0]
 
 
-def test_a_nodes_worker_has_its_errors_in_the_nodes_own_words(log):
-    told, alive = [], [True]
+def test_worker_of_a_node_reports_errors_through_the_node(log):
+    reports, alive = [], [True]
     node = SimpleNamespace(
-        refuse=lambda what, sentence: told.append(('refused', what, sentence)),
-        fail=lambda what, error: told.append(('failed', what, str(error))),
+        refuse=lambda what, sentence: reports.append(('refused', what, sentence)),
+        fail=lambda what, error: reports.append(('failed', what, str(error))),
         context=SimpleNamespace(ok=lambda: alive[0]),
     )
-    log.go_on.set()
+    log.release.set()
     worker = make_worker(node, 'inference', 3, log.work)
     assert worker._thread.name == 'inference'
     for value in ('bad', 'broken', 'good'):
@@ -142,21 +142,21 @@ def test_a_nodes_worker_has_its_errors_in_the_nodes_own_words(log):
     worker.start()
     until(lambda: len(log.worked) == 3)
     worker.stop()
-    assert told == [('refused', 'inference', 'bad input'), ('failed', 'inference', 'a bug')]
+    assert reports == [('refused', 'inference', 'bad input'), ('failed', 'inference', 'a bug')]
     own = make_worker(node, 'inference', 1, log.work, log.refused.append, idle_s=0.01)
     own.start()
     own.put('bad')
-    until(lambda: log.worked.count(None) > 1)  # an option of the worker's
+    until(lambda: log.worked.count(None) > 1)  # the option reaches the worker
     alive[0] = False
     own.put('broken')
     own._thread.join(10)
-    assert not own._thread.is_alive()  # ROS has ended, and the error is one of that
+    assert not own._thread.is_alive()  # ROS has shut down, which explains the error
     assert [str(error) for error in log.refused] == ['bad input']
-    assert len(told) == 2
+    assert len(reports) == 2
 
 
-def test_after_an_error_it_rests_and_a_value_in_time_goes_before_idleness(log):
-    log.go_on.set()
+def test_worker_rests_after_an_error_and_takes_the_next_value(log):
+    log.release.set()
     at_s = []
     worker = LatestValueWorker(
         'test',
@@ -177,10 +177,10 @@ def test_after_an_error_it_rests_and_a_value_in_time_goes_before_idleness(log):
     assert (worker.waiting, worker.pause(5)) == (0, True)
 
 
-def test_a_pace_is_caught_up_for_half_a_second_at_most(log, monkeypatch):
-    """What takes too long once is followed by calls without a wait, and not by too many."""
+def test_pace_catches_up_by_at_most_half_a_second(log, monkeypatch):
+    """A delay is followed by calls without a wait, but by a limited number of them."""
     worker, pauses = log.worker(period_s=lambda: 0.1), []
-    worker.pause = pauses.append  # and so it does not end
+    worker.pause = pauses.append  # append returns None: the worker continues
     worker._waiting.append(0)
     with monkeypatch.context() as patch:
         patch.setattr(time, 'monotonic', lambda: 1000.0)

@@ -1,4 +1,4 @@
-"""Small worlds for the checks: a straight road, an array on it, vehicles of our choice."""
+"""Small worlds for tests: a straight road, an array on it, and chosen vehicles."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ QUIET = Noise(wind_db=-80, breeze_mps=0, self_db=-60, ambient_db=-60)
 
 @pytest.fixture
 def world():
-    """Make a scene: world((x, y, speed), ...) with cars that are at x, y at t = 2 s."""
+    """Make a scene: world((x, y, speed), ...) with cars at x, y at t = 2 s."""
     road = straight_road()
 
     def make(*cars, ego_speed=0.0, ego_runs=False, seed=1, noise=QUIET, kind='car', **changes):

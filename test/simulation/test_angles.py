@@ -1,4 +1,4 @@
-"""Labels as directions: they agree with the camera, and say what lies in front."""
+"""Labels as directions agree with the camera and cover what lies in front."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def with_camera_at_the_eye(scene):
     return replace(scene, rig=replace(rig, camera=camera))
 
 
-def test_boxes_of_angles_are_the_cameras_when_it_stands_at_the_eye():
+def test_angle_boxes_match_camera_boxes_when_camera_is_at_eye():
     compared = 0
     for seed in range(40, 52):
         scene = with_camera_at_the_eye(random_scene(seed))
@@ -32,13 +32,13 @@ def test_boxes_of_angles_are_the_cameras_when_it_stands_at_the_eye():
     assert compared > 6
 
 
-def test_a_car_ahead_and_to_the_left(world):
+def test_angle_labels_of_car_ahead_left_match_geometry(world):
     scene = world((20, 10, 8.0), (-30, 0, 8.0), noise=replace(random_scene(1).noise))
     labels = angle_labels(scene, 2.0)
     array = scene.rig.array_position_m
     assert labels.truth.ids.tolist() == [1]
     assert abs(labels.azimuth_deg[0] - np.degrees(np.arctan2(10, 20 - array[0]))) < 1.5
-    assert labels.elevation_deg[0] < 0  # the eye is higher than a car's middle
+    assert labels.elevation_deg[0] < 0  # the eye is above the middle of a car
     high = replace(scene, rig=replace(scene.rig, array_position_m=array + [0.0, 0.0, 0.6]))
     assert angle_labels(high, 2.0).elevation_deg == labels.elevation_deg
     assert labels.in_image.tolist() == [True]
@@ -46,19 +46,19 @@ def test_a_car_ahead_and_to_the_left(world):
         scene,
         rig=replace(
             scene.rig,
-            camera=replace(scene.rig.camera, rotation=_facing(scene.rig.camera.rotation, 26.0)),
+            camera=replace(scene.rig.camera, rotation=_yawed(scene.rig.camera.rotation, 26.0)),
         ),
     )
-    about_the_heading = angle_labels(turned, 2.0)
-    np.testing.assert_allclose(about_the_heading.azimuth_deg, labels.azimuth_deg - 26, atol=0.5)
+    relative_to_camera = angle_labels(turned, 2.0)
+    np.testing.assert_allclose(relative_to_camera.azimuth_deg, labels.azimuth_deg - 26, atol=0.5)
 
 
-def _facing(rotation, yaw_deg):
+def _yawed(rotation, yaw_deg):
     c, s = np.cos(np.radians(yaw_deg)), np.sin(np.radians(yaw_deg))
     return rotation @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
 
 
-def test_outside_the_image_but_in_front_counts_and_behind_does_not(world):
+def test_vehicle_in_front_outside_image_is_labelled_and_one_behind_is_not(world):
     noise = random_scene(1).noise
     scene = world((10, 12.5, 8.0), (-10, 12, 8.0), noise=noise)
     labels = angle_labels(scene, 2.0)
@@ -67,7 +67,7 @@ def test_outside_the_image_but_in_front_counts_and_behind_does_not(world):
     assert labels.in_image.tolist() == [False]
 
 
-def test_a_body_that_reaches_back_has_no_box():
+def test_body_nearer_than_minimum_distance_has_no_box():
     corners = np.array([[3.0, 1, 0], [0.1, 1, 0], [3, 1, -1]])
     assert np.isnan(box_angles(corners)).all()
     assert box_angles(corners + [1, 0, 0])[0] == pytest.approx(

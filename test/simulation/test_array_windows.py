@@ -1,4 +1,4 @@
-"""Windows of drawn arrays: rows that say what was rendered, whole shards, clear refusals."""
+"""Windows of random arrays: rows match the rendered scenes, shards are complete, errors clear."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def rows():
     ]
 
 
-def test_the_true_places_are_those_that_were_rendered(rows):
+def test_row_microphone_positions_match_rendered_scene(rows):
     for row in rows:
         seed = int(row['seed'])
         array = array_of(seed, load_rig(), PLAN)
@@ -57,7 +57,7 @@ def test_the_true_places_are_those_that_were_rendered(rows):
         np.testing.assert_array_equal(row['alive'], ~array.errors.dead)
 
 
-def test_speed_and_heading_are_those_of_the_middle_of_the_window(rows):
+def test_row_speed_and_heading_are_those_at_window_middle(rows):
     for row in rows:
         seed = int(row['seed'])
         scene = draw_world(seed, load_rig(), PLAN)
@@ -65,7 +65,7 @@ def test_speed_and_heading_are_those_of_the_middle_of_the_window(rows):
         before, after = (scene.ego_pose(np.array([middle_s + s])) for s in (-0.01, 0.01))
         moved = (after[0] - before[0])[0] / 0.02
         ahead = (before[1] + after[1])[0, :, 0] / 2
-        # in a bend a lane is a little longer or shorter than the middle of the road
+        # in a bend a lane is slightly longer or shorter than the road's centre line
         assert row['ahead_mps'] == pytest.approx(moved @ ahead, rel=0.02, abs=0.05)
         optical = array_of(seed, load_rig(), PLAN).rig.camera.rotation[2]
         heading_deg = np.degrees(np.arctan2(optical[1], optical[0]))
@@ -103,14 +103,14 @@ def test_worlds_are_mixed_and_windows_do_not_overlap():
         assert starts[-1] + 1 <= plan.duration_s
 
 
-def test_windows_closer_than_their_length_overlap():
+def test_windows_spaced_below_their_length_overlap():
     plan = WindowPlan(windows_a_drive=8, spacing_s=0.5)
     for seed in range(5):
         np.testing.assert_array_equal(window_starts_s(seed, plan), 0.5 * np.arange(8))
     assert plan.duration_s == 4.5
 
 
-def test_an_empty_road_has_one_other_sound_and_no_label(tmp_path):
+def test_empty_road_has_one_distractor_and_no_label(tmp_path):
     rng = np.random.default_rng(2)
     wavfile.write(tmp_path / 'mill.wav', 44100, (3000 * rng.normal(size=44100)).astype(np.int16))
     rig, usual = load_rig(), WindowPlan(windows_a_drive=1, quick=True, empty=True)
@@ -125,7 +125,7 @@ def test_an_empty_road_has_one_other_sound_and_no_label(tmp_path):
         heard = cnossos.pressure_level_db(sound.bands_db(scene.duration_s / 2), away_m)
         levels.append(float(cnossos.a_weighted_db(heard)) - rest_db(scene, scene.duration_s / 2))
     assert 5 <= played.count('mill.wav') <= 15
-    # Between beats a sound is softer.
+    # A sound is softer between its beats.
     assert min(levels) < -2
     assert 10 < max(levels) < OTHER_DB[1] + 0.5
     (row,) = array_windows(70, rig, FrontEnd.of(rig), usual)
@@ -134,7 +134,7 @@ def test_an_empty_road_has_one_other_sound_and_no_label(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_set_is_taken_up_and_a_wrong_one_refused(tmp_path):
+def test_set_is_resumed_and_mismatched_settings_are_rejected(tmp_path):
     rig = load_rig()
     assert sum(window_shards.make_array_windows(tmp_path, 1, (70, 80), 1, PLAN, rig)) == 1
     shard = tmp_path / 'windows_0000070.npz'
@@ -154,22 +154,22 @@ def test_a_set_is_taken_up_and_a_wrong_one_refused(tmp_path):
 
 
 @pytest.mark.slow
-def test_of_a_set_that_is_not_kept_the_newest_are_there_and_none_is_made_twice(tmp_path):
+def test_rolling_set_keeps_newest_shards_and_makes_none_twice(tmp_path):
     rig = load_rig()
     seeds = (70, 90)
     made = list(window_shards.make_array_windows(tmp_path, 5, seeds, 1, PLAN, rig, keep=3))
     assert made == [1] * 5
 
-    def there() -> list[str]:
+    def shard_names() -> list[str]:
         return sorted(path.name for path in tmp_path.glob('windows_*.npz'))
 
-    assert there() == [f'windows_00000{seed}.npz' for seed in (72, 73, 74)]
-    times = {name: (tmp_path / name).stat().st_mtime_ns for name in there()}
+    assert shard_names() == [f'windows_00000{seed}.npz' for seed in (72, 73, 74)]
+    times = {name: (tmp_path / name).stat().st_mtime_ns for name in shard_names()}
     more = list(window_shards.make_array_windows(tmp_path, 6, seeds, 1, PLAN, rig, keep=3))
-    assert more == [1] * 6, 'five that were made are counted'
-    assert there() == [f'windows_00000{seed}.npz' for seed in (73, 74, 75)]
-    assert {name: (tmp_path / name).stat().st_mtime_ns for name in there()[:2]} == {
-        name: times[name] for name in there()[:2]
+    assert more == [1] * 6, 'the five existing shards are counted'
+    assert shard_names() == [f'windows_00000{seed}.npz' for seed in (73, 74, 75)]
+    assert {name: (tmp_path / name).stat().st_mtime_ns for name in shard_names()[:2]} == {
+        name: times[name] for name in shard_names()[:2]
     }
     with pytest.raises(AvdetError, match='--keep: expected at least 5 windows with 2 processes'):
         next(window_shards.make_array_windows(tmp_path, 6, seeds, 2, PLAN, rig, keep=4))
@@ -189,13 +189,13 @@ def test_of_a_set_that_is_not_kept_the_newest_are_there_and_none_is_made_twice(t
         ('--arrays', 'drawn', '--pairs', '0'),
     ],
 )
-def test_the_command_says_what_it_expects(tmp_path, options):
+def test_invalid_options_error_says_what_is_expected(tmp_path, options):
     done = CliRunner().invoke(app, ['sim', 'windows', str(tmp_path / 'out'), *options])
     assert isinstance(done.exception, AvdetError)
     assert 'expected' in str(done.exception)
 
 
-def test_windows_can_be_made_where_sound_files_and_ros_are_not_installed():
+def test_window_modules_import_without_sound_files_ros_or_torch():
     program = (
         'import sys\n'
         'for name in ("soundfile", "soxr", "rclpy", "rosbags", "apsw", "sounddevice", "torch"):\n'

@@ -1,4 +1,4 @@
-"""Drawn arrays: every family is a usable, ordered, two-dimensional array, and repeatable."""
+"""Random arrays: every family gives a usable, ordered, two-dimensional and repeatable array."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from avdet_ros.simulation.arrays import (
 
 
 @pytest.mark.parametrize('family', [*FAMILIES, *HELD_OUT])
-def test_every_shape_is_flat_centred_and_goes_around(family):
+def test_every_family_is_flat_centred_and_ordered_by_angle(family):
     rng = np.random.default_rng(5)
     for _ in range(20):
         places = draw_positions(rng, family)
@@ -40,14 +40,14 @@ def test_every_shape_is_flat_centred_and_goes_around(family):
         np.testing.assert_array_equal(by_angle(places[[3, 1, 7, 0, 5, 2, 6, 4]]), places)
 
 
-def test_an_octagons_pairs_are_its_sides_and_diameters():
+def test_octagon_pairs_are_its_sides_and_diameters():
     places = draw_positions(np.random.default_rng(1), 'octagon')[:, :2]
     lengths = np.array([np.linalg.norm(places[i] - places[j]) for i, j in PAIRS])
     np.testing.assert_allclose(lengths[:8], lengths[0], rtol=1e-6)
     np.testing.assert_allclose(lengths[8:], lengths[0] / np.sin(np.pi / 8), rtol=1e-6)
 
 
-def test_a_rig_holds_the_positions_turned_and_moved():
+def test_drawn_rig_holds_rotated_and_shifted_positions():
     rng, again = (np.random.default_rng(9) for _ in range(2))
     base = load_rig()
     rig = draw_rig(rng, base, 'roof_rack')
@@ -62,7 +62,7 @@ def test_a_rig_holds_the_positions_turned_and_moved():
     assert rig.camera.rotation[2, 0] > np.cos(np.radians(10))
 
 
-def test_errors_are_as_large_as_the_care_says():
+def test_error_sizes_match_level_of_care():
     drawn = {
         care: [draw_errors(np.random.default_rng(seed), 9.0, care) for seed in range(200)]
         for care in CARE
@@ -79,7 +79,7 @@ def test_errors_are_as_large_as_the_care_says():
     assert 0.1 < (missing > 0).mean() < 0.25
 
 
-def test_the_same_seed_draws_the_same_array_of_the_families_asked_for():
+def test_same_seed_draws_same_array_from_requested_families():
     base = load_rig()
     first, second = (draw_array(np.random.default_rng([4, 11]), base, 9.0) for _ in range(2))
     np.testing.assert_array_equal(first.rig.microphones_m, second.rig.microphones_m)
@@ -91,7 +91,7 @@ def test_the_same_seed_draws_the_same_array_of_the_families_asked_for():
     assert not set(HELD_OUT) & set(FAMILIES)
 
 
-def test_arrays_beside_each_other_share_centre_and_camera():
+def test_arrays_drawn_beside_another_share_its_centre_and_camera():
     base = load_rig()
     first = draw_array(np.random.default_rng(1), base, 9.0)
     others = [draw_array(np.random.default_rng(n), base, 9.0, beside=first) for n in range(2, 20)]

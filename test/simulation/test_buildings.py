@@ -1,4 +1,4 @@
-"""Buildings: what is behind them is hidden, and its sound weaker and from their corners."""
+"""Buildings hide what is behind them; its sound is weaker and comes from their corners."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from avdet_ros.simulation.traffic import furnished, random_scene
 
 # x from 4 to 12 m ahead, y from 2.5 to 22.5 m to the left
 BLOCK = Building(straight_road(), 8.0, 8.0, 2.5, 20.0)
-EVERY = stacked((BLOCK,))
+ONE_BUILDING = stacked((BLOCK,))
 HIDDEN = np.array([20.0, 12.0, 0.5])
 CORNER = np.array([12.0, 2.5])
 EAR = np.array([0.0, 0.0, 1.4])
 
 
-def test_corners_are_those_of_the_rectangle():
+def test_building_corners_are_those_of_its_rectangle():
     expected = {(4.0, 2.5), (12.0, 2.5), (12.0, 22.5), (4.0, 22.5)}
     assert {tuple(corner) for corner in BLOCK.corners_m.round(9)} == expected
     x, y = BLOCK.corners_m.T
@@ -39,36 +39,36 @@ def test_corners_are_those_of_the_rectangle():
     assert (BLOCK.side, Building(straight_road(), 8, 8, -2.5, 9).side) == (1, -1)
 
 
-def test_the_way_around_a_corner_by_hand():
-    detour, ((places, taken),) = screening(EVERY, HIDDEN[None], EAR[None])
+def test_path_around_corner_matches_hand_calculation():
+    detour, ((places, taken),) = screening(ONE_BUILDING, HIDDEN[None], EAR[None])
     way = np.linalg.norm(HIDDEN[:2] - CORNER) + np.linalg.norm(CORNER)
     assert detour[0] == pytest.approx(way - np.linalg.norm(HIDDEN[:2]))
-    # from the corner's direction, as far away as the path is long, at its own height
+    # in the corner's direction, at the length of the path, at the source's own height
     assert np.arctan2(places[0, 1], places[0, 0]) == pytest.approx(np.arctan2(2.5, 12.0))
     assert np.linalg.norm(places[0, :2]) == pytest.approx(way)
     assert places[0, 2] == HIDDEN[2]
     assert taken[0] == 1
 
 
-def test_what_is_in_sight_stays_where_it_is():
+def test_source_in_sight_keeps_its_position():
     seen = np.array([[30.0, 0.0, 0.5]])
-    detour, ((places, _),) = screening(EVERY, seen, EAR[None])
+    detour, ((places, _),) = screening(ONE_BUILDING, seen, EAR[None])
     np.testing.assert_array_equal(places, seen)
     expected = 30.0 - np.linalg.norm(CORNER) - np.linalg.norm(seen[0, :2] - CORNER)
     assert detour[0] == pytest.approx(expected)
     assert detour[0] < 0
     points = np.array([[30.0, 0.0], [20.0, 12.0], [3.0, 30.0], [8.0, 2.4]])
-    assert sight(EVERY, EAR, points).tolist() == [True, False, True, True]
+    assert sight(ONE_BUILDING, EAR, points).tolist() == [True, False, True, True]
 
 
-def test_two_corners_are_gone_around_when_one_is_not_enough():
+def test_path_goes_around_two_corners_when_one_is_not_enough():
     thick = stacked(
         (
             Building(straight_road(), 10.0, 12.0, -3.0, 0.0 + 9.0),
             Building(straight_road(), 10.0, 12.0, 3.0, 60.0),
         )
     )
-    source = np.array([[10.0, 70.0, 0.5]])  # behind the long one, seen from the road
+    source = np.array([[10.0, 70.0, 0.5]])  # behind the long building, seen from the road
     detour, _ = screening(thick, source, np.array([[10.0, 0.0, 1.0]]))
     # 3 m up and 6 m across to a near corner, 60 m along the wall, 7 m and 6 m
     near, far = np.hypot(6, 3), np.hypot(6, 7)
@@ -77,11 +77,11 @@ def test_two_corners_are_gone_around_when_one_is_not_enough():
 
 @settings(max_examples=examples(200), deadline=None)
 @given(st.floats(-40, 40), st.floats(-40, 40), st.floats(-40, 40), st.floats(-40, 2.4))
-def test_a_detour_is_never_shorter_and_moves_smoothly(x, y, ex, ey):
+def test_detour_is_positive_when_hidden_and_negative_in_sight(x, y, ex, ey):
     source, array = np.array([[x, y, 0.0]]), np.array([[ex, ey, 0.0]])
     inside = (4 < x < 12) and (2.5 < y < 22.5)
-    detour, ((places, _),) = screening(EVERY, source, array)
-    hidden = not sight(EVERY, array[0], source[:, :2])[0]
+    detour, ((places, _),) = screening(ONE_BUILDING, source, array)
+    hidden = not sight(ONE_BUILDING, array[0], source[:, :2])[0]
     if hidden and not inside:
         assert detour[0] >= -1e-9
         way = np.linalg.norm(places[0, :2] - array[0, :2])
@@ -90,7 +90,7 @@ def test_a_detour_is_never_shorter_and_moves_smoothly(x, y, ex, ey):
         assert detour[0] <= 1e-2
 
 
-def test_loss_of_a_screen():
+def test_screen_loss_matches_kurze_anderson_curve():
     c = 343.0
 
     def loss(fresnel):
@@ -109,20 +109,20 @@ def test_loss_of_a_screen():
     assert low < high - 6
 
 
-def test_a_facade_mirrors_where_nothing_stands_in_the_way():
+def test_facade_reflects_unless_it_ends_early_or_is_blocked():
     block = Building(straight_road(), 20.0, 40.0, 6.0, 10.0, 0.8)
     every = stacked((block,))
     source, array = np.array([[20.0, -2.0, 0.5]]), np.array([[0.0, 0.0, 1.4]])
     ((image, gain),) = reflections((block,), every, source, array)
     np.testing.assert_allclose(image[0], [20.0, 14.0, 0.5])
     assert gain[0] == pytest.approx(0.8)
-    # the facade ends before the place where the sound would be thrown back
+    # the facade ends before the point of reflection
     short = Building(straight_road(), 30.0, 20.0, 6.0, 10.0, 0.8)
     assert reflections((short,), stacked((short,)), source, array) == []
-    # something stands between
+    # another building stands between
     hut = Building(straight_road(), 4.0, 4.0, 1.0, 2.0)
     found = reflections((block, hut), stacked((block, hut)), source, array)
-    assert all(image[0, 1] < 6 for image, _ in found)  # but the hut has a facade, too
+    assert all(image[0, 1] < 6 for image, _ in found)  # only the facade of the hut reflects
 
 
 def heard_azimuth(scene, at_s=2.0):
@@ -143,8 +143,8 @@ def heard_azimuth(scene, at_s=2.0):
     return (np.rad2deg(finder.azimuth_recon[0]) + 180) % 360 - 180
 
 
-def test_a_hidden_vehicle_is_heard_from_the_corner(world):
-    # against the road's own direction, and slow: the nose with the engine is nearer
+def test_hidden_vehicle_is_heard_from_the_corner(world):
+    # slow and against the road's direction, so that the front with the engine is nearer
     open_scene = world((20.0, 12.0, -1.0))
     scene = replace(open_scene, buildings=(BLOCK,))
     array = scene.rig.array_position_m
@@ -154,7 +154,7 @@ def test_a_hidden_vehicle_is_heard_from_the_corner(world):
     assert around == pytest.approx(np.rad2deg(np.arctan2(2.5, 12.0 - array[0])), abs=2)
 
 
-def test_truth_knows_what_is_hidden_and_how_loud_it_is(world):
+def test_truth_has_visibility_and_level_of_hidden_vehicle(world):
     open_scene = world((20.0, 12.0, 3.0))
     scene = replace(open_scene, buildings=(BLOCK,))
     seen, hidden = open_scene.truth(2.0), scene.truth(2.0)
@@ -180,12 +180,14 @@ def _a_weighted(sound, rate):
     return np.abs(np.fft.rfft(sound) * weight) ** 2
 
 
-def test_going_into_the_shadow_is_smooth(world):
-    """No click and no jump of the level where a vehicle goes out of sight."""
+def test_level_changes_smoothly_as_vehicle_disappears_behind_building(world):
+    """The sound has no click and no level jump when a vehicle goes out of sight."""
     scene = replace(world((20.0, 30.0, 10.0)), buildings=(BLOCK,))
     times = np.arange(0.0, 4.0, 0.05)
     levels = np.array([scene.truth(t).level_db[0] for t in times])
-    visible = np.array([sight(EVERY, EAR, scene.vehicles[0].pose(t)[0][None])[0] for t in times])
+    visible = np.array(
+        [sight(ONE_BUILDING, EAR, scene.vehicles[0].pose(t)[0][None])[0] for t in times]
+    )
     assert visible[:5].all()
     assert not visible[-40:].any()
     assert np.abs(np.diff(levels)).max() < 4.0
@@ -196,7 +198,7 @@ def test_going_into_the_shadow_is_smooth(world):
     assert np.max(peaks / np.median(around, axis=1)) < 3.0
 
 
-def test_junctions_are_built_up_and_their_roads_kept_free():
+def test_junctions_have_buildings_that_keep_roads_free():
     built = 0
     for seed in range(300_000, 300_040):
         scene = furnished(random_scene(seed, duration_s=6.0))

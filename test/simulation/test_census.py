@@ -1,4 +1,4 @@
-"""What the drives hold, and what they cost."""
+"""Content of the drives, and the cost of making them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from avdet_ros.simulation.plan import Plan
 pytestmark = pytest.mark.slow
 
 
-def test_drives_hold_about_as_many_vehicles_as_mavd():
+def test_vehicle_counts_are_similar_to_mavd():
     found = census.count(load_rig())
     assert 2.3 < found.seen.mean() < 4.0  # MAVD: 3
     assert found.seen.min() == 0
@@ -25,18 +25,20 @@ def test_drives_hold_about_as_many_vehicles_as_mavd():
     assert set(found.settings) == {'city', 'country', 'motorway', 'roadside', 'junction', 'tunnel'}
 
 
-def test_costs_are_measured(monkeypatch):
+def test_speed_measures_cost_of_windows_frames_and_sound(monkeypatch):
     monkeypatch.setattr(speed, 'PLAN', Plan(drives=1, minutes=0.05, seed=3, fps=1.0))
     monkeypatch.setattr(speed, 'WINDOW_SEEDS', range(200_200, 200_201))
     cost = speed.measure(load_rig())
     assert (cost.windows, cost.frames) == (3, 3)
-    # a frame on disk holds its pictures and its sound, and more
+    # a frame on disk needs its pictures, its sound, and more
     assert cost.frame_s > cost.pictures_s > 0
     assert min(cost.window_s, cost.sound_s) > 0
 
 
 @pytest.mark.parametrize(('measured', 'status'), [(1.0, 0), (9.0, 1)])
-def test_the_command_prints_them_and_fails_when_physics_is_wrong(monkeypatch, measured, status):
+def test_sim_check_prints_census_and_speed_and_fails_on_wrong_physics(
+    monkeypatch, measured, status
+):
     finding = check.Finding('level', 'dB', measured, 1.0, 0.5, 'by hand')
     monkeypatch.setattr(check, 'check', lambda rig: iter([finding]))
     monkeypatch.setattr(check, 'render_factor', lambda rig: 15.0)

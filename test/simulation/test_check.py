@@ -1,4 +1,4 @@
-"""The table of `avdet sim check`: every line agrees, and a wrong one is found."""
+"""The table of `avdet sim check`: every line agrees, and a wrong line is reported."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ KEPT = (
     ('coherence of the ego engine', '', 0.9917, 1, 0.05, 'one source'),
     ('projection of known points, worst error', 'px', 0.0, 0, 0.01, 'by hand'),
 )
-"""All lines but the last one, and what they were measured to be when somebody looked at them: a
-line that is measured otherwise may still agree, and be worth less."""
+"""All lines but the last, with the values measured when this table was written. A line whose
+measured value changes may still agree, but be less accurate."""
 
 
 @pytest.fixture(scope='module')
@@ -37,7 +37,7 @@ def lines():
     return check.check(load_rig())
 
 
-def test_every_quick_line_is_what_it_was_and_agrees(lines):
+def test_quick_lines_keep_their_values_and_agree(lines):
     for what, unit, measured, expected, tolerance, source in KEPT:
         found = next(lines)
         assert (found.what, found.unit, found.source) == (what, unit, source)
@@ -49,7 +49,7 @@ def test_every_quick_line_is_what_it_was_and_agrees(lines):
 
 
 @pytest.mark.slow
-def test_the_line_of_directions_agrees(lines, monkeypatch):
+def test_srp_phat_line_agrees(lines, monkeypatch):
     monkeypatch.setattr(check, 'SRP_SEEDS', check.SRP_SEEDS[:30])  # the same median, sooner
     *_, last = lines
     assert (last.what, last.unit) == ('SRP-PHAT on a single vehicle, median error', 'degrees')
@@ -58,19 +58,19 @@ def test_the_line_of_directions_agrees(lines, monkeypatch):
     assert last.passed
 
 
-def test_what_is_as_far_off_as_is_allowed_agrees():
+def test_finding_passes_up_to_its_tolerance():
     for measured, passed in ((2.5, True), (3.5, True), (2.4, False), (3.6, False)):
         assert Finding('a', 'b', measured, 3.0, 0.5, 'c').passed == passed
 
 
-def test_seconds_of_sound_a_second_of_the_processor(monkeypatch):
+def test_render_factor_is_sound_seconds_per_cpu_second(monkeypatch):
     clock = SimpleNamespace(process_time=iter([10.0, 12.0]).__next__)
     monkeypatch.setattr(check, 'time', clock)
     assert check.render_factor(load_rig(), 0.1) == pytest.approx(0.05)
 
 
 @pytest.mark.slow
-def test_a_wrong_line_is_reported(monkeypatch):
+def test_command_reports_wrong_line(monkeypatch):
     wrong = Finding('speed of light', 'm/s', 2.0, 3.0, 0.5, 'physics')
     monkeypatch.setattr(check, 'check', lambda rig: iter([wrong]))
     monkeypatch.setattr(check, 'render_factor', lambda rig: 15.0)

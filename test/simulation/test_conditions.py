@@ -1,4 +1,4 @@
-"""World and array are chosen apart, and what a drive has anyway stays as it is."""
+"""World and array are chosen independently, and everything else in a drive stays the same."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def assert_same_errors(one, other):
 
 
 @pytest.mark.parametrize('seed', [200_003, 200_017])
-def test_usual_arrays_are_those_of_todays_drives(seed):
+def test_usual_arrays_reproduce_plain_and_furnished_drives(seed):
     plain = random_scene(seed, RIG, 9.0)
     assert_same_errors(
         Condition('plain', 'kept').scene(seed, RIG, 9.0).corruption, plain.corruption
@@ -37,13 +37,13 @@ def test_usual_arrays_are_those_of_todays_drives(seed):
         np.testing.assert_array_equal(a.pose(3.0)[0], b.pose(3.0)[0])
 
 
-def test_drives_sound_as_todays():
+def test_furnished_condition_sounds_like_furnished_drive():
     ours = SoundRenderer(Condition('furnished', 'neglected').scene(100_001, RIG, 3.0))
     theirs = SoundRenderer(add_to_drive(random_scene(100_001, RIG, 3.0)))
     np.testing.assert_array_equal(ours.read(44100, 11025), theirs.read(44100, 11025))
 
 
-def test_the_truth_of_a_drive_is_the_same_in_every_array():
+def test_truth_of_a_drive_is_the_same_for_every_array():
     scenes = [
         Condition('furnished', array).scene(200_007, RIG, 9.0)
         for array in ('ideal', 'kept', 'neglected')
@@ -55,7 +55,7 @@ def test_the_truth_of_a_drive_is_the_same_in_every_array():
     assert scenes[1].corruption.position_error_m.any()
 
 
-def test_one_vehicle_has_one_array_on_all_drives_but_gaps_of_its_own():
+def test_array_of_one_vehicle_is_shared_by_drives_except_gaps():
     drives = [array_errors('neglected', seed, 60.0, vehicle=3) for seed in range(100_000, 100_030)]
     for drive in drives:
         np.testing.assert_array_equal(drive.delay_samples, drives[0].delay_samples)
@@ -68,7 +68,7 @@ def test_one_vehicle_has_one_array_on_all_drives_but_gaps_of_its_own():
     )
 
 
-def test_drives_take_several_vehicles_in_turn():
+def test_drives_use_several_vehicles_in_turn():
     condition = Condition('plain', 'neglected', vehicle=7, vehicles=3)
     yaws = [condition.scene(seed, RIG, 4.0).corruption.array_yaw_deg for seed in range(300, 306)]
     assert yaws[:3] == yaws[3:]
@@ -79,7 +79,7 @@ def test_drives_take_several_vehicles_in_turn():
         Condition(vehicles=3)
 
 
-def test_a_family_gives_each_drive_a_rig_of_its_own_or_each_vehicle():
+def test_family_draws_one_rig_per_drive_or_per_vehicle():
     condition = Condition('plain', 'kept', family='corner')
     one, other = (condition.scene(seed, RIG, 4.0) for seed in (300, 301))
     assert np.abs(one.rig.microphones_m - other.rig.microphones_m).max() > 0.02
@@ -95,7 +95,7 @@ def test_a_family_gives_each_drive_a_rig_of_its_own_or_each_vehicle():
         Condition(family='heap')
 
 
-def test_the_key_names_only_what_is_used():
+def test_condition_key_contains_only_used_settings():
     assert Condition().key() == {
         'world': 'plain',
         'array': 'kept',
@@ -105,7 +105,7 @@ def test_the_key_names_only_what_is_used():
     assert Condition(family='cross', vehicle=1, vehicles=2).key()['vehicles'] == 2
 
 
-def test_a_perfect_calibration_writes_what_the_array_is():
+def test_true_rig_holds_positions_and_delays_of_true_array():
     scene = swapped_scene()
     array = true_array(scene)
     calibrated = true_rig(RIG, array)
@@ -114,13 +114,13 @@ def test_a_perfect_calibration_writes_what_the_array_is():
     assert calibrated.camera is RIG.camera
 
 
-def test_a_day_has_one_temperature():
+def test_given_temperature_applies_to_all_drives():
     condition = Condition('plain', 'kept', temperature_c=-3.0)
     assert {condition.scene(seed, RIG, 4.0).temperature_c for seed in (300, 301)} == {-3.0}
     assert condition.key()['temperature_c'] == -3.0
 
 
-def test_nobody_is_on_an_empty_road():
+def test_empty_condition_has_no_vehicles():
     scene = Condition('plain', 'ideal', empty=True).scene(200_001, RIG, 9.0)
     assert scene.vehicles == ()
     assert not len(scene.truth(2.0))
@@ -135,7 +135,7 @@ def swapped_scene() -> Scene:
     raise AssertionError('no drive with exchanged channels in 200')
 
 
-def test_the_true_array_is_in_the_order_of_the_channels():
+def test_true_array_is_in_channel_order():
     scene = swapped_scene()
     errors, array = scene.corruption, true_array(scene)
     one, other = np.flatnonzero(errors.order != np.arange(8))
@@ -145,7 +145,7 @@ def test_the_true_array_is_in_the_order_of_the_channels():
     assert array.yaw_deg == errors.array_yaw_deg
 
 
-def test_unknown_names_are_refused():
+def test_invalid_condition_values_are_rejected():
     with pytest.raises(AvdetError, match="world: expected one of plain, furnished, found 'moon'"):
         Condition('moon')
     with pytest.raises(AvdetError, match='array: expected one of ideal, kept, neglected'):

@@ -1,4 +1,4 @@
-"""Errors of the recording."""
+"""Random recording errors."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def test_severe_errors_stay_in_their_ranges():
     assert all(np.all((c.delay_samples >= 0) & (c.delay_samples <= 3)) for c in drawn)
 
 
-def test_moderate_errors_end_where_they_should():
-    """In a thousand draws both ends of what is cut off there are met, and nothing beyond."""
+def test_moderate_errors_reach_but_do_not_exceed_their_limits():
+    """A thousand draws reach both limits of each clipped error and never exceed them."""
     rng = np.random.default_rng(5)
     drawn = [random_corruption(rng) for _ in range(1000)]
     for name, end, sigma in (('array_yaw_deg', 1.0, 0.4), ('clock_ppm', 50.0, 20.0)):

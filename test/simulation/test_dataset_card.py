@@ -1,4 +1,4 @@
-"""The card of a data set counts what is there: two drives written by hand."""
+"""The data set card counts the content of a set, here two hand-written drives."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PLAN = Plan(drives=2, minutes=0.05, seed=3, fps=2.0, clips=False)
 
 
 def line(stamp, vehicles):
-    """A frame of vehicles (kind, share in the image, whether labelled, whether audible)."""
+    """A truth line with vehicles (kind, fraction in the image, labelled, audible)."""
     kinds, inside, label, audible = zip(*vehicles, strict=True) if vehicles else [()] * 4
     return {
         'stamp': stamp,
@@ -53,7 +53,7 @@ def write_set(root, frames=FRAMES):
     for drive, lines, parameters in zip(plan_drives(PLAN), frames, PARAMETERS, strict=True):
         folder = root / drive.name / 'truth'
         folder.mkdir(parents=True)
-        (folder / 'frames.jsonl').write_text(''.join(json.dumps(its) + '\n' for its in lines))
+        (folder / 'frames.jsonl').write_text(''.join(json.dumps(frame) + '\n' for frame in lines))
         (root / drive.name / 'parameters.json').write_text(json.dumps(parameters))
     (root / 'sound').write_bytes(bytes(30_000_000))
 
@@ -66,12 +66,12 @@ def card(tmp_path):
     return (tmp_path / 'DATASET_CARD.md').read_text(encoding='utf-8')
 
 
-def test_frames_vehicles_and_settings_are_counted(card):
+def test_card_counts_frames_vehicles_and_settings(card):
     text = ' '.join(card.split())
     assert (
         '2 drives of 0.05 min, 4 frames at 2 a second, 0.03 GB, made by avdet sim drives set'
     ) in text
-    # Seen are shares above 0.3: two in the first frame, one in the third.
+    # Fractions above 0.3 count as in the image: two in the first frame, one in the third.
     assert (
         'Vehicles in the image a frame: 0.75 on average, 2 at most; to be reported by a detector '
         'of sound: 0.75 on average, 2 at most. Audible: 80% of all vehicles within 120 m. '
@@ -80,7 +80,7 @@ def test_frames_vehicles_and_settings_are_counted(card):
     assert 'not written, cut from drive.flac by the reader' in text
 
 
-def test_a_drive_has_a_row(card):
+def test_card_has_a_row_for_each_drive(card):
     rows = [row for row in card.splitlines() if row.startswith('| drive_')]
     one, other = plan_drives(PLAN)
     first = 'city | static | 32 | 0.25 | 18 | 3 | 1.0'
@@ -91,7 +91,7 @@ def test_a_drive_has_a_row(card):
     ]
 
 
-def test_a_set_without_vehicles_has_none(tmp_path):
+def test_card_of_set_without_vehicles_reports_none(tmp_path):
     write_set(tmp_path, ([line('1_1', [])], [line('2_1', [])]))
     write_card(tmp_path, PLAN, 'command')
     text = ' '.join((tmp_path / 'DATASET_CARD.md').read_text(encoding='utf-8').split())

@@ -1,4 +1,4 @@
-"""Two drives at once: features of the sum, the vehicles of both that are still heard."""
+"""Mixtures of two drives: features of the summed sound, labels of vehicles still audible."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def rows(rig):
     return list(dense_windows(SEED, rig, PLAN.front_end(rig), PLAN))
 
 
-def test_a_set_has_the_windows_of_a_drive_and_each_with_each_of_another(rows):
+def test_set_has_windows_of_one_drive_and_all_mixtures_with_another(rows):
     assert len(rows) == PLAN.windows_a_shard == 2 * (2 + 4)
     assert len({int(row['rendered']) for row in rows}) == 6, 'two arrays share each window'
     for row in rows:
@@ -49,7 +49,7 @@ def test_a_set_has_the_windows_of_a_drive_and_each_with_each_of_another(rows):
         assert np.isnan(row['ahead_mps']) == (row['rendered'] < 0)
 
 
-def test_the_drive_is_what_it_is_alone(rig, rows):
+def test_unmixed_windows_equal_those_without_dense(rig, rows):
     alone = array_windows(SEED, rig, PLAN.front_end(rig), replace(PLAN, dense=False))
     for row, expected in zip(rows, alone, strict=False):
         assert row.keys() == expected.keys()
@@ -57,7 +57,7 @@ def test_the_drive_is_what_it_is_alone(rig, rows):
             np.testing.assert_array_equal(row[name], value, err_msg=name)
 
 
-def test_features_of_a_mixture_are_those_of_both_sounds_at_once(rig):
+def test_mixture_features_match_features_of_summed_sound(rig):
     front_end = PLAN.front_end(rig)
     sounds = np.random.default_rng(0).standard_normal((2, 8, front_end.samples))
     sounds = (sounds * [[[0.01]], [[0.02]]]).astype(np.float32)
@@ -77,28 +77,28 @@ def _spectra(front_end, sound):
     return np.concatenate([spectra.real, spectra.imag], axis=1)[None]
 
 
-def test_of_an_ego_vehicle_and_wind_that_are_left_out_the_cards_rounding_stays(rig):
+def test_only_quantisation_noise_remains_without_ego_vehicle_and_wind(rig):
     front_end = PLAN.front_end(rig)
     scene = replace(draw_world(SEED, rig, PLAN), vehicles=(), distractors=(), noise=NOTHING)
-    # A step of 16 bits, its square's mean a twelfth, under a Hann window; half of it is real.
+    # Rounding to 16 bits has a variance of step**2 / 12; with a Hann window, half of it is real.
     deviation = 2**-15 * np.sqrt(3 / 8 * front_end.n_fft / 12 / 2)
     assert QuickSound([scene], front_end).spectra(0.0).std() == pytest.approx(deviation, rel=0.05)
 
 
-def test_what_the_others_sound_covers_is_no_label(rows):
+def test_mixture_labels_are_audible_and_sorted_by_range(rows):
     for row in rows[4:]:
         count = int(row['count'])
         assert (row['level_db'][:count] >= AUDIBLE_DB - 1e-4).all()
         assert (np.diff(row['range_m'][:count]) >= 0).all()
 
 
-def test_labels_of_both_are_told_nearest_first_and_their_rest_is_louder(rig):
+def test_mixed_labels_are_sorted_by_distance_and_have_higher_rest_level(rig):
     scenes = [draw_world(seed, rig, PLAN) for seed in range(60, 80)]
     one, *others = sorted((instant(scene, 2.0) for scene in scenes), key=lambda i: -i.level_db)
     other = max(others, key=lambda i: len(i.labels))
     quiet = Instant(other.labels, -np.inf)
     both = mixed_labels(quiet, replace(one, labels=quiet.labels, level_db=-np.inf))
-    # Nothing else sounds: all of both are labels, and nobody's rest is louder.
+    # Without other sound, all vehicles of both are labelled, and no rest level rises.
     assert len(both) == 2 * len(other.labels) == len(both.truth.kinds) > 2
     assert (np.diff(both.truth.distance_m) >= 0).all()
     np.testing.assert_allclose(both.truth.rest_db[::2], other.labels.truth.rest_db, atol=1e-4)
@@ -106,14 +106,14 @@ def test_labels_of_both_are_told_nearest_first_and_their_rest_is_louder(rig):
     there = np.isin(louder.distance_m, other.labels.truth.distance_m)
     assert there.any()
     assert louder.rest_db[there].min() > other.labels.truth.rest_db.min() + 1
-    drowned = mixed_labels(other, Instant(one.labels, 200.0)).truth
-    assert not np.isin(drowned.distance_m, other.labels.truth.distance_m).any()
+    masked = mixed_labels(other, Instant(one.labels, 200.0)).truth
+    assert not np.isin(masked.distance_m, other.labels.truth.distance_m).any()
 
 
-def test_it_is_written_as_other_sets_are(rig, tmp_path, rows):
+def test_dense_shard_is_written_with_all_windows(rig, tmp_path, rows):
     assert write_array_shard(tmp_path, SEED, PLAN, rig) == len(rows)
 
 
-def test_only_the_quick_way_can_do_it():
+def test_dense_plan_requires_quick_rendering():
     with pytest.raises(AvdetError, match='dense: expected quick'):
         WindowPlan(dense=True)

@@ -1,4 +1,4 @@
-"""Distractors: sounds of what is no vehicle."""
+"""Distractors: sounds that do not come from vehicles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from avdet_ros.simulation.distractors import Distractor
 from avdet_ros.simulation.sound import render_sound
 
 
-def test_a_distractor_is_heard_and_not_reported(world):
+def test_distractor_is_audible_but_not_labelled(world):
     scene = world((20.0, 3.0, 10.0))
     tram = Distractor('tram', 0, np.array([-20.0, 20.0, 0.5]), np.array([10.0, 0, 0]), 115.0)
     noisy = replace(scene, distractors=(tram,))

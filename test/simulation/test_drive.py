@@ -1,4 +1,4 @@
-"""Drives on disk: whole or not there, the same for the same seed, readable by the MAVD reader."""
+"""Drives on disk: complete or absent, repeatable by seed, readable by the MAVD reader."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def hashes(folder: Path) -> dict[str, str]:
     }
 
 
-def test_drives_without_sound_by_day_have_pictures_and_truth(tmp_path: Path) -> None:
+def test_daytime_drives_without_sound_have_pictures_and_truth(tmp_path: Path) -> None:
     plan = Plan(2, 0.05, 12, 0.4, clips=False, sound=False, daytime='day')
     drives = plan_drives(plan)
     assert {drive.night for drive in drives} == {False}
@@ -69,7 +69,7 @@ def test_drives_without_sound_by_day_have_pictures_and_truth(tmp_path: Path) -> 
         replace(plan, clips=True)
 
 
-def test_a_run_from_before_a_setting_goes_on(tmp_path: Path) -> None:
+def test_run_older_than_a_setting_can_be_resumed(tmp_path: Path) -> None:
     prepare(tmp_path / 'set', PLAN)
     noted = tmp_path / 'set' / 'simulation.json'
     noted.write_text(noted.read_text().replace('"daytime": "all",', ''))
@@ -79,7 +79,7 @@ def test_a_run_from_before_a_setting_goes_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_check_finds_nothing_wrong(written: Path) -> None:
+def test_dataset_check_finds_no_errors(written: Path) -> None:
     report = check(written, 0)
     assert report.findings == []
     assert report.files['train_all.txt'] == len(PLAN.times_s()) == 3
@@ -92,7 +92,7 @@ def test_check_finds_nothing_wrong(written: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_drive_says_how_it_moved_and_in_which_air(written: Path) -> None:
+def test_drive_has_odometry_and_air_temperature(written: Path) -> None:
     for drive in plan_drives(PLAN):
         scene, _ = make_scene(PLAN, drive, None)
         found, true = read_odometry(written / drive.name), ego_odometry(scene, drive.start_ns)
@@ -104,7 +104,7 @@ def test_a_drive_says_how_it_moved_and_in_which_air(written: Path) -> None:
 
 
 @pytest.mark.slow
-def test_without_clips_the_reader_cuts_the_same_sound(written: Path, tmp_path: Path) -> None:
+def test_reader_cuts_same_sound_without_clips(written: Path, tmp_path: Path) -> None:
     frame = layout.read_ids(layout.split_path(written, 'train'))[2]
     shutil.copytree(written / frame.drive, tmp_path / frame.drive)
     expected = layout.read_sound(tmp_path, frame)
@@ -113,11 +113,11 @@ def test_without_clips_the_reader_cuts_the_same_sound(written: Path, tmp_path: P
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_with_the_same_bytes(written: Path, tmp_path: Path) -> None:
+def test_killed_run_resumes_with_identical_files(written: Path, tmp_path: Path) -> None:
     drives = plan_drives(PLAN)
     root = tmp_path / 'set'
     assert prepare(root, PLAN) == drives
-    # one drive whole, one half written when the power went
+    # one drive is complete, one was half written at a power failure
     shutil.copytree(written / drives[0].name, root / drives[0].name)
     half = root / f'{drives[1].name}.part'
     shutil.copytree(written / drives[1].name, half)
@@ -130,7 +130,7 @@ def test_a_killed_run_goes_on_with_the_same_bytes(written: Path, tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_a_full_disk_gets_one_sentence_and_leaves_nothing_half(
+def test_full_disk_is_reported_and_leaves_no_partial_drive(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
@@ -142,7 +142,7 @@ def test_a_full_disk_gets_one_sentence_and_leaves_nothing_half(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_too_little_room_is_reported_before_anything_is_rendered(
+def test_too_little_disk_space_is_reported_before_rendering(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(tmp_path)
@@ -154,7 +154,7 @@ def test_too_little_room_is_reported_before_anything_is_rendered(
     assert prepare(tmp_path / 'set', PLAN) == plan_drives(PLAN)
 
 
-def test_one_run_at_a_time_writes_into_a_folder(tmp_path: Path) -> None:
+def test_second_run_in_same_folder_is_rejected(tmp_path: Path) -> None:
     drives = prepare(tmp_path / 'set', PLAN)
     with exclusive_lock(tmp_path / 'set'):
         assert prepare(tmp_path / 'set', PLAN) == drives
@@ -166,7 +166,7 @@ def test_one_run_at_a_time_writes_into_a_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_workers_of_a_killed_run_end_with_it(tmp_path: Path) -> None:
+def test_workers_of_killed_run_end_with_it(tmp_path: Path) -> None:
     command = [
         'sim',
         'drives',
@@ -197,7 +197,7 @@ def test_the_workers_of_a_killed_run_end_with_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_other_folders_and_other_settings_are_refused(written: Path, tmp_path: Path) -> None:
+def test_foreign_folder_and_changed_settings_are_rejected(written: Path, tmp_path: Path) -> None:
     (tmp_path / 'letter.txt').write_text('dear')
     with pytest.raises(AvdetError, match='expected a new or empty folder'):
         prepare(tmp_path, PLAN)
@@ -210,12 +210,12 @@ def test_other_folders_and_other_settings_are_refused(written: Path, tmp_path: P
 
 
 @pytest.mark.slow
-def test_the_stated_size_is_near_the_real_one(written: Path) -> None:
+def test_estimated_size_is_near_actual_size(written: Path) -> None:
     real = sum(path.stat().st_size for path in written.rglob('*') if path.is_file())
     assert 0.6 * real < PLAN.needed_bytes() < 2.0 * real
 
 
-def test_splits_are_by_drive_and_their_seeds_apart() -> None:
+def test_splits_are_by_drive_with_separate_seeds() -> None:
     for count in (1, 2, 3, 10, 40, 101):
         drives = plan_drives(replace(PLAN, drives=count))
         assert len({drive.name for drive in drives}) == count
@@ -248,7 +248,7 @@ def test_clean_variant_is_the_same_drive(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_card_counts_what_is_there(written: Path) -> None:
+def test_card_counts_written_drives_and_frames(written: Path) -> None:
     write_card(written, PLAN, 'avdet sim drives set')
     card = (written / 'DATASET_CARD.md').read_text()
     assert '3 drives of 0.05 min, 9 frames' in card

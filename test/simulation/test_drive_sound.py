@@ -1,4 +1,4 @@
-"""The sound of a whole drive is rendered a piece at a time."""
+"""The sound of a whole drive is rendered piece by piece."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from avdet_ros.simulation import drive
 from avdet_ros.simulation.sound import SoundRenderer
 
 
-def test_pieces_of_a_drives_sound_are_the_sound_in_one(monkeypatch):
+def test_sound_rendered_in_pieces_equals_sound_rendered_at_once(monkeypatch):
     monkeypatch.setattr(drive, 'RENDER_S', 0.04)
     scene = replace(lone_scene(), duration_s=0.1)
     whole = SoundRenderer(scene).read(0, 4410)

@@ -1,4 +1,4 @@
-"""Tones and noise of an engine together have its sound power, at the pitch of its speed."""
+"""Engine tones and noise add up to the engine's sound power, at the pitch of its speed."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def engine(speed: float = 15.0, sway_m: float = 0.0, seed: int = 3, **sound) -> 
     return Engine(vehicle, seed, 44100)
 
 
-def tone_energy(its: Engine, t_s: float = 1.0, loss_db: np.ndarray = NO_LOSS) -> np.ndarray:
+def tone_energy(source: Engine, t_s: float = 1.0, loss_db: np.ndarray = NO_LOSS) -> np.ndarray:
     """(K,) energy of the harmonics from the first on, pW."""
-    table = its.table(t_s, loss_db)
+    table = source.table(t_s, loss_db)
     assert table[0] == table[-1]
     amplitude = np.abs(np.fft.rfft(table[:-1].astype(np.float64)))[1:] * 2 / TABLE
     return amplitude**2 / 2
@@ -38,23 +38,23 @@ def by_octave(energy: np.ndarray, cycle_hz: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize('speed', [6.0, 15.0, 30.0])
-def test_tones_and_noise_together_have_the_octaves_energy(speed):
-    its = engine(speed)
-    tones = by_octave(tone_energy(its), 1.2 * speed)
-    noise = 10 ** (its.noise_db(1.0) / 10)
-    whole = its.sound.propulsion_db(speed)
+def test_tones_and_noise_add_up_to_octave_energy(speed):
+    source = engine(speed)
+    tones = by_octave(tone_energy(source), 1.2 * speed)
+    noise = 10 ** (source.noise_db(1.0) / 10)
+    whole = source.sound.propulsion_db(speed)
     np.testing.assert_allclose(10 * np.log10(tones + noise), whole, atol=0.02)
-    # the first octave that has tones is mostly tones, the last two are none
+    # one octave is mostly tones, the last two have none
     part = tones / (tones + noise)
     assert part.max() > 0.8
     assert part[6:].max() < 1e-6
 
 
 @pytest.mark.parametrize('cylinders', [3, 4, 6])
-def test_the_firing_frequency_and_its_multiples_are_strong(cylinders):
+def test_firing_frequency_and_its_multiples_are_strong(cylinders):
     energy = tone_energy(engine(cylinders=cylinders))
     order = np.arange(1, len(energy) + 1)
-    firing, apart = order % cylinders == 0, order > 20  # several of either kind in each octave
+    firing, apart = order % cylinders == 0, order > 20  # several of both kinds in each octave
     ratio = energy[firing & apart].mean() / energy[~firing & apart].mean()
     assert 9 < 10 * np.log10(ratio) < 19
     # nothing above 2.8 kHz
@@ -63,50 +63,50 @@ def test_the_firing_frequency_and_its_multiples_are_strong(cylinders):
     assert energy[highest - 2 * cylinders : highest].sum() > 0
 
 
-def test_the_tones_of_a_drive_are_its_own():
+def test_tones_repeat_for_a_seed_and_differ_between_seeds():
     one, again, other = (tone_energy(engine(seed=seed)) for seed in (3, 3, 4))
     np.testing.assert_array_equal(one, again)
     assert np.abs(one - other).max() > 0.01 * one.max()
 
 
 @pytest.mark.parametrize('speed', [15.0, -15.0])
-def test_cycles_a_second_are_the_slope_of_the_phase(speed):
-    its = engine(speed, sway_m=2.0)
+def test_cycle_rate_is_derivative_of_phase(speed):
+    source = engine(speed, sway_m=2.0)
     t_s = np.linspace(0, 6, 13)
-    (before, _), (after, _) = its.phase(t_s - 1e-4), its.phase(t_s + 1e-4)
-    rate = its.phase(t_s)[1]
+    (before, _), (after, _) = source.phase(t_s - 1e-4), source.phase(t_s + 1e-4)
+    rate = source.phase(t_s)[1]
     np.testing.assert_allclose((after - before) / 2e-4, rate, rtol=1e-6)
-    np.testing.assert_allclose(rate, 1.2 * its.vehicle.speed_mps(t_s))
+    np.testing.assert_allclose(rate, 1.2 * source.vehicle.speed_mps(t_s))
     assert np.ptp(rate) > 1
 
 
-def test_an_engine_idles_where_the_vehicle_stands():
-    its = engine(0.0, idle_hz=6.5)
-    cycles, rate = its.phase(np.array([0.0, 2.0]))
+def test_engine_idles_when_vehicle_stands():
+    source = engine(0.0, idle_hz=6.5)
+    cycles, rate = source.phase(np.array([0.0, 2.0]))
     np.testing.assert_allclose(cycles, [0, 13])
     np.testing.assert_allclose(rate, 6.5)
-    assert its.cycle_hz == 6.5
+    assert source.cycle_hz == 6.5
     assert [engine(speed).standing for speed in (0.29, -0.29, 0.31)] == [True, True, False]
 
 
-def test_the_airs_loss_is_that_at_each_tones_frequency():
-    its = engine()
+def test_air_loss_is_applied_at_each_tone_frequency():
+    source = engine()
     loss = np.where(np.arange(4097) * 44100 / 8192 < 300, 3.0, 10.0).astype(np.float32)
-    lost_db = 10 * np.log10(tone_energy(its)[:80] / tone_energy(its, 1.0, loss)[:80])
+    lost_db = 10 * np.log10(tone_energy(source)[:80] / tone_energy(source, 1.0, loss)[:80])
     hz = 18.0 * np.arange(1, 81)
     np.testing.assert_allclose(lost_db[hz < 295], 3.0, atol=0.02)
     np.testing.assert_allclose(lost_db[hz > 305], 10.0, atol=0.02)
 
 
-def test_an_electric_car_warns_with_66_db_from_half_a_metre_a_second_to_30_kmh():
+def test_electric_car_warns_with_66_db_between_half_mps_and_30_kmh():
     for speed, warns in ((0.45, False), (0.6, True), (5.0, True), (8.2, True), (8.4, False)):
-        its = engine(speed, cylinders=0, cycles_per_m=9.0)
-        energy = tone_energy(its).sum()
-        quiet = (10 ** (its.sound.propulsion_db(speed) / 10) * its.tonal).sum()
+        source = engine(speed, cylinders=0, cycles_per_m=9.0)
+        energy = tone_energy(source).sum()
+        quiet = (10 ** (source.sound.propulsion_db(speed) / 10) * source.tonal).sum()
         warning = 10 ** (66 / 10) if warns else 0.0
         assert energy - quiet == pytest.approx(warning, rel=1e-3, abs=1e-3 * energy)
 
 
-def test_a_vehicle_that_does_not_run_has_no_tones():
+def test_vehicle_with_engine_off_has_no_tones():
     assert engine(running=False).table(1.0, NO_LOSS) is None
     assert engine(5.0, running=False, cylinders=0).table(1.0, NO_LOSS) is None

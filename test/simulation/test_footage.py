@@ -1,4 +1,4 @@
-"""Pictures of a drive that is played: each modality as the cameras have it, red first."""
+"""Pictures of a played drive: each modality as the cameras render it, colours in RGB order."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from avdet_ros.simulation.pictures import Cameras
 
 @pytest.fixture(scope='module')
 def scene():
-    """With an eighth of the pixels each way: quick to paint."""
-    its = lone_scene()
-    camera = its.rig.camera
+    """A scene with an eighth of the pixels in each direction, which is fast to paint."""
+    full_size = lone_scene()
+    camera = full_size.rig.camera
     parts = {name: getattr(camera, name) / 8 for name in ('fx', 'fy', 'cx', 'cy')}
     small = replace(camera, width_px=240, height_px=81, **parts)
-    return replace(its, rig=replace(its.rig, camera=small))
+    return replace(full_size, rig=replace(full_size.rig, camera=small))
 
 
 @pytest.fixture(scope='module')
@@ -32,13 +32,13 @@ def rendered(scene):
     return footage_of(LiveDrive('a', 4.0, scene, CLEAR), 5.0)
 
 
-def test_instants_are_multiples_of_the_period_up_to_the_end(rendered):
+def test_rendered_instants_are_multiples_of_period_up_to_the_end(rendered):
     for not_before_s, instant in ((-3.0, 0.0), (0.0, 0.0), (0.61, 0.8), (0.8, 0.8), (4.0, 4.0)):
         assert rendered.instant(not_before_s) == pytest.approx(instant)
     assert rendered.instant(4.01) is None
 
 
-def test_rendered_pictures_are_the_cameras(rendered, scene):
+def test_rendered_pictures_match_camera_frames(rendered, scene):
     frame = Cameras(scene, CLEAR).frame(0.8)
     found = rendered.take(0.8, ('thermal', 'rgb', 'depth'))
     assert list(found) == ['thermal', 'rgb', 'depth']
@@ -54,17 +54,17 @@ def test_rendered_pictures_are_the_cameras(rendered, scene):
     np.testing.assert_allclose(found['depth'][known], metres[known], rtol=1e-3)
 
 
-def test_only_what_is_asked_for_comes(rendered):
+def test_only_requested_modalities_are_returned(rendered):
     assert list(rendered.take(0.8, ('depth',))) == ['depth']
     assert list(rendered.take(0.8, ('thermal',))) == ['thermal']
 
 
-def test_a_drive_without_pictures_and_world_is_refused():
+def test_drive_without_pictures_and_world_is_rejected():
     with pytest.raises(AvdetError, match='a: expected a folder of pictures or a world'):
         footage_of(LiveDrive('a', 4.0, None, None), 5.0)
 
 
-def test_pictures_in_a_folder_come_as_they_stand_there(tmp_path):
+def test_pictures_in_folder_are_returned_unchanged_at_their_stamps(tmp_path):
     """Two frames, at 0.5 and 1.25 s; the second has no depth."""
     start_ns = 1_893_489_315_000_000_000
     for kind in ('fl_rgb', 'fl_ir_aligned', 'depth_m'):

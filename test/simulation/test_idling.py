@@ -1,4 +1,4 @@
-"""Nobody drives and one vehicle idles: where it stands, that it is heard, that it is labelled."""
+"""Scenes with one idling vehicle and no traffic: its position, its engine and its label."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def scenes(rig):
     return [draw_world(seed, rig, PLAN) for seed in range(40)]
 
 
-def test_one_vehicle_stands_in_view_and_so_does_the_ego_vehicle(scenes):
+def test_one_running_vehicle_stands_in_view_of_standing_ego_vehicle(scenes):
     for scene in scenes:
         (vehicle,) = scene.vehicles
         assert vehicle.sound.running
@@ -27,14 +27,14 @@ def test_one_vehicle_stands_in_view_and_so_does_the_ego_vehicle(scenes):
             position, rotation = scene.ego_pose(t_s)
             apart = (vehicle.pose(t_s)[0] - position) @ rotation
             away_m = np.hypot(*apart[:2])
-            # along a bend, and about the middle of the vehicle
+            # with tolerance, as vehicles stand along a bend and have some length
             assert 0.7 * DISTANCE_M[0] <= away_m <= 1.3 * DISTANCE_M[1]
             assert abs(np.degrees(np.arctan2(apart[1], apart[0]))) <= AZIMUTH_DEG + 15
         moved = vehicle.pose(scene.duration_s)[0] - vehicle.pose(0.0)[0]
         assert np.abs(moved).max() < 1e-6
 
 
-def test_they_face_both_ways_and_half_of_the_own_engines_run(scenes):
+def test_vehicles_face_both_ways_and_half_of_ego_engines_run(scenes):
     facing = []
     for scene in scenes:
         turn = scene.vehicles[0].pose(0.0)[1]
@@ -44,8 +44,8 @@ def test_they_face_both_ways_and_half_of_the_own_engines_run(scenes):
     assert 0.25 < np.mean(running) < 0.75
 
 
-def test_most_are_labels(scenes):
-    """Some are drowned by wind, traffic noise or other sounds."""
+def test_most_idling_vehicles_are_labelled(scenes):
+    """Some are masked by wind, traffic noise or other sounds."""
     counts = [int(label_row(scene, 1.0, 1.0)['count']) for scene in scenes]
     assert set(counts) <= {0, 1}
     assert np.mean(counts) > 0.6

@@ -1,4 +1,4 @@
-"""Turning vehicles keep to the lane beside the centre line; houses stand clear of both roads."""
+"""Turning vehicles keep to the lane beside the centre line; buildings keep clear of both roads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROAD = straight_road(3.5)
 
 
 def north(x_m: float = 40.0, lane_width_m: float = 3.0) -> Road:
-    """A road across, distance 0 on the first one's centre line, towards y."""
+    """A crossing road along y, with distance 0 on the first road's centre line."""
     points = np.array([[x_m, -10.0, 0.0], [x_m, 0.0, 0.0], [x_m, 10.0, 0.0]])
     spline = CubicSpline([-10.0, 0.0, 10.0], points)
     return Road(-10.0, 10.0, spline, lane_width_m, (0.0, 0.0, 0.0))
@@ -23,7 +23,7 @@ ACROSS = north()
 
 
 @pytest.mark.parametrize('x_m', [-15.0, 0.0, 40.0, 111.1])
-def test_where_roads_meet(x_m):
+def test_meeting_point_of_two_roads_is_found(x_m):
     assert meeting_m(ROAD, north(x_m)) == pytest.approx(x_m, abs=0.051)
 
 
@@ -37,7 +37,7 @@ def test_where_roads_meet(x_m):
         (ACROSS, -1, ROAD, 1, (38.5, 158), (38.5, 10), (50, -1.75), (198, -1.75)),
     ],
 )
-def test_a_turn_leads_from_lane_to_lane(
+def test_turn_leads_smoothly_from_lane_to_lane(
     entering, entry, leaving, leave, begin, before, after, end
 ):
     way, middle = turn(ROAD, ACROSS, entering, entry, leaving, leave)
@@ -46,19 +46,19 @@ def test_a_turn_leads_from_lane_to_lane(
     np.testing.assert_allclose(path[[0, -1]], [begin, end], atol=1e-6)
     for corner in (before, after):
         assert np.linalg.norm(path - corner, axis=1).min() < 0.1
-    # straight until 10 m before the junction and from 10 m behind it
+    # straight up to 10 m before the junction and from 10 m after it
     first = np.linalg.norm(path - before, axis=1).argmin()
     last = np.linalg.norm(path - after, axis=1).argmin()
     straight = [path[: first - 40] - begin, path[last + 40 :] - end]
     ways = np.subtract(before, begin), np.subtract(after, end)
     for points, way_m in zip(straight, ways, strict=True):
         assert np.abs(np.cross(points, way_m / np.linalg.norm(way_m))).max() < 0.02
-    # half way round, as far from where it begins as from where it ends
+    # the middle is equally far from both ends of the bend
     half = way.point(middle)[:2]
     apart = [np.linalg.norm(half - corner) for corner in (before, after)]
     assert apart[0] == pytest.approx(apart[1], abs=0.5)
     assert apart[0] < np.linalg.norm(np.subtract(after, before))
-    # without a kink: the direction changes by less than 0.15 rad on half a metre
+    # no kink: the direction changes by less than 0.15 rad per half metre
     headings = np.unwrap(np.arctan2(*np.diff(path[::6], axis=0).T[::-1]))
     assert np.abs(np.diff(headings)).max() < 0.15
     assert way.lane_width_m == entering.lane_width_m
@@ -67,7 +67,7 @@ def test_a_turn_leads_from_lane_to_lane(
     )
 
 
-def test_houses_at_the_corners_stand_clear_of_both_roads():
+def test_corner_buildings_keep_clear_of_both_roads():
     drawn = [
         corner_buildings(np.random.default_rng(seed), ROAD, ACROSS, -3.5, 7.0)
         for seed in range(40)

@@ -1,4 +1,4 @@
-"""Drives that are played live: the same as on disk, and errors in one sentence."""
+"""Drives played live: the same as on disk, with clear errors."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read_all(source):
     return np.concatenate(blocks)
 
 
-def test_the_sound_is_that_of_the_file(written):
+def test_played_sound_equals_drive_file(written):
     source = SimulationSource(load_rig(), 0, 30.0, drive=written, paced=False)
     expected, rate = soundfile.read(written / layout.DRIVE_SOUND, dtype='float32')
     np.testing.assert_array_equal(read_all(source), expected)
@@ -48,7 +48,7 @@ def test_the_sound_is_that_of_the_file(written):
     assert source.scene.truth(truth['time_s']).ids.tolist() == truth['ids']
 
 
-def test_instants_of_rendered_and_of_written_pictures(written):
+def test_footage_has_instants_of_rendered_and_written_pictures(written):
     rig = load_rig()
     rendered = footage_of(drawn_drive(300_001, rig, 4.0), 5.0)
     assert rendered.instant(0.0) == 0.0
@@ -67,7 +67,7 @@ def test_instants_of_rendered_and_of_written_pictures(written):
     assert {image.shape[:2] for image in found.values()} == {(650, 1920)}
 
 
-def test_a_drive_of_another_version_is_played_without_truth(written, tmp_path):
+def test_drive_of_another_version_is_played_without_truth(written, tmp_path):
     copy = tmp_path / written.name
     shutil.copytree(written, copy)
     lines = [json.loads(line) for line in (copy / 'truth/frames.jsonl').read_text().splitlines()]
@@ -81,7 +81,7 @@ def test_a_drive_of_another_version_is_played_without_truth(written, tmp_path):
     assert drive.duration_s == pytest.approx(3.0)
 
 
-def test_wrong_folders_are_one_sentence(written, tmp_path):
+def test_invalid_drive_folders_are_rejected(written, tmp_path):
     with pytest.raises(AvdetError, match=r'expected a drive with drive\.flac as avdet sim drives'):
         written_drive(tmp_path, load_rig())
     copy = tmp_path / written.name

@@ -1,4 +1,4 @@
-"""Overtaking, changing lanes, turning: done in full, and without touching anybody."""
+"""Overtaking, lane changes and turns are complete and free of collisions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def changed(scene, lively):
 
 @settings(max_examples=examples(60), deadline=None)
 @given(st.floats(0, 10), st.floats(-1, 1), st.floats(0.5, 5), st.floats(2, 9))
-def test_speeds_are_the_slopes_of_ways(t, lanes, length, by):
+def test_speeds_are_derivatives_of_positions(t, lanes, length, by):
     motion = Motion(
         3.0, 12.0, changes=(LaneChange(lanes, 5.0, length),), slowings=(Slowing(by, 4.0, length),)
     )
@@ -49,7 +49,7 @@ def test_speeds_are_the_slopes_of_ways(t, lanes, length, by):
 
 
 @pytest.mark.slow
-def test_there_are_all_of_them(drives):
+def test_all_kinds_of_manoeuvres_occur(drives):
     turning = sum(isinstance(v.road, Route) for s, d in drives for v in guests(s, d))
     overtaking = sum(len(v.motion.changes) == 2 for s, d in drives for v in guests(s, d))
     changing = sum(len(v.motion.changes) == 1 for s, d in drives for v in changed(s, d))
@@ -58,7 +58,7 @@ def test_there_are_all_of_them(drives):
     assert changing >= 5
 
 
-def test_nobody_else_is_touched_and_the_seed_decides(drives):
+def test_manoeuvres_repeat_for_a_seed_and_keep_existing_vehicles(drives):
     for scene, lively in drives[:6]:
         again = with_manoeuvres(scene)
         assert [v.vehicle_id for v in again.vehicles] == [v.vehicle_id for v in lively.vehicles]
@@ -68,7 +68,7 @@ def test_nobody_else_is_touched_and_the_seed_decides(drives):
         assert old <= {v.vehicle_id for v in lively.vehicles}
 
 
-def test_noses_point_where_vehicles_go(drives):
+def test_vehicles_point_in_their_direction_of_motion(drives):
     times = np.arange(0.5, DURATION_S - 0.5, 0.1)
     seen = 0
     for scene, lively in drives:
@@ -83,7 +83,7 @@ def test_noses_point_where_vehicles_go(drives):
     assert seen > 15
 
 
-def test_who_overtakes_is_beside_then_in_front(drives):
+def test_overtaking_vehicle_is_behind_then_beside_then_ahead(drives):
     for scene, lively in drives:
         for guest in guests(scene, lively):
             if len(guest.motion.changes) != 2:
@@ -109,7 +109,7 @@ def test_who_overtakes_is_beside_then_in_front(drives):
                 assert sign * ahead > room
 
 
-def test_who_turns_comes_from_one_road_and_goes_on_in_the_other(drives):
+def test_turning_vehicle_enters_on_one_road_and_leaves_on_the_other(drives):
     for scene, lively in drives:
         for guest in guests(scene, lively):
             if not isinstance(guest.road, Route):
@@ -137,7 +137,7 @@ def footprint(vehicle, t):
 
 
 @pytest.mark.slow
-def test_nobody_touches_anybody(drives):
+def test_manoeuvring_vehicles_do_not_collide(drives):
     checked = 0
     for scene, lively in drives:
         for guest in guests(scene, lively) + changed(scene, lively):

@@ -1,4 +1,4 @@
-"""Where a vehicle is and how fast, against numeric derivatives and by hand."""
+"""Position and speed of a vehicle match numeric derivatives and hand calculation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def slope(function):
 
 
 @pytest.mark.parametrize('part', [MOTION.changes[0], MOTION.changes[1]])
-def test_a_lane_change_begins_and_ends_without_lateral_speed(part):
+def test_lane_change_starts_and_ends_without_lateral_speed(part):
     begin, end = part.middle_s - part.length_s / 2, part.middle_s + part.length_s / 2
     assert part.part([begin - 1, begin, part.middle_s, end, end + 1]) == pytest.approx(
         [0, 0, 0.5, 1, 1]
@@ -41,7 +41,7 @@ def test_a_lane_change_begins_and_ends_without_lateral_speed(part):
     assert part.part(begin + 0.25 * part.length_s) == pytest.approx(0.25 - 1 / (2 * np.pi))
 
 
-def test_what_slowing_loses_is_the_integral_of_its_loss_of_speed():
+def test_distance_lost_by_slowing_is_integral_of_lost_speed():
     slowing = Slowing(6.0, 4.0, 1.2)
     assert slowing.mps([4.0, 4.0 + 1.2, 100.0, 1e9]) == pytest.approx(
         [6, 6 / np.cosh(1) ** 2, 0, 0], abs=1e-12
@@ -50,12 +50,12 @@ def test_what_slowing_loses_is_the_integral_of_its_loss_of_speed():
     assert slowing.mps(TIMES_S) == pytest.approx(slope(slowing.way_m), abs=1e-6)
 
 
-def test_speed_along_and_across_the_road_are_the_derivatives_of_the_place():
+def test_speeds_along_and_across_road_are_position_derivatives():
     assert MOTION.along_mps(TIMES_S) == pytest.approx(slope(MOTION.along_m), abs=1e-5)
     assert MOTION.lanes_per_s(TIMES_S) == pytest.approx(slope(MOTION.lane_at), abs=1e-6)
 
 
-def test_a_place_along_the_road_by_hand():
+def test_position_along_road_matches_hand_calculation():
     t = 5.0
     expected = 30 - 60 + 1.5 * np.sin(3.5 + 0.4)
     expected += 8 * 1.2 * np.tanh(1 / 1.2) + 3 * 0.8 * np.tanh(-4 / 0.8)
@@ -66,8 +66,8 @@ def test_a_place_along_the_road_by_hand():
     assert (plain.lane_at(2.0), plain.lanes_per_s(2.0)) == (1.5, 0)
 
 
-def test_the_box_around_a_body_is_that_of_a_level_camera_at_the_array():
-    """Its corners lie on the plane x = 1 at y = tan(azimuth) and z = tan(elevation) / cos."""
+def test_body_box_matches_level_camera_at_array():
+    """Its corners on the plane x = 1 are y = tan(azimuth), z = tan(elevation) / cos(azimuth)."""
     rng = np.random.default_rng(0)
     corners = rng.uniform([10, 4, -1.5], [14, 9, 0.8], (40, 3))
     azimuth, elevation, width, height = np.radians(box_angles(corners))
@@ -82,7 +82,7 @@ def test_the_box_around_a_body_is_that_of_a_level_camera_at_the_array():
     assert np.isfinite(box_angles(corners)).all()
 
 
-def test_the_bank_of_noise_is_white_and_of_mean_square_one():
+def test_noise_bank_is_white_with_unit_mean_square():
     bank = noise_bank(16000, 1 << 14)
     power = bank.spectra_re.astype(np.float64) ** 2 + bank.spectra_im.astype(np.float64) ** 2
     frame = 2 * (bank.spectra_re.shape[1] - 1)

@@ -1,4 +1,4 @@
-"""Moving sources and standing microphones against closed forms."""
+"""Sound of moving sources at fixed microphones matches closed forms."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _receive(signal, signal_first, start, velocity, microphones, seconds=1.0, su
 @given(
     st.floats(-60, 60), st.floats(2, 40), st.floats(-40, 40), st.floats(-5, 5), st.floats(0, 0.9)
 )
-def test_emission_time(x, y, vx, vy, t):
+def test_emission_time_matches_closed_form(x, y, vx, vy, t):
     start, velocity = np.array([x, y, 0.5]), np.array([vx, vy, 0.0])
     microphone = np.array([0.0, 0.0, 1.7])
     track = np.repeat(microphone[None], 200, axis=0)
@@ -74,7 +74,7 @@ def test_emission_time(x, y, vx, vy, t):
     assert distance == pytest.approx(C * (t - te), rel=1e-6)
 
 
-def test_doppler_within_10_ppm():
+def test_doppler_shift_matches_closed_form_within_10_ppm():
     frequency, start, velocity = 1000.0, (-15.0, 5.0, 0.3), (30.0, 0.0, 0.0)
     microphone = np.array([0.0, 0.0, 1.7])
     n = np.arange(-RATE // 2, RATE + 200)
@@ -82,17 +82,17 @@ def test_doppler_within_10_ppm():
     received = _receive(tone, int(n[0]), start, velocity, microphone)[0].astype(float)
     t = np.arange(len(received)) / RATE
     te = _emission_closed_form(t, start, velocity, microphone)
-    # turned back by the closed form's phase only a slow error is left; its slope is the error of
-    # the frequency
+    # demodulated with the closed form's phase, only a slow phase error remains, whose slope is the
+    # frequency error
     window = np.hanning(2205)
     turned = np.convolve(received * np.exp(-2j * np.pi * frequency * te), window, 'valid')
     error = np.gradient(np.unwrap(np.angle(turned))) * RATE / (2 * np.pi * frequency)
     swing = frequency * np.ptp(np.gradient(te, t))
-    assert swing > 120  # the tone does fall
+    assert swing > 120  # the pitch does fall
     assert np.abs(error[100:-100]).max() < 10e-6
 
 
-def test_static_delay_between_microphones_within_a_hundredth_sample():
+def test_static_delay_between_microphones_is_within_hundredth_sample():
     rng = np.random.default_rng(1)
     noise = rng.normal(0, 1, 2 * RATE).astype(np.float32)
     microphones = np.array([[0.25, 0.0, 1.7], [-0.25, 0.0, 1.7], [0.0, 0.25, 1.7]])
@@ -104,7 +104,7 @@ def test_static_delay_between_microphones_within_a_hundredth_sample():
     for other in (1, 2):
         expected = (distance[other] - distance[0]) / C * RATE
         cross = spectrum[0] * spectrum[other].conj()
-        # take the expected delay out, fit what is left of the phase's slope up to 12 kHz
+        # remove the expected delay, then fit the remaining phase slope up to 12 kHz
         cross *= np.exp(-2j * np.pi * frequency * expected / RATE)
         keep = (frequency > 100) & (frequency < 12000)
         weight = np.abs(cross[keep])
@@ -113,7 +113,7 @@ def test_static_delay_between_microphones_within_a_hundredth_sample():
         assert abs(left) < 0.01
 
 
-def test_level_halves_with_double_distance():
+def test_amplitude_halves_with_double_distance():
     tone = np.sin(2 * np.pi * 800 * np.arange(2 * RATE) / RATE).astype(np.float32)
     levels = [
         _receive(tone, -RATE // 2, (distance, 0.0, 1.7), (0, 0, 0), (0.0, 0.0, 1.7))[0].std()
@@ -123,7 +123,7 @@ def test_level_halves_with_double_distance():
 
 
 @pytest.mark.parametrize('surface', ['none', 'asphalt'])
-def test_interpolation_filters(surface):
+def test_interpolation_filters_have_expected_gain(surface):
     filters = sinc_filters(RATE, surface).astype(float)
     taps = np.arange(TAPS) - (TAPS // 2 - 1)
     expected = {'none': {1000: 1.0, 8000: 1.0}, 'asphalt': {1000: 0.90, 4000: 0.82, 8000: 0.70}}
@@ -135,8 +135,8 @@ def test_interpolation_filters(surface):
             assert read == pytest.approx(gain, abs=accuracy)
 
 
-def test_echo_of_the_road_interferes():
-    """Direct and mirrored path of a tone cancel where they differ by half a wave."""
+def test_road_echo_interferes_with_direct_sound():
+    """The direct and the mirrored path of a tone cancel if they differ by half a wavelength."""
     height, receiver_m, distance = 0.75, 1.7, 8.0
     direct = np.hypot(distance, receiver_m - height)
     mirrored = np.hypot(distance, receiver_m + height)
@@ -150,7 +150,7 @@ def test_echo_of_the_road_interferes():
 
 
 @pytest.mark.parametrize('shading_db', [2.0, 8.0])
-def test_shading_is_the_level_between_the_near_and_the_far_side(shading_db):
+def test_shading_is_level_difference_between_near_and_far_side(shading_db):
     signal = np.sin(2 * np.pi * 500 * np.arange(-RATE // 2, RATE) / RATE).astype(np.float32)
     count = 200
     microphones = np.zeros((3, count, 3))

@@ -1,4 +1,4 @@
-"""The quick way of rendering against the exact one: delays, levels, coherences, and its parts."""
+"""The quick renderer matches the exact one: delays, levels, coherences, and its parts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FRONT_END = FrontEnd.of(RIG)
 RATE = RIG.sample_rate_hz
 
 
-def both(scene, start_s=1.0, monkeypatch=None):
+def exact_and_quick(scene, start_s=1.0):
     """Spectra (8, 173, 513) of one window, exact and quick, from the same signals."""
     exact = SoundRenderer(scene)
     quick = QuickSound([scene], FRONT_END, ExactSignals(exact))
@@ -52,7 +52,7 @@ def error_db(wanted, found, bins):
 
 
 @pytest.fixture
-def everything(monkeypatch):
+def all_paths(monkeypatch):
     monkeypatch.setattr(quick_audible, 'LEFT_OUT', 0.0)
 
 
@@ -67,16 +67,16 @@ def everything(monkeypatch):
         ([(0, 10, 20.0)], 0.0, -30),  # the delay changes within a frame
     ],
 )
-def test_spectra_are_the_exact_ones(world, everything, cars, ego_speed, least_db):
+def test_quick_spectra_match_exact_spectra(world, all_paths, cars, ego_speed, least_db):
     scene = world(*cars, ego_speed=ego_speed, ego_runs=ego_speed > 0)
-    wanted, found = both(scene)
+    wanted, found = exact_and_quick(scene)
     assert error_db(wanted, found, (2, 100)) < least_db
-    # the edges, where the front end reflects
+    # the edges, where the front end pads by reflection
     assert error_db(wanted[:, [0, 1, 171, 172]], found[:, [0, 1, 171, 172]], (2, 100)) < least_db
 
 
-def test_delays_of_moving_sources_are_the_exact_ones():
-    """Each microphone's delay against its own solution, cars passing at 4 m and 30 m/s."""
+def test_delays_of_moving_sources_match_exact_solution():
+    """Each microphone's delay matches its own solution, for a car passing at 4 m and 30 m/s."""
     times = np.arange(0, 140) * 0.02
     zero = np.zeros_like(times)
     source = np.stack([30 * (times - 1.5), zero + 4, zero + 0.3], axis=-1)
@@ -106,13 +106,13 @@ def test_delays_of_moving_sources_are_the_exact_ones():
     for k in range(knots):
         for m in range(8):
             at, _, r, *_ = emission(source, microphones[0, m], 0, 0.02, 1.3 + k * step_s, 343.0)
-            # of a signal that the centre hears: te(t - delay) is the microphone's te(t)
+            # in the signal at the array's centre, te(t - delay) is the microphone's te(t)
             assert abs((te[k] - at) / slope[k] - delay[0, k, m]) < 1e-6
             assert abs(te[k] - slope[k] * delay[0, k, m] - at) < 1e-6
             assert abs(20 * np.log10(gain[0, k, m] * r)) < 0.02
 
 
-def test_what_is_left_out_changes_nothing_that_is_heard():
+def test_leaving_out_inaudible_paths_barely_changes_features():
     scene = place_array(
         draw_world(25, RIG, WindowPlan('plain')), array_of(25, RIG, WindowPlan('plain'))
     )
@@ -132,7 +132,7 @@ def test_what_is_left_out_changes_nothing_that_is_heard():
     assert difference[8:].mean() < 0.02
 
 
-def test_noise_has_the_level_and_independence_it_should(world):
+def test_noise_matches_exact_level_and_is_incoherent(world):
     noise = random_scene(1).noise
     scene = world(ego_speed=0.0, noise=noise)
     sound = quantise(SoundRenderer(scene).read(0, FRONT_END.samples))
@@ -144,7 +144,7 @@ def test_noise_has_the_level_and_independence_it_should(world):
     assert abs(found[8:].mean(axis=-1)).mean() < 0.12
 
 
-def test_features_of_spectra_are_the_front_ends():
+def test_spectral_features_match_front_end():
     rng = np.random.default_rng(0)
     sound = (0.01 * rng.standard_normal((8, FRONT_END.samples))).astype(np.float32)
     sound[4], sound[7] = sound[0], 0
@@ -154,14 +154,14 @@ def test_features_of_spectra_are_the_front_ends():
     np.testing.assert_allclose(found, pool_frames(FRONT_END.compute(sound)), atol=1e-4)
 
 
-def test_density_is_that_of_the_exact_signals():
+def test_spectral_density_matches_exact_signals():
     for bands in (np.linspace(90, 60, 8), np.array([50, 80, 70, 90, 60, 75, 40, -200.0])):
         np.testing.assert_allclose(
             density_db(bands, float(RATE)), band_density_db(bands, RATE), atol=1e-6
         )
 
 
-def test_many_poses_are_those_of_each():
+def test_fleet_poses_match_poses_of_each_vehicle():
     scene = draw_world(104, RIG, WindowPlan('furnished'))
     times = np.array([0.3, 4.0])
     position, rotation = fleet_poses(scene.vehicles, times)
@@ -192,7 +192,7 @@ def test_windows_are_repeatable_and_share_labels_between_arrays():
     assert (first[0]['features'][:8][~alive] == -100).all()
 
 
-def test_a_gap_is_silent_in_all_channels(world):
+def test_gap_is_silent_in_all_channels(world):
     scene = world((15, 5, 0.0), noise=random_scene(1).noise)
     gap = replace(scene.corruption, gaps_s=np.array([[1.4, 0.1]]))
     scene = replace(scene, corruption=gap)
@@ -205,7 +205,7 @@ def test_a_gap_is_silent_in_all_channels(world):
 
 
 @pytest.mark.parametrize('world_name', ['plain', 'furnished'])
-def test_windows_differ_little_from_the_exact_ones(world_name):
+def test_quick_windows_differ_little_from_exact_ones(world_name):
     found = differences(world_name, RIG, range(100_300, 100_304))
     assert np.median([each.level_db for each in found]) < 0.15
     assert np.abs([each.bias_db for each in found]).max() < 0.1

@@ -20,15 +20,15 @@ from avdet_ros.simulation.variety import varied
 RATE = 44100
 
 
-def _loops(folder, rate=22050):
+def _write_loops(folder, rate=22050):
     t = np.arange(2 * rate) / rate
     rng = np.random.default_rng(0)
     soundfile.write(folder / 'engine_saloon_36kmh.wav', 0.3 * np.sin(2 * np.pi * 440 * t), rate)
     soundfile.write(folder / 'tyre_wet.flac', 0.1 * rng.normal(0, 1, len(t)).clip(-3, 3), rate)
 
 
-def test_recordings_sound_at_the_speed_and_level_of_the_vehicle(world, tmp_path):
-    _loops(tmp_path)
+def test_engine_recording_plays_at_pitch_and_level_of_vehicle(world, tmp_path):
+    _write_loops(tmp_path)
     (tmp_path / 'tyre_wet.flac').unlink()
     recordings = load_recordings(tmp_path, RATE)
     scene = world((60.0, 0.0, 15.0), ego_speed=15.0)
@@ -40,12 +40,12 @@ def test_recordings_sound_at_the_speed_and_level_of_the_vehicle(world, tmp_path)
     spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))
     assert np.argmax(spectrum) == pytest.approx(660, abs=2)
     level = 20 * np.log10(sound.std() * 20 / 20e-6)
-    # 440 Hz, at which the loop's level was set, counts 4.0 dB less in dB(A)
+    # at 440 Hz, where the loop's level was set, A-weighting subtracts 4.0 dB
     assert level - 4.0 == pytest.approx(float(played.truth(1.5).level_db[0]), abs=1.5)
 
 
-def test_tyre_recordings(world, tmp_path):
-    _loops(tmp_path)
+def test_tyre_recording_replaces_synthetic_sound_at_similar_level(world, tmp_path):
+    _write_loops(tmp_path)
     scene = world((15.0, 3.0, 15.0))
     synthetic = render_sound(scene, 2, 0.5)
     played = render_sound(replace(scene, recordings=load_recordings(tmp_path, RATE)), 2, 0.5)
@@ -63,7 +63,7 @@ def test_tyre_recordings(world, tmp_path):
         ('tyre.ogg', None, 'not a readable recording'),
     ],
 )
-def test_bad_recordings_are_named(tmp_path, name, content, says):
+def test_error_names_invalid_recording(tmp_path, name, content, says):
     path = tmp_path / name
     if content is None:
         path.write_bytes(b'no sound')
@@ -74,7 +74,7 @@ def test_bad_recordings_are_named(tmp_path, name, content, says):
     assert name in str(error.value)
 
 
-def test_no_recordings(tmp_path):
+def test_empty_or_missing_recordings_folder_is_rejected(tmp_path):
     with pytest.raises(AvdetError, match='found none'):
         load_recordings(tmp_path, RATE)
     with pytest.raises(AvdetError, match='expected a folder'):
@@ -89,20 +89,20 @@ def octaves_db(loop):
     return np.array([10 * np.log10(power[octave == band].sum() + 1e-20) for band in range(8)])
 
 
-def test_an_equaliser_changes_the_octaves_and_not_the_loudness(tmp_path):
-    _loops(tmp_path, RATE)
+def test_equaliser_changes_octaves_but_not_loudness(tmp_path):
+    _write_loops(tmp_path, RATE)
     tyres = load_recordings(tmp_path, RATE).tyres[0]
     same, bright = coloured(tyres, (0.0,) * 8), coloured(tyres, (-6.0, -6, -6, -6, 6, 6, 6, 6))
     np.testing.assert_allclose(octaves_db(same), octaves_db(tyres), atol=0.05)
     change = octaves_db(bright) - octaves_db(tyres)
     assert change[[5, 6]].mean() - change[[1, 2]].mean() == pytest.approx(12, abs=0.3)
-    # What is louder above is softer below, so that it is as loud as before.
+    # High octaves gain level and low ones lose it, so that the loudness is unchanged.
     assert -13 < change[1] < -6 < 0 < change[6] < 6
     assert bright.duration_s == tyres.duration_s
 
 
-def test_half_of_the_drives_are_played_each_in_its_own_order(rig, tmp_path):
-    _loops(tmp_path)
+def test_half_of_drives_use_recordings_each_in_its_own_order(rig, tmp_path):
+    _write_loops(tmp_path)
     plan = WindowPlan(world='plain', recordings=str(tmp_path))
     worlds = [draw_world(seed, rig, plan) for seed in range(20)]
     played = [world for world in worlds if world.recordings is not None]
@@ -118,7 +118,7 @@ def test_half_of_the_drives_are_played_each_in_its_own_order(rig, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize('colours', [False, True])
 def test_recordings_sound_the_same_in_both_renderers(world, tmp_path, colours):
-    _loops(tmp_path)
+    _write_loops(tmp_path)
     front_end = FrontEnd()
     scene = replace(world((12.0, 4.0, 10.0)), recordings=load_recordings(tmp_path, RATE))
     scene = varied(scene) if colours else scene

@@ -1,4 +1,4 @@
-"""Drawn roads at the place where they begin: both sides of distance 0 are one road."""
+"""Random roads at distance 0: the parts on both sides form one road."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def curvature_beside_0(seed):
     return curvature[:3].mean(), curvature[-3:].mean()
 
 
-def test_a_bend_goes_on_behind_distance_0():
+def test_bend_continues_across_distance_0():
     before, after = np.array([curvature_beside_0(seed) for seed in range(40)]).T
-    # The curvature moves linearly between knots 35 m apart and more, so within 8 m it stays much
-    # the same; a bend that is mirrored behind distance 0 changes its sign.
+    # The curvature is linear between knots at least 35 m apart, so it changes little within 8 m; a
+    # bend mirrored at distance 0 would change its sign.
     assert np.corrcoef(before, after)[0, 1] > 0.8
     assert np.std(after) > 0.004

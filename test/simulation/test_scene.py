@@ -1,4 +1,4 @@
-"""Truth and labels: geometry against hand-made projections, and the rules of labels."""
+"""Truth and labels: geometry matches hand-calculated projections, and label rules hold."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from avdet_ros.simulation.scene import Noise
 from avdet_ros.simulation.traffic import random_scene
 
 
-def test_projection_of_known_points():
+def test_known_points_are_projected_to_their_pixels():
     camera = load_rig().camera
     points = np.array([[10.3, 0, 1.55], [10.3, 1, 1.55], [10.3, 0, 0.55], [20.3, -2, 2.55]])
     pixels, depth = camera.project(points)
@@ -27,19 +27,19 @@ def test_projection_of_known_points():
     np.testing.assert_allclose(depth, [10, 10, 10, 20])
 
 
-def test_box_of_a_car_ahead(world):
-    """A car seen from behind: its rear face is nearest and decides width and bottom."""
+def test_box_of_car_ahead_matches_hand_calculation(world):
+    """A car seen from behind: its rear face is nearest and determines width and bottom."""
     scene = world((20.0, 0.0, 10.0), ego_speed=10.0)
     x0, y0, x1, y1 = scene.truth(2.0).boxes_px[0]
     depth = 20 - 2.1 - 0.3
     assert x1 - x0 == pytest.approx(1000 * 1.8 / depth, abs=0.5)
     assert (x0 + x1) / 2 == pytest.approx(960, abs=0.5)
-    # lowest: the wheels, 0.15 of the length inside the rear end
+    # the wheels are lowest, 0.15 of the length in front of the rear end
     assert y1 == pytest.approx(300 + 1000 * 1.55 / (depth + 0.15 * 4.2), abs=0.5)
     assert y0 == pytest.approx(300 + 1000 * 0.05 / (depth + 4.2 * 0.5), abs=2)
 
 
-def test_left_is_left_and_behind_is_out_of_the_image(world):
+def test_left_vehicle_is_left_in_image_and_one_behind_is_outside(world):
     truth = world((15.0, 4.0, 10.0), (15.0, -4.0, 10.0), (-15.0, 3.0, 10.0)).truth(2.0)
     by_id = dict(zip(truth.ids, truth.boxes_px, strict=True))
     assert by_id[1][2] < 960 < by_id[2][0]
@@ -47,7 +47,7 @@ def test_left_is_left_and_behind_is_out_of_the_image(world):
     assert truth.in_image[truth.ids == 3] == 0
 
 
-def test_body_beside_the_camera_is_cut_not_folded(world):
+def test_body_beside_camera_is_clipped_at_image_edge(world):
     truth = world((1.0, 3.0, 10.0)).truth(2.0)
     box = truth.boxes_px[0]
     assert box[0] == 0
@@ -55,7 +55,7 @@ def test_body_beside_the_camera_is_cut_not_folded(world):
     assert 0 < truth.in_image[0] < 1
 
 
-def test_hidden_vehicles_count_but_are_marked(world):
+def test_occluded_vehicle_is_labelled_with_low_visible_fraction(world):
     scene = world((15.0, 0.0, 10.0), (30.0, 0.0, 10.0))
     truth = scene.labels(2.0)
     np.testing.assert_array_equal(truth.ids, [1, 2])
@@ -63,7 +63,7 @@ def test_hidden_vehicles_count_but_are_marked(world):
     assert truth.visible_fraction[1] < 0.2
 
 
-def test_label_rules(world):
+def test_far_masked_and_parked_vehicles_are_not_labelled(world):
     far = world((truth_module.LABEL_DISTANCE_M + 5, 0.0, 10.0)).labels(2.0)
     assert len(far) == 0
     loud_wind = Noise(wind_db=110)
@@ -79,7 +79,7 @@ def test_label_rules(world):
 
 @settings(max_examples=examples(25), deadline=None)
 @given(st.integers(0, 99_999), st.floats(0, 8))
-def test_any_drive_gives_sane_truth(seed, t):
+def test_truth_of_any_drive_is_consistent(seed, t):
     scene = random_scene(seed)
     truth = scene.truth(t)
     boxes = truth.boxes_px
@@ -113,7 +113,7 @@ def test_roads_are_smooth_and_frames_orthonormal(seed):
 
 
 @pytest.mark.slow
-def test_drives_differ_in_what_they_show():
+def test_drives_vary_in_settings_kinds_and_label_counts():
     counts, settings_seen, kinds = [], set(), set()
     for seed in range(120):
         scene = random_scene(seed)
@@ -133,7 +133,7 @@ def test_straight_road_is_straight():
 
 
 @pytest.mark.parametrize('seed', [0, 1])
-def test_vehicles_of_a_lane_never_overlap(seed):
+def test_vehicles_in_one_lane_never_overlap(seed):
     scene = random_scene(seed, duration_s=30.0)
     for t in (0.0, 10.0, 30.0):
         lanes: dict[tuple, list] = {}

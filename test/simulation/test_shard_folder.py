@@ -1,4 +1,4 @@
-"""The folder of a set: settings that agree, whole shards, and why writing failed."""
+"""The folder of a set: matching settings, complete shards, and explanations of failed writes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from avdet_ros.simulation.shard_folder import (
 )
 
 
-def test_shards_that_are_there_are_not_made_again(tmp_path):
+def test_existing_shards_are_not_made_again(tmp_path):
     assert write_rows(tmp_path, 50, [{'count': np.int64(2)}, {'count': np.int64(0)}]) == 2
     with np.load(shard_path(tmp_path, 50)) as shard:
         assert shard['count'].tolist() == [2, 0]
@@ -35,7 +35,7 @@ def test_shards_that_are_there_are_not_made_again(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ['windows_0000050.npz']
 
 
-def test_the_oldest_are_dropped_and_count_as_made(tmp_path):
+def test_oldest_shards_are_dropped_and_count_as_made(tmp_path):
     for first in (50, 100, 200, 250):
         write_rows(tmp_path, first, [{'count': np.int64(1)}])
     firsts = [0, 50, 100, 150, 200, 250, 300]
@@ -61,7 +61,7 @@ def test_the_oldest_are_dropped_and_count_as_made(tmp_path):
         (BrokenProcessPool(), 'set: a process making windows was ended from outside'),
     ],
 )
-def test_why_workers_failed_is_one_sentence(tmp_path, monkeypatch, error, sentence):
+def test_worker_failure_is_explained_in_one_sentence(tmp_path, monkeypatch, error, sentence):
     monkeypatch.chdir(tmp_path)
     with (
         pytest.raises(AvdetError, match=f'^{sentence}'),
@@ -71,7 +71,7 @@ def test_why_workers_failed_is_one_sentence(tmp_path, monkeypatch, error, senten
 
 
 @pytest.mark.parametrize('found', ['[]', '{"format": 2}', 'no JSON'])
-def test_a_folder_of_another_set_is_refused(tmp_path, found):
+def test_folder_of_another_set_is_rejected(tmp_path, found):
     use_folder(tmp_path, {'format': 1})
     use_folder(tmp_path, {'format': 1})
     (tmp_path / MANIFEST).write_text(found)
@@ -83,7 +83,7 @@ def test_a_folder_of_another_set_is_refused(tmp_path, found):
         use_folder(tmp_path, {'format': 1})
 
 
-def test_a_set_from_before_a_setting_goes_on(tmp_path):
+def test_set_older_than_a_setting_can_be_resumed(tmp_path):
     use_folder(tmp_path, {'format': 2})
     use_folder(tmp_path, {'format': 2, 'recordings': ''}, {'recordings': ''})
     with pytest.raises(AvdetError, match='recordings: expected loops for this set, found ;'):

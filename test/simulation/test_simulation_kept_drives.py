@@ -1,12 +1,12 @@
-"""The drives of a seed are those that were always drawn: seeds name training and test sets.
+"""The drives of a seed do not change, because seeds define training and test sets.
 
-A score is one of the drives that its seeds drew, so a world, a picture or a sound that changes
-without being meant to makes scores differ that were measured before. What each part drew is kept
-in `kept_drives.json` as a few numbers. Where a change is meant, as it then says in the changelog,
+A score belongs to the drives that its seeds draw, so an unintended change of a world, a picture or
+a sound makes scores differ from those measured before. `kept_drives.json` holds a few numbers for
+each part of the drives. After an intended change, which the changelog must mention,
 
     python test/simulation/test_simulation_kept_drives.py
 
-writes them anew.
+writes them again.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ INSTANT_S = 1.0
 
 
 def small_rig(parts: int = 6) -> Rig:
-    """The package's, with a sixth of the pixels each way: quick to paint."""
+    """The package's rig with a sixth of the pixels in each direction, which is fast to paint."""
     rig = load_rig()
     camera = rig.camera
     return replace(
@@ -77,7 +77,7 @@ def scene_of(seed: int) -> Scene:
 
 
 def numbers_of(value: Any) -> list[float]:
-    """All numbers in a tree of dataclasses, in order; what has none is left out."""
+    """All numbers in a tree of dataclasses, in order; values without numbers are skipped."""
     if isinstance(value, str):
         return [float(sum(map(ord, value)))]
     if isinstance(value, (bool, int, float, np.ndarray, np.generic)):
@@ -96,8 +96,8 @@ def numbers_of(value: Any) -> list[float]:
     return []
 
 
-def mark(value: Any) -> list[float]:
-    """How many numbers, and two sums that change with any of them."""
+def fingerprint(value: Any) -> list[float]:
+    """The count of all numbers, and two sums that change with any of them."""
     numbers = np.array(numbers_of(value))
     places = np.arange(len(numbers))
     return [
@@ -107,59 +107,61 @@ def mark(value: Any) -> list[float]:
 
 
 def world_of(seed: int) -> dict[str, list[float]]:
-    """What was drawn, and the truth about it."""
+    """Fingerprints of the drawn world and of its truth."""
     scene = scene_of(seed)
     found = {
-        name: mark(getattr(scene, name))
+        name: fingerprint(getattr(scene, name))
         for name in ('setting', 'ego', 'vehicles', 'noise', 'corruption', 'walls', 'distractors')
     }
-    found |= {name: mark(getattr(scene, name)) for name in ('buildings', 'temperature_c')}
-    found['body'] = mark((scene.ego_turn_deg, scene.body_sway, scene.humidity_percent))
-    found['conditions'] = mark(random_conditions(seed, scene.temperature_c))
+    found |= {name: fingerprint(getattr(scene, name)) for name in ('buildings', 'temperature_c')}
+    found['body'] = fingerprint((scene.ego_turn_deg, scene.body_sway, scene.humidity_percent))
+    found['conditions'] = fingerprint(random_conditions(seed, scene.temperature_c))
     truth = scene.truth(INSTANT_S)
-    found |= {name: mark(getattr(truth, name)) for name in ('boxes_px', 'ids', 'distance_m')}
-    found |= {name: mark(getattr(truth, name)) for name in ('visible_fraction', 'level_db')}
-    found['angles'] = mark(angle_labels(scene, INSTANT_S))
+    found |= {
+        name: fingerprint(getattr(truth, name)) for name in ('boxes_px', 'ids', 'distance_m')
+    }
+    found |= {name: fingerprint(getattr(truth, name)) for name in ('visible_fraction', 'level_db')}
+    found['angles'] = fingerprint(angle_labels(scene, INSTANT_S))
     return found
 
 
 def arrays_of(family: str) -> list[float]:
-    """An array of a family, and the errors of one that was built with more or less care."""
+    """Fingerprint of an array of a family, with errors for three levels of care."""
     rng = np.random.default_rng(5)
     rig = draw_rig(rng, load_rig(), family)
     errors = [draw_errors(rng, 20.0, care) for care in ('ideal', 'kept', 'calibrated')]
     camera = rig.camera
-    return mark(
+    return fingerprint(
         (rig.microphones_m, rig.array_position_m, camera.position_m, camera.rotation, *errors)
     )
 
 
 @cache
 def cameras_of(seed: int) -> Cameras:
-    """A drive's cameras, in front of everything that stands beside its road."""
+    """Cameras of a drive, with everything that stands beside its road."""
     scene = scene_of(seed)
     return Cameras(scene, random_conditions(seed, scene.temperature_c))
 
 
 def shapes_of(seed: int) -> dict[str, list[float]]:
-    """Corners, colours and layers of all that is painted, and the colours that light makes."""
+    """Corners, colours and layers of everything painted, and the colours after lighting."""
     world = cameras_of(seed).world
     still, conditions = world.surroundings, world.conditions
     found = {
-        'ground': mark((still.ground, still.first_face, still.first_m, still.edges_m)),
-        'things': mark(still.things),
-        'vehicles': mark([body_of(vehicle) for vehicle in world.scene.vehicles]),
+        'ground': fingerprint((still.ground, still.first_face, still.first_m, still.edges_m)),
+        'things': fingerprint(still.things),
+        'vehicles': fingerprint([body_of(vehicle) for vehicle in world.scene.vehicles]),
     }
     composed = world.compose(INSTANT_S)
     colours = shade_bodies(composed, conditions, still.tunnel, still.lamps_m)
     found['shades'] = [*colours.mean(axis=0), *np.average(colours**2, 0, composed.depth_m)]
     sky, land = panorama(conditions, world.scene.setting)
     found['sky'] = [float(land.mean()), *sky.mean(axis=(0, 1)), *sky.std(axis=(0, 1))]
-    return {name: [float(number) for number in its] for name, its in found.items()}
+    return {name: [float(number) for number in row] for name, row in found.items()}
 
 
 def pictures_of(seed: int) -> dict[str, list[int]]:
-    """Small pictures of an instant: colours, sixteenths of a kelvin, decimetres."""
+    """Small pictures at one time: colours, sixteenths of a kelvin, decimetres."""
     frame = cameras_of(seed).frame(INSTANT_S)
     parts = {
         'rgb': frame.rgb.astype(np.float32),
@@ -174,7 +176,7 @@ def pictures_of(seed: int) -> dict[str, list[int]]:
 
 
 def sound_of(seed: int) -> np.ndarray:
-    """(8, 6) dB of each channel in octaves from 250 Hz to 8 kHz."""
+    """(8, 6) level of each channel in octaves from 250 Hz to 8 kHz, dB."""
     sound = render_sound(scene_of(seed), INSTANT_S, 0.1).astype(np.float64)
     power = np.abs(np.fft.rfft(sound * np.hanning(sound.shape[1]))) ** 2
     octave = np.round(np.log2(np.maximum(np.fft.rfftfreq(sound.shape[1], 1 / 44100), 1) / 250))
@@ -204,7 +206,9 @@ def plans_of() -> list[float]:
     """Splits, seeds and times of the drives of a run."""
     plans = [Plan(), Plan(drives=7, minutes=0.3, seed=5, fps=3.0, clips=False, clean_too=True)]
     drives = [plan_drives(plan) for plan in plans]
-    return mark((drives, [plan.times_s() for plan in plans], [p.needed_bytes() for p in plans]))
+    return fingerprint(
+        (drives, [plan.times_s() for plan in plans], [p.needed_bytes() for p in plans])
+    )
 
 
 @pytest.fixture(scope='module')
@@ -213,7 +217,7 @@ def kept() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize('seed', SEEDS)
-def test_the_world_of_a_seed_is_the_one_it_was(kept, seed):
+def test_world_of_a_seed_is_unchanged(kept, seed):
     before = kept['worlds'][str(seed)]
     now = world_of(seed)
     assert set(now) == set(before)
@@ -221,47 +225,47 @@ def test_the_world_of_a_seed_is_the_one_it_was(kept, seed):
         assert numbers == pytest.approx(before[name], rel=1e-6, abs=1e-4), name
 
 
-def test_arrays_are_drawn_as_they_were(kept):
+def test_drawn_arrays_are_unchanged(kept):
     for family in (*FAMILIES, *HELD_OUT):
         assert arrays_of(family) == pytest.approx(kept['arrays'][family], rel=1e-6, abs=1e-6)
 
 
 @pytest.mark.parametrize('seed', SEEDS)
-def test_what_is_painted_has_the_shapes_and_colours_it_had(kept, seed):
+def test_painted_shapes_and_colours_of_a_seed_are_unchanged(kept, seed):
     before = kept['shapes'][str(seed)]
     for name, numbers in shapes_of(seed).items():
-        seen = name in ('shades', 'sky')  # another processor rounds otherwise
+        seen = name in ('shades', 'sky')  # rounding differs between processors
         rel, apart = (1e-4, 1e-6) if seen else (1e-6, 1e-4)
         assert numbers == pytest.approx(before[name], rel=rel, abs=apart), name
 
 
 @pytest.mark.parametrize('seed', SEEDS)
-def test_the_pictures_of_a_seed_are_those_they_were(kept, seed):
+def test_pictures_of_a_seed_are_unchanged(kept, seed):
     for name, pixels in pictures_of(seed).items():
         apart = np.abs(np.subtract(pixels, kept['pictures'][str(seed)][name]))
-        # Another processor rounds otherwise.
+        # Rounding differs between processors.
         assert apart.max() <= 2, f'{name}: {np.count_nonzero(apart > 2)} of {apart.size}'
 
 
 @pytest.mark.parametrize('seed', SEEDS)
-def test_the_sound_of_a_seed_is_the_one_it_was(kept, seed):
+def test_sound_of_a_seed_is_unchanged(kept, seed):
     np.testing.assert_allclose(sound_of(seed), kept['sounds'][str(seed)], atol=0.05)
 
 
 @pytest.mark.parametrize('seed', QUICK)
-def test_the_quick_sound_of_a_seed_is_the_one_it_was(kept, seed):
+def test_quick_sound_of_a_seed_is_unchanged(kept, seed):
     np.testing.assert_allclose(quick_of(seed), kept['quick'][str(seed)], atol=0.05)
 
 
-def test_the_drives_of_a_run_are_those_they_were(kept):
+def test_drives_of_a_run_are_unchanged(kept):
     assert plans_of() == pytest.approx(kept['plans'], rel=1e-9)
 
 
 def keep() -> dict[str, Any]:
-    """All that is kept."""
+    """Everything that `kept_drives.json` holds."""
     return {
         'worlds': {
-            seed: {name: [float(f'{n:.9g}') for n in its] for name, its in world_of(seed).items()}
+            seed: {name: [float(f'{n:.9g}') for n in row] for name, row in world_of(seed).items()}
             for seed in SEEDS
         },
         'arrays': {
@@ -272,7 +276,7 @@ def keep() -> dict[str, Any]:
         'quick': {seed: quick_of(seed).round(3).tolist() for seed in QUICK},
         'sounds': {seed: sound_of(seed).round(3).tolist() for seed in SEEDS},
         'shapes': {
-            seed: {name: [float(f'{n:.9g}') for n in its] for name, its in shapes_of(seed).items()}
+            seed: {name: [float(f'{n:.9g}') for n in row] for name, row in shapes_of(seed).items()}
             for seed in SEEDS
         },
         'pictures': {

@@ -1,4 +1,4 @@
-"""A whole drive on disk, with small pictures so that it is quick: each file is what it says."""
+"""A whole drive on disk, with small pictures for speed: every file has the right content."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PLAN = Plan(drives=4, minutes=0.05, seed=12, fps=1.0)
 
 @pytest.fixture(scope='module')
 def small_rig(tmp_path_factory):
-    """The package's rig file with an eighth of the pixels each way."""
+    """The package's rig file with an eighth of the pixels in each direction."""
     tree = yaml.safe_load(default_rig_path().read_text(encoding='utf-8'))
     for name in ('image_size_px', 'focal_px', 'principal_px'):
         value = tree['camera'][name]
@@ -37,13 +37,13 @@ def small_rig(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def written(small_rig, tmp_path_factory):
-    """The drive, its folder's root, and how often a frame was said to be done."""
+    """The drive, the root of its folder, and the number of frames reported as done."""
     root, drive, done = tmp_path_factory.mktemp('drives'), plan_drives(PLAN)[1], []
     write_drive(root, PLAN, drive, small_rig, lambda: done.append(1))
     return drive, root, len(done)
 
 
-def test_a_frame_is_its_pictures_its_sound_and_its_truth(written, small_rig):
+def test_frame_files_match_rendered_pictures_sound_and_truth(written, small_rig):
     drive, root, done = written
     scene, conditions = make_scene(PLAN, drive, small_rig)
     cameras = Cameras(scene, conditions)
@@ -81,15 +81,15 @@ def test_a_frame_is_its_pictures_its_sound_and_its_truth(written, small_rig):
         assert line['pixels'] == [pictures.pixels.get(name, 0) for name in line['ids']]
 
 
-def test_what_a_drive_says_of_itself(written, small_rig):
+def test_drive_folder_holds_parameters_rig_and_expected_files(written, small_rig):
     drive, root, _ = written
     folder = root / drive.name
     assert (folder / layout.DONE).read_text() == 'complete\n'
     assert load_rig(folder / 'rig.yaml').camera.width_px == 240
     facts = json.loads((folder / 'parameters.json').read_text())
     assert facts['plan']['fps'] == 1.0
-    told = (facts['split'], facts['scene_seed'], facts['night'], facts['start_ns'])
-    assert told == (drive.split, drive.scene_seed, drive.night, drive.start_ns)
+    written_facts = (facts['split'], facts['scene_seed'], facts['night'], facts['start_ns'])
+    assert written_facts == (drive.split, drive.scene_seed, drive.night, drive.start_ns)
     assert drive.night == ('night' in drive.name)
     assert [path.name for path in root.iterdir()] == [drive.name]
     assert {path.name for path in folder.iterdir()} == {

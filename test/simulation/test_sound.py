@@ -1,4 +1,4 @@
-"""What the microphones record, against physics and against itself in other pieces."""
+"""Sound at the microphones matches physics and does not depend on how it is split."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RATE = 44100
 
 
 def _a_weighted_levels(sound, length=4096, hop=1024):
-    """dB(A) of every piece of every channel, A-weighting in its analytic form (IEC 61672-1)."""
+    """dB(A) of each piece of each channel, with analytic A-weighting (IEC 61672-1)."""
     f = np.fft.rfftfreq(length, 1 / RATE)
     weight = 1.2589 * 12194**2 * f**4
     weight /= (f**2 + 20.6**2) * (f**2 + 12194**2)
@@ -49,12 +49,12 @@ def _coherence(a, b, low_hz, high_hz, length=2048):
 
 
 @pytest.mark.parametrize('kmh', [30, 50, 80])
-def test_pass_by_level_at_7_5_m(world, kmh):
-    """The 2021 coefficients say 67.0, 73.0 and 79.4 dB(A), with which the sound must agree."""
+def test_pass_by_level_at_7_5_m_matches_cnossos(world, kmh):
+    """The 2021 coefficients give 67.0, 73.0 and 79.4 dB(A), which the sound must match."""
     speed = kmh / 3.6
     scene = world((0.0, 7.5, speed))
     levels = _a_weighted_levels(render_sound(scene, 1.5, 1.0))
-    # mean energy of all microphones over an eighth of a second, as slow as the meter's "fast"
+    # mean energy of all microphones over an eighth of a second, the "fast" setting of meters
     energy = np.convolve(np.mean(10 ** (levels / 10), axis=0), np.ones(5) / 5, 'same')
     power = scene.vehicles[0].sound.power_db_a(speed)
     expected = cnossos.pressure_level_db(power, 7.5)
@@ -62,7 +62,7 @@ def test_pass_by_level_at_7_5_m(world, kmh):
     assert scene.truth(2.0).level_db[0] == pytest.approx(expected, abs=0.4)
 
 
-def test_octave_levels_of_a_signal():
+def test_signal_has_requested_octave_levels():
     bands = cnossos.rolling_db('light', 14.0)
     noise = Signal((1, 2), RATE, lambda t: bands, pressure=True).read(0, 20 * RATE)
     spectrum = np.abs(np.fft.rfft(noise.astype(float))) ** 2 * 2 / len(noise) ** 2
@@ -78,8 +78,8 @@ def test_silent_bands_stay_silent():
 
 
 @pytest.mark.parametrize('frequency', [1000, 4000, 8000, 12000])
-def test_air_takes_what_the_standard_says(frequency):
-    """The same noise with and without 100 m of air, by ISO 9613-1."""
+def test_signal_loses_air_absorption_of_standard(frequency):
+    """Compares the same noise with and without 100 m of air with ISO 9613-1."""
     flat = np.full(8, 60.0)
     loss = air_absorption_db_per_m(np.arange(BLOCK // 2 + 1) * RATE / BLOCK, 10, 70)
     dry = Signal((1, 2), RATE, lambda t: flat).read(0, 2 * RATE)
@@ -93,7 +93,7 @@ def test_air_takes_what_the_standard_says(frequency):
 
 
 @pytest.mark.slow
-def test_same_seed_same_bytes_in_any_pieces():
+def test_same_seed_gives_identical_sound_in_any_pieces():
     scene = random_scene(11, duration_s=4.0)
     whole = SoundRenderer(scene).read(0, 2 * RATE)
     assert whole.dtype == np.float32
@@ -109,7 +109,7 @@ def test_same_seed_same_bytes_in_any_pieces():
     assert not np.array_equal(other, whole[:, :100])
 
 
-def test_clean_and_corrupted_are_one_world():
+def test_clean_and_corrupted_scenes_share_one_world():
     clean, corrupted = random_scene(11, corrupted=False), random_scene(11)
     np.testing.assert_array_equal(clean.labels(3).ids, corrupted.labels(3).ids)
     np.testing.assert_array_equal(clean.labels(3).boxes_px, corrupted.labels(3).boxes_px)
@@ -127,7 +127,7 @@ def test_wind_is_incoherent_and_rises_with_speed(world):
     assert low > 100 * high
 
 
-def _directions(sound, low_hz=100, high_hz=2000, length=2048):
+def _eigenvalue_shares(sound, low_hz=100, high_hz=2000, length=2048):
     """Shares of the spectral matrix's eigenvalues, greatest first, mean over a band."""
     pieces = np.lib.stride_tricks.sliding_window_view(sound, length, axis=-1)[:, ::1024]
     x = np.fft.rfft(pieces * np.hanning(length))
@@ -137,20 +137,20 @@ def _directions(sound, low_hz=100, high_hz=2000, length=2048):
     return np.mean(values / values.sum(axis=1, keepdims=True), axis=0)
 
 
-def test_own_engine_and_tyres_are_coherent(world):
-    """Two axles and an engine: three directions hold nearly all, where wind needs all eight."""
-    own = _directions(render_sound(world(ego_speed=20.0, ego_runs=True), 0, 3))
+def test_ego_engine_and_tyres_are_coherent(world):
+    """Two axles and an engine: three eigenvalues hold nearly all energy; wind needs all eight."""
+    own = _eigenvalue_shares(render_sound(world(ego_speed=20.0, ego_runs=True), 0, 3))
     assert own[:3].sum() > 0.98
     engine = world(ego_runs=True)
     sound = render_sound(engine, 0, 3)
     assert _coherence(sound[0], sound[4], 100, 2000) > 0.9
-    assert _directions(sound)[0] > 0.98
-    wind = _directions(render_sound(world(ego_speed=20.0, noise=Noise(wind_db=70)), 0, 3))
+    assert _eigenvalue_shares(sound)[0] > 0.98
+    wind = _eigenvalue_shares(render_sound(world(ego_speed=20.0, noise=Noise(wind_db=70)), 0, 3))
     assert wind[:3].sum() < 0.65
 
 
 def test_engine_pitch_follows_speed(world):
-    """A four-cylinder's firing frequency is its fourth harmonic of the cycle."""
+    """The firing frequency of a four-cylinder engine is the fourth harmonic of its cycle."""
     scene = world((-12.0, 4.0, 12.0), (-40.0, 300.0, 12.0))
     sound = render_sound(scene, 0.5, 1.0)[0]
     sound_profile = scene.vehicles[0].sound
@@ -161,7 +161,7 @@ def test_engine_pitch_follows_speed(world):
     assert min(tuned) > 5 * between
 
 
-def test_gain_delay_dead_swap_gap_and_clip(world):
+def test_gain_dead_swap_gap_and_clip_errors_are_applied(world):
     base = world((12.0, 4.0, 10.0))
     clean = render_sound(base, 2, 0.5)
     gain = np.zeros(8)
@@ -193,7 +193,7 @@ def test_gain_delay_dead_swap_gap_and_clip(world):
     assert sound[5].std() < 1e-3 * clean[5].std()
 
 
-def test_channel_delay(world):
+def test_channel_delay_shifts_samples(world):
     base = world((12.0, 4.0, 0.0))
     delay = np.zeros(8)
     delay[3] = 3.0
@@ -202,7 +202,7 @@ def test_channel_delay(world):
     np.testing.assert_allclose(a[1000:2000], b[1003:2003], atol=3e-3 * a.std())
 
 
-def test_shading_by_the_body(world):
+def test_body_shading_attenuates_far_side(world):
     base = world((0.0, 8.0, 0.0))
     shaded = replace(base, corruption=Corruption(shading_db=8.0))
     ratio = render_sound(shaded, 2, 0.5).std(axis=1) / render_sound(base, 2, 0.5).std(axis=1)
@@ -211,7 +211,7 @@ def test_shading_by_the_body(world):
     assert loss[6] > 7
 
 
-def test_parked_is_silent(world):
+def test_parked_vehicle_is_silent(world):
     scene = world((12.0, 4.0, 0.0))
     vehicle = scene.vehicles[0]
     parked = replace(vehicle, sound=replace(vehicle.sound, running=False))
@@ -220,7 +220,7 @@ def test_parked_is_silent(world):
 
 @pytest.mark.slow
 def test_srp_phat_finds_a_single_vehicle():
-    """SRP-PHAT of a maintained library; the truth is where the sound was given off."""
+    """Uses SRP-PHAT of pyroomacoustics; the true direction is that at the time of emission."""
     errors = []
     for seed in range(500, 550):
         scene = random_scene(seed, duration_s=6.0, corrupted=False)
@@ -260,7 +260,7 @@ def _band_power(x, low_hz, high_hz):
 
 
 @pytest.mark.parametrize('rate', [16000, 48000, 96000])
-def test_a_loss_takes_the_same_from_an_engines_tones_at_every_rate(rate):
+def test_loss_of_engine_tones_is_equal_at_every_sample_rate(rate):
     vehicle = random_scene(7, load_rig(), 3.0).vehicles[0]
 
     def table(at_hz, lost):

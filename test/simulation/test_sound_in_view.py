@@ -1,4 +1,4 @@
-"""One other sound in view: where it is, how loud, and that nothing else changes."""
+"""One other sound in view: its position, its level, and that nothing else changes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from avdet_ros.simulation.sound import SoundRenderer
 from avdet_ros.simulation.sound_in_view import rest_db, with_sound_in_view
 
 
-def test_it_stays_at_its_bearing_in_view(rig):
+def test_sound_in_view_keeps_its_bearing(rig):
     scene = Condition(other_db=0.0, empty=True).scene(300, rig, 8.0)
     (sound,) = scene.distractors
     bearings = []
@@ -27,8 +27,8 @@ def test_it_stays_at_its_bearing_in_view(rig):
     assert abs(bearings[0]) <= 41
 
 
-def test_each_seeds_sound_is_where_it_was(rig):
-    """Scores with another sound are those of the places that a seed draws: azimuth, distance."""
+def test_sound_position_of_a_seed_is_unchanged(rig):
+    """Scores with another sound depend on the azimuth and distance that a seed draws."""
     for seed, azimuth_deg, away_m in ((300, -32.9, 34.4), (200_007, -20.4, 20.3)):
         (sound,) = Condition(other_db=0.0, empty=True).scene(seed, rig, 4.0).distractors
         level_m = (sound.offset_m - rig.array_position_m)[:2]
@@ -39,8 +39,8 @@ def test_each_seeds_sound_is_where_it_was(rig):
         assert sound.offset_m[2] == 1
 
 
-def test_the_rest_is_what_the_truth_calls_so(rig):
-    """Of a drive with one vehicle the truth's rest is ego vehicle, wind, hum and other sounds."""
+def test_rest_level_matches_rest_level_of_truth(rig):
+    """With one vehicle, the rest in the truth is ego vehicle, wind, hum and other sounds."""
     for seed in range(100_000, 100_100):
         scene = Condition('plain', 'ideal').scene(seed, rig, 8.0)
         truth = scene.truth(4.0)
@@ -56,11 +56,11 @@ def test_the_rest_is_what_the_truth_calls_so(rig):
         if with_sound_in_view(replace(alone, seed=seed), 10.0).distractors[0].kind == 'crowd'
     )
     louder = float(steady.truth(4.0).rest_db[0]) - rest_db(alone, 4.0)
-    # 10 lg (1 + 10); air takes a little of it on the way.
+    # 10 lg (1 + 10), less a little air absorption.
     assert louder == pytest.approx(10.4, abs=0.7)
 
 
-def test_every_seed_of_nineteen_has_another_kind(rig):
+def test_nineteen_consecutive_seeds_have_different_kinds(rig):
     kinds = {
         Condition(other_db=0.0, empty=True).scene(seed, rig, 4.0).distractors[0].kind
         for seed in range(200_000, 200_019)
@@ -68,7 +68,7 @@ def test_every_seed_of_nineteen_has_another_kind(rig):
     assert len(kinds) == 19
 
 
-def test_a_recording_is_as_loud_as_it_is_told_to_be(rig, tmp_path):
+def test_recording_plays_at_requested_level(rig, tmp_path):
     rng = np.random.default_rng(1)
     soundfile.write(tmp_path / 'fan.wav', 0.01 * rng.normal(size=88200), 44100)
     sounds = SoundFolder.of(tmp_path, 44100)
@@ -78,7 +78,7 @@ def test_a_recording_is_as_loud_as_it_is_told_to_be(rig, tmp_path):
         scene = condition.scene(100_003, rig, 3.0, sounds=sounds)
         assert scene.distractors[0].kind == 'fan.wav'
         sound = SoundRenderer(scene).read(44100, 44100).astype(float)
-        # From 1 kHz on: the hum below is no matter of A-weighted levels.
+        # From 1 kHz on, as the hum below hardly affects A-weighted levels.
         spectrum = np.abs(np.fft.rfft(sound))[:, 1000:8000]
         energy[level_db] = float((spectrum**2).sum())
     twenty, thirty = (energy[key] - energy[-60.0] for key in (20.0, 30.0))
@@ -86,6 +86,6 @@ def test_a_recording_is_as_loud_as_it_is_told_to_be(rig, tmp_path):
     assert 8 < 10 * np.log10(energy[20.0] / energy[-60.0]) < 35
 
 
-def test_the_key_of_a_condition_names_it():
+def test_condition_key_and_text_name_the_other_sound():
     assert Condition(empty=True, other_db=10.0).key()['other_db'] == 10.0
     assert str(Condition(empty=True, other_db=10.0)).endswith('another sound at +10 dB')

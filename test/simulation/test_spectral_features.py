@@ -1,4 +1,4 @@
-"""Features from spectra are those of the front end."""
+"""Features computed from spectra equal those of the front end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from avdet_ros.simulation.spectral_features import spectral_features
 
 
 @pytest.mark.parametrize('pairs', [12, 28])
-def test_they_are_what_the_front_end_computes_of_the_sound(pairs):
+def test_spectral_features_match_front_end_features(pairs):
     front_end = FrontEnd(pair_count=pairs)
     shared, own = np.random.default_rng(0).standard_normal((2, 8, front_end.samples))
     sound = (0.01 * (shared[:1] + own)).astype(np.float32)

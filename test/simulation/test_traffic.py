@@ -12,7 +12,7 @@ RATE = 44100
 
 
 @pytest.mark.slow
-def test_furnishing_keeps_the_world_and_its_seed():
+def test_furnishing_keeps_boxes_and_is_repeatable():
     plain = random_scene(40, duration_s=6.0)
     scene, clean = furnished(plain), furnished(plain, corrupted=False)
     np.testing.assert_array_equal(plain.truth(3).boxes_px, scene.truth(3).boxes_px)

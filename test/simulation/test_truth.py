@@ -1,4 +1,4 @@
-"""Which vehicles are labels: each condition alone, at both sides of its bound."""
+"""Which vehicles are labelled: each condition alone, on both sides of its threshold."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def truth(size_px=TALL, in_image=1.0, distance_m=20.0, audible=True):
         (False, {'audible': False}),
     ],
 )
-def test_a_label_is_high_enough_in_the_image_near_and_audible(kept, keys):
+def test_label_requires_height_image_fraction_distance_and_audibility(kept, keys):
     assert len(truth(**keys).labels()) == kept
 
 
-def test_the_bounds_are_those_of_the_documentation():
+def test_label_thresholds_match_documentation():
     assert (LABEL_HEIGHT_PX, LABEL_IN_IMAGE) == (12, 0.3)

@@ -1,4 +1,4 @@
-"""Drives of many sounds: what stays, what is drawn, and that both renderers play it."""
+"""Drives with varied sounds: what stays the same, what is drawn, and how both renderers agree."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from avdet_ros.simulation.variety import StormyNoise, varied
 FRONT_END = FrontEnd.of(load_rig())
 
 
-def test_roads_traffic_and_boxes_stay():
+def test_variety_keeps_boxes_and_ids_but_changes_levels():
     for seed in range(5):
         scene = random_scene(seed)
         before, after = scene.truth(3.0), varied(scene).truth(3.0)
@@ -35,7 +35,7 @@ def test_roads_traffic_and_boxes_stay():
         assert (before.level_db != after.level_db)[np.isfinite(before.level_db)].all()
 
 
-def test_colours_spread_by_some_decibels_an_octave():
+def test_spectra_vary_by_some_decibels_per_octave():
     found = []
     for seed in range(40):
         scene = random_scene(seed)
@@ -48,14 +48,14 @@ def test_colours_spread_by_some_decibels_an_octave():
     assert abs(np.mean(found)) < 3
 
 
-def test_the_same_seed_draws_the_same():
+def test_same_seed_draws_same_sounds():
     first, second = (varied(random_scene(7)) for _ in range(2))
     assert first.vehicles[0].sound == second.vehicles[0].sound
     assert len(first.distractors) == len(second.distractors)
 
 
 @pytest.mark.slow
-def test_half_of_the_drives_have_other_sounds_of_every_kind():
+def test_half_of_drives_have_other_sounds_and_every_kind_occurs():
     drives = [varied(random_scene(seed)) for seed in range(150)]
     kinds = [[sound.kind for sound in drive.distractors] for drive in drives]
     assert {kind for some in kinds for kind in some} == {*KINDS, *CARRIED}
@@ -63,7 +63,7 @@ def test_half_of_the_drives_have_other_sounds_of_every_kind():
     assert 0.2 < np.mean([bool({*some} & {*CARRIED}) for some in kinds]) < 0.4
 
 
-def test_what_is_carried_keeps_its_place_on_the_vehicle(world):
+def test_carried_sounds_keep_their_position_on_vehicle(world):
     scene = world(ego_speed=12.0)
     for seed in range(20):
         for sound in carried_sounds(np.random.default_rng(seed), scene.ego):
@@ -87,7 +87,7 @@ def test_some_vehicles_have_no_tones():
 
 
 @pytest.mark.slow
-def test_rain_and_gusts_are_louder_in_both_renderers(world):
+def test_rain_raises_noise_and_gust_raises_one_channel_in_both_renderers(world):
     noise = random_scene(2).noise
     gusts = (0.0, 20.0, *[0.0] * 6)
     stormy = StormyNoise(**vars(noise), rain_db=70.0, gust_db=gusts)
@@ -105,7 +105,7 @@ def test_rain_and_gusts_are_louder_in_both_renderers(world):
         assert np.abs(np.delete(wildly - calmly, 1)).max() < 3
 
 
-def test_other_sounds_come_from_where_they_are(world):
+def test_other_sound_has_equal_level_and_coherence_in_both_renderers(world):
     scene = world(noise=random_scene(2).noise)
     place = np.array([0.0, 20.0, 1.7])
     sound = OtherSound('horn', 100, place, np.zeros(3), np.full(8, 100.0), 0.0, 1.0, 0.0)
@@ -116,12 +116,12 @@ def test_other_sounds_come_from_where_they_are(world):
     bands = slice(8, 60)
     difference_db = quick[:8, bands] - exact[:8, bands]
     assert abs(difference_db.mean()) < 0.3
-    assert np.abs(difference_db).max() < 2.5  # either is one second of noise of its own
+    assert np.abs(difference_db).max() < 2.5  # each renderer draws its own second of noise
     np.testing.assert_allclose(quick[8:, bands], exact[8:, bands], atol=0.1)
 
 
 def played(scene, sound):
-    """Level (8, 80) and coherence (24, 80) means of one sound, exact and quick."""
+    """Waveform of one sound, and its mean features (32, 80), exact and quick."""
     scene = replace(scene, distractors=(sound,))
     waveform = SoundRenderer(scene).read(0, FRONT_END.samples)
     exact = FRONT_END.compute(waveform).mean(axis=-1)
@@ -129,7 +129,7 @@ def played(scene, sound):
     return waveform, exact, quick.mean(axis=-1)
 
 
-def test_tones_are_as_loud_as_their_bands_and_equal_in_both_renderers(world):
+def test_tones_have_level_of_their_bands_in_both_renderers(world):
     levels = np.array([60, 70, 80, 100, 95, 90, 80, 70.0])
     place = np.array([12.0, 5.0, 1.7])
     sound = OtherSound('horn', 101, place, np.zeros(3), levels, 0.0, 1.0, 0.0, 420.0, 8, 0.1, 2.0)
@@ -137,14 +137,14 @@ def test_tones_are_as_loud_as_their_bands_and_equal_in_both_renderers(world):
     waveform, exact, quick = played(scene, sound)
     away = np.linalg.norm(place - scene.rig.array_position_m)
     expected_db = cnossos.pressure_level_db(10 * np.log10(np.sum(10 ** (levels / 10))), away)
-    found_db = 10 * np.log10(np.mean(waveform**2) * 1e12)  # re full scale of 120 dB
+    found_db = 10 * np.log10(np.mean(waveform**2) * 1e12)  # full scale is 120 dB
     assert abs(found_db - expected_db) < 1.0
     loud = exact[0] > exact[0].max() - 25
     np.testing.assert_allclose(quick[:8, loud], exact[:8, loud], atol=0.5)
     np.testing.assert_allclose(quick[8:, loud], exact[8:, loud], atol=0.05)
 
 
-def test_recordings_are_played_among_the_other_sounds(world, tmp_path):
+def test_recordings_are_played_among_other_sounds(world, tmp_path):
     rng = np.random.default_rng(3)
     for name in ('rain.wav', 'bell.wav'):
         tone = np.sin(2 * np.pi * 1000 * np.arange(44100) / 44100) + 0.1 * rng.normal(size=44100)
@@ -165,7 +165,7 @@ def test_recordings_are_played_among_the_other_sounds(world, tmp_path):
     assert {'rain.wav', 'bell.wav'} < set(kinds)
 
 
-def test_folders_without_recordings_are_refused(tmp_path):
+def test_folder_without_readable_recordings_is_rejected(tmp_path):
     with pytest.raises(AvdetError, match='expected recordings'):
         SoundFolder.of(tmp_path, 44100)
     (tmp_path / 'broken.wav').write_bytes(b'RIFF')

@@ -1,4 +1,4 @@
-"""What each source of a vehicle plays: synthetic sound or a loop, how loud and how fast."""
+"""Sound of each source of a vehicle: synthetic or a loop, with its level and speed."""
 
 from __future__ import annotations
 
@@ -36,27 +36,29 @@ def vehicle(
     return Vehicle(number, kind, 4.2, 1.8, 1.5, straight_road(), motion, sound)
 
 
-def signal(role: str, recordings: Recordings | None, its: Vehicle | None = None):
-    its = its or vehicle()
-    return vehicle_signal(its, role, 5, RATE, Engine(its, 5, RATE), None, recordings)
+def signal(role: str, recordings: Recordings | None, owner: Vehicle | None = None):
+    owner = owner or vehicle()
+    return vehicle_signal(owner, role, 5, RATE, Engine(owner, 5, RATE), None, recordings)
 
 
-def played_db(loop: Loop, role: str, recordings: Recordings, its: Vehicle | None = None) -> float:
-    """The level at which a loop is played at 1 s."""
-    found = signal(role, recordings, its)
+def played_db(
+    loop: Loop, role: str, recordings: Recordings, owner: Vehicle | None = None
+) -> float:
+    """The level at which a loop is played 1 s into the drive."""
+    found = signal(role, recordings, owner)
     assert found.filter_tones
     ratio = found.tones(1.0, NO_LOSS)[:3] / loop.table[:3]
     assert np.ptp(ratio) < 1e-3 * ratio[0]
     return 20 * np.log10(ratio[0])
 
 
-def test_each_source_is_played_as_loud_as_the_vehicles_sound_power():
-    its = vehicle()
-    speed, sound = float(its.speed_mps(1.0)), its.sound
+def test_loops_play_at_level_of_vehicle_sound_power():
+    owner = vehicle()
+    speed, sound = float(owner.speed_mps(1.0)), owner.sound
     axle = float(a_weighted_db(sound.rolling_db(speed))) - 3.0103
     engine = float(a_weighted_db(sound.propulsion_db(speed)))
     whole = 10 * np.log10(2 * 10 ** (axle / 10) + 10 ** (engine / 10))
-    tyre, motor = choose(TYRES, its), choose(ENGINES, its)
+    tyre, motor = choose(TYRES, owner), choose(ENGINES, owner)
     assert played_db(tyre, 'front', BOTH) == pytest.approx(axle, abs=1e-3)
     assert played_db(tyre, 'rear', BOTH) == pytest.approx(axle, abs=1e-3)
     assert played_db(motor, 'engine', BOTH) == pytest.approx(engine, abs=1e-3)
@@ -64,24 +66,24 @@ def test_each_source_is_played_as_loud_as_the_vehicles_sound_power():
     assert played_db(motor, 'far', Recordings(ENGINES, ())) == pytest.approx(engine, abs=1e-3)
 
 
-def test_what_a_far_vehicles_loop_does_not_replace_stays_synthetic():
-    its = vehicle()
-    tyres_db = its.sound.rolling_db(its.speed_mps(1.0))
+def test_far_vehicle_keeps_synthetic_sound_that_no_loop_replaces():
+    owner = vehicle()
+    tyres_db = owner.sound.rolling_db(owner.speed_mps(1.0))
     engine_alone = signal('far', Recordings(ENGINES, ()))
     np.testing.assert_allclose(engine_alone.noise_db(1.0), tyres_db)
     for role in ROLES:
         assert np.all(np.isneginf(signal(role, BOTH).noise_db(1.0)))
 
 
-def test_without_a_loop_of_its_kind_a_source_is_synthetic():
-    its = vehicle()
-    tyres_db = its.sound.rolling_db(its.speed_mps(1.0))
+def test_source_without_loop_of_its_kind_is_synthetic():
+    owner = vehicle()
+    tyres_db = owner.sound.rolling_db(owner.speed_mps(1.0))
     for recordings in (None, Recordings(ENGINES, ())):
         for role in ('front', 'rear'):
             axle = signal(role, recordings)
             assert axle.tones is None
             np.testing.assert_allclose(axle.noise_db(1.0), tyres_db - 3.0103, atol=1e-4)
-    engine = Engine(its, 5, RATE)
+    engine = Engine(owner, 5, RATE)
     for recordings in (None, Recordings((), TYRES)):
         found = signal('engine', recordings)
         np.testing.assert_allclose(found.noise_db(1.0), engine.noise_db(1.0))
@@ -93,7 +95,7 @@ def test_without_a_loop_of_its_kind_a_source_is_synthetic():
     np.testing.assert_allclose(far.tones(1.0, NO_LOSS), engine.table(1.0, NO_LOSS))
 
 
-def test_an_electric_motor_stays_synthetic_and_a_far_motorcycle_is_its_engine():
+def test_electric_motor_stays_synthetic_and_far_motorcycle_plays_engine():
     electric = vehicle(cylinders=0)
     assert not signal('engine', BOTH, electric).filter_tones
     assert not signal('far', Recordings(ENGINES, ()), electric).filter_tones
@@ -104,14 +106,14 @@ def test_an_electric_motor_stays_synthetic_and_a_far_motorcycle_is_its_engine():
     assert not signal('far', Recordings((), TYRES), motorcycle).filter_tones
 
 
-def test_no_two_sources_of_a_drive_draw_the_same_noise():
+def test_sources_of_a_drive_have_different_noise_keys():
     keys = [signal(role, None, vehicle(number=n)).key for n in (1, 2, 3) for role in ROLES]
     assert len(set(keys)) == 12
     assert {seed for seed, _ in keys} == {5}
 
 
-def test_a_loop_goes_faster_as_the_vehicle_does():
-    """At 15 m/s, 1.5 times as fast as it was recorded: 0.75 loops of 2 s a second."""
+def test_loop_plays_at_ratio_of_vehicle_speed_to_recorded_speed():
+    """At 15 m/s, 1.5 times the recorded speed, a loop of 2 s plays 0.75 times per second."""
     steady = replace(vehicle(), motion=Motion(20.0, 15.0))
     playback = Playback(steady, TYRES[0], lambda speed_mps: 0.0)
     loops, rate = playback.phase(np.array([0.0, 4.0]))
@@ -124,7 +126,7 @@ def test_a_loop_goes_faster_as_the_vehicle_does():
 
 
 @pytest.mark.parametrize('speed', [15.0, -15.0, 0.0])
-def test_the_speed_of_a_loop_is_that_of_its_phase(speed):
+def test_loop_rate_is_derivative_of_its_phase(speed):
     playback = Playback(vehicle(speed), ENGINES[0], lambda speed_mps: 0.0)
     t_s = np.linspace(0, 5, 11)
     (before, _), (after, _) = playback.phase(t_s - 1e-4), playback.phase(t_s + 1e-4)
@@ -135,7 +137,7 @@ def test_the_speed_of_a_loop_is_that_of_its_phase(speed):
         np.testing.assert_allclose(rate, 0.5 / 1.5)
 
 
-def test_a_vehicle_that_rolls_at_a_third_of_a_metre_a_second_does_not_stand():
+def test_vehicle_counts_as_standing_below_0_3_mps():
     stands = [
         Playback(replace(vehicle(), motion=Motion(0.0, speed)), TYRES[0], abs).standing
         for speed in (0.29, -0.29, 0.31, -0.31)
@@ -143,6 +145,6 @@ def test_a_vehicle_that_rolls_at_a_third_of_a_metre_a_second_does_not_stand():
     assert stands == [True, True, False, False]
 
 
-def test_vehicles_have_loops_of_their_own():
+def test_vehicles_use_different_loops_in_turn():
     chosen = [choose(TYRES, vehicle(number=n)).name for n in range(1, 7)]
     assert chosen == ['tyre2', 'tyre1', 'tyre0'] * 2

@@ -18,7 +18,7 @@ RATE = 44100
 
 @settings(max_examples=examples(30), deadline=None)
 @given(st.floats(-3, 3), st.floats(-50, 50), st.floats(0, 1.5))
-def test_images_on_a_straight_road(aside, along, height):
+def test_wall_images_on_straight_road_match_hand_calculation(aside, along, height):
     walls = Walls(straight_road(), 6.0, -5.0, 5.5, 0.9)
     points = np.array([[along, aside, height]])
     array = np.array([[0.0, 0.0, 1.7]])
@@ -35,7 +35,7 @@ def test_images_on_a_straight_road(aside, along, height):
     np.testing.assert_allclose([gain[0] for _, gain in images], [0.9, 0.9, 0.81, 0.81, 0.9])
 
 
-def test_a_gap_in_the_front_does_not_reflect():
+def test_gap_in_wall_does_not_reflect():
     walls = Walls(straight_road(), left_m=6.0, left_gaps_m=np.array([[8.0, 14.0]]))
     along = np.array([10.0, 20.0, 40.0])
     points = np.stack([along, np.zeros(3), np.zeros(3)], axis=-1)
@@ -45,8 +45,8 @@ def test_a_gap_in_the_front_does_not_reflect():
     np.testing.assert_allclose(gain, [0.85, 0.0, 0.85])
 
 
-def test_a_wall_is_an_echo_at_the_right_delay(world):
-    """The autocorrelation of one microphone peaks at the reflected path's extra way."""
+def test_wall_echo_has_expected_delay(world):
+    """The autocorrelation of one microphone peaks at the extra length of the reflected path."""
     scene = world((20.0, 0.0, 12.0), ego_speed=12.0)
     walls = Walls(scene.ego.road, left_m=9.0, reflection=0.95)
     sound = render_sound(replace(scene, walls=walls), 1.5, 1.0)[0].astype(float)
@@ -56,17 +56,17 @@ def test_a_wall_is_an_echo_at_the_right_delay(world):
 
     def echo_at(x):
         power = np.abs(np.fft.rfft(x, 2 * len(x))) ** 2
-        # whitened, so that the engine's own periods do not hide it
+        # whitened, so that the engine's own periods do not mask the echo
         smooth = np.convolve(power, np.ones(401) / 401, 'same')
         return np.fft.irfft(power / smooth)[200 : 2 * lag]
 
     found = int(np.argmax(echo_at(sound))) + 200
-    # sources lie up to 1.5 m before and behind the middle, which the echo shows as a spread
+    # sources lie up to 1.5 m in front of and behind the middle, which spreads the echo
     assert abs(found - lag) < 60
     assert echo_at(sound).max() > 2 * echo_at(bare).max()
 
 
-def test_a_tunnel_is_louder(world):
+def test_tunnel_raises_level(world):
     scene = world((25.0, 0.0, 12.0), ego_speed=12.0)
     inside = replace(scene, walls=Walls(scene.ego.road, 5.0, -5.0, 5.0, 0.9))
     gain = render_sound(inside, 1.5, 0.5).std() / render_sound(scene, 1.5, 0.5).std()

@@ -1,4 +1,4 @@
-"""Sets of windows: their content, going on after an interruption, and clear refusals."""
+"""Sets of windows: content, resuming after an interruption, and clear errors."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def small(monkeypatch):
     monkeypatch.setattr(windows, 'SCENES_A_SHARD', 2)
 
 
-def test_pooling_keeps_the_mean_and_the_last_frame():
+def test_pooling_averages_frames_and_keeps_incomplete_last_group():
     x = np.arange(9, dtype=np.float32)[None]
     np.testing.assert_allclose(windows.pool_frames(x), [[1.5, 5.5, 8.0]])
     assert windows.pool_frames(np.zeros((32, 80, 173), np.float32)).shape == (32, 80, 44)
 
 
-def test_rounding_is_the_sound_cards():
+def test_quantise_rounds_like_a_16_bit_sound_card():
     x = np.array([0.0, 1.0, -1.0, 0.4 / 32768, 0.6 / 32768], np.float32)
     np.testing.assert_array_equal(windows.quantise(x) * 32768, [0, 32767, -32768, 0, 1])
 
 
-def test_a_shard_holds_what_the_scene_says(tmp_path, small):
+def test_shard_holds_features_and_labels_of_scenes(tmp_path, small):
     windows.write_shard(tmp_path, 30, True, load_rig())
     found = windows.load_windows(tmp_path)
     assert len(found) == 2 * windows.WINDOWS_A_SCENE
@@ -58,7 +58,7 @@ def test_a_shard_holds_what_the_scene_says(tmp_path, small):
 
 
 @pytest.mark.slow
-def test_goes_on_where_it_was(tmp_path, small, monkeypatch):
+def test_interrupted_set_is_resumed(tmp_path, small, monkeypatch):
     monkeypatch.setattr(windows, '_write_shards', _in_this_process)
     assert sum(windows.make_windows(tmp_path, 6, (30, 40), 1)) == 6
     before = (tmp_path / 'windows_0000030.npz').stat().st_mtime_ns
@@ -74,21 +74,21 @@ def _in_this_process(out, todo, jobs, corrupted, rig):
         yield windows.write_shard(out, first, corrupted, rig)
 
 
-def test_another_set_in_the_folder_is_refused(tmp_path, small, monkeypatch):
+def test_folder_with_another_set_is_rejected(tmp_path, small, monkeypatch):
     monkeypatch.setattr(windows, '_write_shards', lambda *_: iter(()))
     list(windows.make_windows(tmp_path, 6, (30, 40), 1))
     with pytest.raises(AvdetError, match=r'first_seed: expected 50 .* found 30'):
         list(windows.make_windows(tmp_path, 6, (50, 60), 1))
 
 
-def test_two_runs_in_one_folder_are_refused(tmp_path, small, monkeypatch):
+def test_second_run_in_same_folder_is_rejected(tmp_path, small, monkeypatch):
     monkeypatch.setattr(windows, '_write_shards', lambda *_: iter(()))
     list(windows.make_windows(tmp_path, 6, (30, 40), 1))
     with exclusive_lock(tmp_path), pytest.raises(AvdetError, match='another run'):
         list(windows.make_windows(tmp_path, 6, (30, 40), 1))
 
 
-def test_a_broken_shard_is_named(tmp_path):
+def test_error_names_broken_shard(tmp_path):
     (tmp_path / 'windows_0000000.npz').write_bytes(b'PK\x03\x04 not much')
     with pytest.raises(AvdetError, match='windows_0000000'):
         windows.load_windows(tmp_path)
@@ -103,20 +103,20 @@ def test_a_broken_shard_is_named(tmp_path):
         (['--seeds', '0:10', '--windows', '300'], 'at least 100 drives'),
     ],
 )
-def test_bad_parameters(tmp_path, arguments, says):
+def test_invalid_command_options_are_rejected(tmp_path, arguments, says):
     result = CliRunner().invoke(app, ['sim', 'windows', str(tmp_path / 'set'), *arguments])
     assert isinstance(result.exception, AvdetError)
     assert says in str(result.exception)
 
 
-def test_a_file_where_the_folder_should_be(tmp_path):
+def test_file_in_place_of_folder_is_rejected(tmp_path):
     path = tmp_path / 'set'
     path.write_text('')
     with pytest.raises(AvdetError, match='cannot use the folder'):
         list(windows.make_windows(path, 6, (0, 1000), 1))
 
 
-def test_a_full_disk_leaves_nothing_half_and_is_one_sentence(tmp_path, small, monkeypatch):
+def test_full_disk_is_reported_and_leaves_no_partial_shard(tmp_path, small, monkeypatch):
     monkeypatch.setattr(windows, 'SCENES_A_SHARD', 1)
     monkeypatch.setattr(windows, 'WINDOWS_A_SCENE', 1)
     (tmp_path / 'windows_0000030.partial').symlink_to('/dev/full')
@@ -125,7 +125,7 @@ def test_a_full_disk_leaves_nothing_half_and_is_one_sentence(tmp_path, small, mo
     assert list(tmp_path.iterdir()) == []
 
     class Pool:
-        """Its processes find the disk full."""
+        """A process pool whose tasks fail because the disk is full."""
 
         def __init__(self, *_, **__):
             pass

@@ -1,4 +1,4 @@
-"""What every source has before it is started, and how its settings are named."""
+"""State of a source before it is started, its notices and its settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from avdet_ros.sources.file import FileSource
 from avdet_ros.sources.make import make_source
 
 
-def test_a_source_that_was_not_started_has_told_nothing(tmp_path):
+def test_source_that_was_not_started_reports_nothing(tmp_path):
     soundfile.write(tmp_path / 'a.wav', np.zeros((4800, 8), np.int16), 44100)
     for source in (
         make_source('file', load_rig(), file=str(tmp_path / 'a.wav')),
@@ -25,7 +25,7 @@ def test_a_source_that_was_not_started_has_told_nothing(tmp_path):
         source.stop()
 
 
-def test_all_that_is_to_be_said_of_a_file_is_one_sentence(tmp_path):
+def test_notices_of_a_file_are_joined_into_one_sentence(tmp_path):
     path = tmp_path / 'a.wav'
     soundfile.write(path, np.zeros((48000, 8), np.int16), 48000)
     path.write_bytes(path.read_bytes()[:-400_000])
@@ -35,7 +35,7 @@ def test_all_that_is_to_be_said_of_a_file_is_one_sentence(tmp_path):
     )
 
 
-def test_a_setting_that_is_unknown_is_named_with_the_nearest():
+def test_unknown_setting_is_rejected_with_the_nearest_name():
     with pytest.raises(AvdetError) as caught:
         make_source('file', load_rig(), flie='a.wav')
     assert str(caught.value) == (

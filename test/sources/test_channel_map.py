@@ -1,4 +1,4 @@
-"""A sound server's channel map does not exchange, mix or silence microphones without a word."""
+"""A sound server's channel map never swaps, mixes or silences microphones unnoticed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ EIGHT = tuple(range(8))
         (ALSA_ORDER[::-1], EIGHT, EIGHT[::-1], 8),
         (WAVE_ORDER, EIGHT, (0, 1, 4, 5, 2, 3, 6, 7), 8),
         (AUX[:8], EIGHT, tuple(range(8, 16)), 16),
-        (AUX, tuple(range(4, 12)), tuple(range(12, 20)), 20),  # of a sound card of sixteen
+        (AUX, tuple(range(4, 12)), tuple(range(12, 20)), 20),  # of a card with 16 channels
         (ALSA_ORDER + AUX[:8], tuple(range(16)), tuple(range(16)), 16),
         (('lfe', *ALSA_ORDER[:5], *ALSA_ORDER[6:]), EIGHT, (5, 0, 1, 2, 3, 4, 6, 7), 8),
         (AUX[:2] + ALSA_ORDER[:6], EIGHT, (8, 9, 0, 1, 2, 3, 4, 5), 10),
@@ -70,7 +70,7 @@ def test_channels_are_read_in_the_devices_order(positions, channels, columns, op
         (('front-left', *ALSA_ORDER[:7]), 'not in the order of ALSA'),
     ],
 )
-def test_what_cannot_be_asked_for_is_named(positions, words):
+def test_unsupported_channel_maps_are_reported(positions, words):
     found = arrange_by(positions, EIGHT, 8)
     assert (found.columns, found.opened, found.notice) == (EIGHT, 8, '')
     assert f'channel map of the sound server: {",".join(positions)}' in found.doubt
@@ -91,12 +91,12 @@ def test_what_cannot_be_asked_for_is_named(positions, words):
         (10, ' '.join(ALSA_ORDER) + ' aux0 aux1'),
     ],
 )
-def test_positions_that_the_plugin_asks_for(count, asked):
-    """As pa_channel_map_init_extend of PulseAudio makes them."""
+def test_requested_positions_match_the_pulseaudio_plugin(count, asked):
+    """The expected positions are those of pa_channel_map_init_extend in PulseAudio."""
     assert asked_order(count) == tuple(asked.split())
 
 
-def test_a_device_in_doubt_is_described_in_one_sentence():
+def test_doubt_about_a_device_is_described_in_one_sentence():
     words = 'channel map of the sound server: mono,mono'
     assert arrange_by(('mono', 'mono'), (0, 1), 2).doubt == (
         f'{words}: not in the order of ALSA (front-left,front-right), so microphones may be '
@@ -111,12 +111,12 @@ def test_a_device_in_doubt_is_described_in_one_sentence():
     )
 
 
-def test_another_plugin_is_not_trusted_to_ask_in_the_same_order():
+def test_channel_order_of_other_plugins_is_not_trusted():
     assert 'may be exchanged' in arrange_by(WAVE_ORDER, EIGHT, 8, 'pipewire').doubt
     assert arrange_by(ALSA_ORDER, EIGHT, 8, 'pipewire').doubt == ''
 
 
-def test_sound_cards_have_no_server_behind_them(tmp_path, monkeypatch):
+def test_server_behind_finds_servers_and_not_sound_cards(tmp_path, monkeypatch):
     path = tmp_path / 'asound.conf'
     path.write_text(
         '</usr/share/alsa/alsa.conf>\n'
@@ -132,13 +132,13 @@ def test_sound_cards_have_no_server_behind_them(tmp_path, monkeypatch):
     assert server_behind('served') == server_behind('wrapped') == server_behind('both') == served
     assert server_behind('inline') == ServerSource('pipewire', '', 'node')
     assert server_behind('card') is server_behind('circle') is server_behind('nobody') is None
-    assert positions_of(served) == ()  # nobody answers there
+    assert positions_of(served) == ()  # no server answers there
     for name, host_api in (('served', 'ALSA'), ('served', 'JACK Audio Connection Kit')):
         assert arrange(EIGHT, 8, name, host_api).columns == EIGHT
 
 
 class Mapped(VirtualDevice):
-    """A device whose channels have these positions."""
+    """A virtual device whose channels have these positions."""
 
     positions = ALSA_ORDER
 
@@ -148,7 +148,7 @@ class Mapped(VirtualDevice):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('positions', [AUX[:8], WAVE_ORDER])
-def test_each_microphone_comes_on_its_own_channel(tmp_path, monkeypatch, rig, positions):
+def test_each_microphone_is_read_on_its_own_channel(tmp_path, monkeypatch, rig, positions):
     if missing := missing_programs():
         pytest.skip(f'{" and ".join(missing)} not installed')
     t = np.arange(30 * RATE) / RATE

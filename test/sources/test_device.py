@@ -1,4 +1,4 @@
-"""The live path through the real PortAudio: order, continuity, loss, vanishing devices."""
+"""Live capture through the real PortAudio: channel order, gaps, loss and vanishing devices."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ RATE = 44100
 
 @pytest.fixture
 def tones(tmp_path):
-    """A file with one tone a channel: 400 Hz, 700 Hz, ... 2500 Hz."""
+    """A file with one tone per channel: 400 Hz, 700 Hz, ... 2500 Hz."""
     t = np.arange(20 * RATE) / RATE
     sound = np.stack([0.25 * np.sin(2 * np.pi * (400 + 300 * c) * t) for c in range(8)], axis=1)
     path = tmp_path / 'tones.wav'
@@ -35,7 +35,7 @@ def tones(tmp_path):
 
 
 def collect(source, seconds, settle_s=1.0, wanted=256):
-    """Read blocks until that much sound that is not silence has come; check their numbering."""
+    """Read blocks until enough sound that is not silent has arrived; check their numbers."""
     blocks, loud_samples = [], 0
     deadline = time.monotonic() + seconds + 15
     while loud_samples < (seconds + settle_s) * RATE:
@@ -60,13 +60,13 @@ def read_for(source, seconds):
 
 
 def tone_of(channel):
-    """Frequency of the loudest line."""
+    """Return the frequency of the strongest line."""
     spectrum = np.abs(np.fft.rfft(channel * np.hanning(len(channel))))
     return spectrum.argmax() * RATE / len(channel)
 
 
 @pytest.mark.slow
-def test_eight_channels_arrive_in_order_and_unbroken(virtual_device, rig, tones):
+def test_eight_channels_arrive_in_order_without_gaps(virtual_device, rig, tones):
     source = make_source('device', rig, device=DEVICE)
     source.start()
     virtual_device.play(tones)
@@ -74,7 +74,7 @@ def test_eight_channels_arrive_in_order_and_unbroken(virtual_device, rig, tones)
     source.stop()
     assert sound.dtype == np.int16
     lengths = np.array([len(block.samples) for block in blocks])
-    # PortAudio's, each a part of its 80 ms, are joined to what is wanted.
+    # PortAudio's blocks, each a part of its 80 ms, are joined to the requested length.
     assert np.median(lengths) >= 2205
     assert lengths.max() < 2205 + 0.08 * RATE
     for channel in range(8):
@@ -91,7 +91,7 @@ def test_eight_channels_arrive_in_order_and_unbroken(virtual_device, rig, tones)
 
 
 @pytest.mark.slow
-def test_the_rigs_channel_map_is_obeyed(virtual_device, tones):
+def test_channel_map_of_the_rig_is_used(virtual_device, tones):
     tree = yaml.safe_load(default_rig_path().read_text())
     order = [7, 2, 0, 5, 1, 6, 4, 3]
     for microphone, channel in zip(tree['array']['microphones'], order, strict=True):
@@ -106,7 +106,7 @@ def test_the_rigs_channel_map_is_obeyed(virtual_device, tones):
 
 
 @pytest.mark.slow
-def test_a_killed_server_is_noticed_and_its_return_used(virtual_device, rig, tones):
+def test_killed_sound_server_is_detected_and_used_again(virtual_device, rig, tones):
     source = DeviceSource(rig, DEVICE)
     source.start()
     virtual_device.play(tones)
@@ -125,7 +125,7 @@ def test_a_killed_server_is_noticed_and_its_return_used(virtual_device, rig, ton
     assert tone_of(sound[:, 3]) == pytest.approx(1300, abs=4)
 
 
-def test_portaudio_that_did_not_come_up_is_reported_and_brought_up_again(virtual_device, rig):
+def test_uninitialised_portaudio_is_reported_and_restarted(virtual_device, rig):
     import sounddevice
 
     while sounddevice._initialized:
@@ -138,7 +138,7 @@ def test_portaudio_that_did_not_come_up_is_reported_and_brought_up_again(virtual
     assert find_device(DEVICE).name == DEVICE
 
 
-def test_stop_without_start_and_twice(virtual_device, rig):
+def test_stop_works_without_start_and_twice(virtual_device, rig):
     source = DeviceSource(rig, DEVICE)
     source.stop()
     source.start()
@@ -148,7 +148,7 @@ def test_stop_without_start_and_twice(virtual_device, rig):
         source.read(0.0)
 
 
-def test_devices_are_found_by_index_name_and_part(virtual_device):
+def test_devices_are_found_by_index_name_and_part_of_the_name(virtual_device):
     rescan()
     device = find_device(DEVICE)
     assert device.name == DEVICE
@@ -165,12 +165,12 @@ def test_devices_are_found_by_index_name_and_part(virtual_device):
         find_device(99)
 
 
-def test_an_unknown_device_is_one_sentence(virtual_device, rig):
+def test_unknown_device_is_rejected_with_the_available_ones(virtual_device, rig):
     with pytest.raises(AvdetError, match=f"no sound device 'roof'; .*'{DEVICE}'"):
         make_source('device', rig, device='roof').start()
 
 
-def test_a_channel_that_the_device_does_not_have_is_refused(virtual_device):
+def test_rig_channel_missing_on_the_device_is_rejected(virtual_device):
     rescan()
     has = find_device(DEVICE).channels
     tree = yaml.safe_load(default_rig_path().read_text())
@@ -210,8 +210,8 @@ COUNTER = """
 
 
 @pytest.mark.slow
-def test_samples_lost_while_the_machine_stood_still_are_counted(virtual_device, tmp_path):
-    """The reader is stopped for 8 s, of which the sound server bridges some six.
+def test_samples_lost_while_the_process_is_stopped_are_counted(virtual_device, tmp_path):
+    """The reader is stopped for 8 s, of which the sound server buffers about six.
 
     The sound itself carries its sample numbers.
     """
@@ -244,13 +244,13 @@ def test_samples_lost_while_the_machine_stood_still_are_counted(virtual_device, 
         process.wait()
     assert found['valid'] > 5 * RATE
     assert found['lost'] > 0.5 * RATE
-    # Sample numbers after the loss are those of the sound again, to 20 ms of nearly two seconds.
+    # After the loss of nearly two seconds, sample numbers match the sound to 20 ms again.
     assert abs(found['slip']) < 0.02 * RATE, found
 
 
 @pytest.mark.parametrize('lost', [50, 441, 4410, 441_000])
 @pytest.mark.parametrize('announced', [True, False])
-def test_the_arrivals_tell_how_much_was_lost(lost, announced):
+def test_loss_is_estimated_from_arrival_times(lost, announced):
     rng = np.random.default_rng(lost)
     finder = LossFinder(RATE)
     total, held, found = 0, 0, []
@@ -274,8 +274,8 @@ def test_the_arrivals_tell_how_much_was_lost(lost, announced):
 
 
 @pytest.mark.parametrize('announced', [True, False])
-def test_a_backlog_that_is_worked_off_slowly_counts_once_and_right(announced):
-    """The machine stood still for 8 s; 6 s were kept and come at three times real time."""
+def test_loss_before_a_slow_backlog_is_counted_once(announced):
+    """The machine stalls for 8 s; 6 s are buffered and arrive at three times real time."""
     finder = LossFinder(RATE)
     total, now_s, found = 0, 0.0, 0
     for block in range(3000):
@@ -295,7 +295,7 @@ def test_late_arrivals_alone_are_no_loss():
         assert finder.add(512, arrival_s, False) == 0
 
 
-def test_an_overflow_that_lost_nothing_counts_nothing():
+def test_overflow_without_loss_counts_nothing():
     finder = LossFinder(RATE)
     answers = [finder.add(512, block * 512 / RATE, block == 300) for block in range(1000)]
     assert set(answers) == {0, None}
@@ -303,7 +303,7 @@ def test_an_overflow_that_lost_nothing_counts_nothing():
 
 
 @pytest.mark.slow
-def test_a_device_that_runs_at_another_rate_is_not_used(monkeypatch, rig):
+def test_device_that_runs_at_another_rate_is_not_used(monkeypatch, rig):
     sound = (np.random.default_rng(1).normal(size=(RATE, 8)) * 1000).astype(np.int16)
     with ClockedDevice(sound, drift=RATE / 48000 - 1) as device:
         for name, value in device.environment.items():

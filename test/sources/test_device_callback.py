@@ -1,4 +1,4 @@
-"""What the sound card's callback hands over, fed by hand: times, overruns and their flags."""
+"""The sound card's callback, called by the tests: times, overruns and their flags."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def released(source):
     return blocks
 
 
-def test_a_blocks_time_is_that_of_its_first_sample(source):
+def test_block_time_is_that_of_its_first_sample(source):
     before = time.monotonic()
     call(source)
     after = time.monotonic()
@@ -54,7 +54,7 @@ def test_a_blocks_time_is_that_of_its_first_sample(source):
     assert len(block.samples) == FRAMES
 
 
-def test_an_overrun_of_the_own_ring_is_an_overflow_of_the_next_block(source):
+def test_ring_buffer_overrun_is_an_overflow_of_the_next_block(source):
     fits = int(RING_S * source.sample_rate_hz) // FRAMES
     for number in range(fits + 10):
         call(source, number)
@@ -70,7 +70,7 @@ def test_an_overrun_of_the_own_ring_is_an_overflow_of_the_next_block(source):
     assert source.overflows == 1
 
 
-def test_portaudios_flag_counts_once_for_each_block(source):
+def test_portaudio_overflow_flag_counts_once_per_block(source):
     call(source, status=Status(input_overflow=True))
     call(source)
     call(source, status=Status(input_overflow=True))
@@ -78,7 +78,7 @@ def test_portaudios_flag_counts_once_for_each_block(source):
     assert source.overflows == 2
 
 
-def test_a_block_that_wraps_round_the_ring_is_whole(source):
+def test_block_that_wraps_around_the_ring_buffer_is_complete(source):
     size = int(RING_S * source.sample_rate_hz)
     frames = 1000
     rng = np.random.default_rng(3)
@@ -89,8 +89,8 @@ def test_a_block_that_wraps_round_the_ring_is_whole(source):
         assert np.array_equal(block.samples, sent[:, source._columns])
 
 
-def test_blocks_are_joined_up_to_a_gap_or_to_what_is_wanted(source):
-    """With the promptest reading: the third came 2 ms sooner than the first ones say."""
+def test_blocks_are_joined_up_to_a_gap_or_the_requested_length(source):
+    """The earliest time counts: the third block comes 2 ms sooner than the first ones suggest."""
     rate_hz = source.sample_rate_hz
     number = 0
     for index in range(6):
@@ -112,7 +112,7 @@ def test_blocks_are_joined_up_to_a_gap_or_to_what_is_wanted(source):
     assert len(source._joined(10 * FRAMES).samples) == FRAMES  # up to the gap
 
 
-def test_a_stream_is_opened_at_the_rigs_rate_and_a_refusal_says_so(rig, monkeypatch):
+def test_stream_is_opened_at_the_rig_rate_and_failure_is_reported(rig, monkeypatch):
     asked = {}
 
     def refuse(**how):

@@ -1,4 +1,4 @@
-"""Which device is meant, where a server puts its channels, and the pieces a drive comes in."""
+"""Device selection, channel maps of servers, and the chunks of a simulated drive."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DEVICES = [
 
 @pytest.fixture
 def default(monkeypatch):
-    """These devices, of which one is the default."""
+    """Replace the devices of this machine and choose the default one."""
     monkeypatch.setattr(device_list, 'list_devices', lambda: DEVICES)
 
     def default(index):
@@ -53,11 +53,11 @@ def default(monkeypatch):
         ('4', 8, 7),  # a device of that name
     ],
 )
-def test_a_device_by_number_name_or_part_of_it(default, wanted, channels, index):
+def test_device_is_found_by_number_name_or_part_of_the_name(default, wanted, channels, index):
     assert find_device(wanted, channels).index == index
 
 
-def test_without_a_default_the_first_is_it(default, monkeypatch):
+def test_first_device_is_used_without_a_default(default, monkeypatch):
     default(-1)
     assert find_device(None).index == 0
     monkeypatch.setattr(device_list, 'list_devices', list)
@@ -73,7 +73,7 @@ def test_without_a_default_the_first_is_it(default, monkeypatch):
         ('usb', r"device 'usb' fits several; expected one of: 2 'UMC1820: USB Audio' \(10 cha"),
     ],
 )
-def test_what_there_is_is_listed(default, wanted, words):
+def test_error_lists_the_available_devices(default, wanted, words):
     with pytest.raises(AvdetError, match=words):
         find_device(wanted, 1)
 
@@ -107,17 +107,17 @@ def test_devices_without_inputs_are_left_out(monkeypatch):
     assert not supports(found, 1, 48000)
 
 
-def test_a_source_is_called_by_what_was_asked_for(rig):
+def test_source_label_names_the_requested_device(rig):
     assert DeviceSource(rig).label == DeviceSource(rig, '').label == 'the default device'
     assert DeviceSource(rig, 3).label == 'device 3'
     assert DeviceSource(rig, 'UMC').label == 'device UMC'
     settings = {'device': '', 'device_latency_s': 0.02}
     made = DeviceSource.make(rig, True, **settings)
     assert (made.label, made._latency_s) == ('the default device', 0.02)
-    assert made.latency_s == 0  # of no stream
+    assert made.latency_s == 0  # no stream is open
 
 
-def test_lost_samples_are_counted_before_the_first_of_the_blocks_that_waited(rig):
+def test_lost_samples_are_counted_before_the_first_waiting_block(rig):
     source = DeviceSource(rig)
     source._reset()
     source._waiting += [(np.zeros((10, 8), np.int16), 1.0), (np.zeros((20, 8), np.int16), 2.0)]
@@ -149,16 +149,16 @@ Source #3
 
 
 @pytest.fixture
-def asked(monkeypatch):
-    """A server that answers as PulseAudio does; what it was asked."""
-    asked = []
+def requests(monkeypatch):
+    """Replace the sound server by one that answers like PulseAudio; returns the requests."""
+    requests = []
 
     def pactl(server, *words):
-        asked.append((server, *words))
+        requests.append((server, *words))
         return SOURCES if words == ('list', 'sources') else 'Server: x\nDefault Source: other \n'
 
     monkeypatch.setattr(channel_map, '_pactl', pactl)
-    return asked
+    return requests
 
 
 AUX = tuple(f'aux{i}' for i in range(8))
@@ -168,20 +168,20 @@ AUX = tuple(f'aux{i}' for i in range(8))
     ('name', 'positions'),
     [('mics', AUX), ('Eight Microphones', AUX), ('', ('mono',)), ('gone', ())],
 )
-def test_a_sources_channel_map_is_found_by_its_name_or_description(asked, name, positions):
+def test_channel_map_is_found_by_source_name_or_description(requests, name, positions):
     assert positions_of(ServerSource('pulse', 'tcp:far', name)) == positions
-    assert {server for server, *_ in asked} == {'tcp:far'}
-    assert (('tcp:far', 'info') in asked) == (name == '')
+    assert {server for server, *_ in requests} == {'tcp:far'}
+    assert (('tcp:far', 'info') in requests) == (name == '')
 
 
-def test_portaudios_own_devices_of_the_server_are_asked_for_too(asked):
+def test_channel_map_of_portaudio_server_devices_is_checked(requests):
     found = arrange(range(8), 8, 'mics', 'PulseAudio')
-    assert 'microphones may be exchanged' in found.doubt  # PortAudio is not known to ask in order
+    assert 'microphones may be exchanged' in found.doubt  # PortAudio's order is unknown
     assert arrange(range(8), 8, 'gone', 'PulseAudio').doubt == ''
-    assert asked[0][0] == ''
+    assert requests[0][0] == ''
 
 
-def test_a_drive_comes_in_quarters_of_a_second(tmp_path, monkeypatch):
+def test_drive_is_split_into_quarter_second_chunks(tmp_path, monkeypatch):
     rate_hz = 8000
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, (rate_hz, 8)).astype(np.float32)
     path = tmp_path / 'drive.wav'
@@ -189,13 +189,13 @@ def test_a_drive_comes_in_quarters_of_a_second(tmp_path, monkeypatch):
     pieces = list(_chunks(path, 4500, rate_hz))
     assert [len(piece) for piece in pieces] == [2000, 2000, 500]
     assert np.array_equal(np.concatenate(pieces), samples[:4500])
-    asked = []
+    requests = []
 
     def render(scene, start_s, seconds):
-        asked.append((scene, start_s, seconds))
+        requests.append((scene, start_s, seconds))
         return np.zeros((8, round(seconds * rate_hz)))
 
     monkeypatch.setattr(simulated_sound, 'render_sound', render)
     pieces = list(_chunks('scene', 4500, rate_hz))
     assert [piece.shape for piece in pieces] == [(2000, 8), (2000, 8), (500, 8)]
-    assert asked == [('scene', 0, 0.25), ('scene', 0.25, 0.25), ('scene', 0.5, 0.0625)]
+    assert requests == [('scene', 0, 0.25), ('scene', 0.25, 0.25), ('scene', 0.5, 0.0625)]

@@ -29,7 +29,7 @@ from avdet_ros.sources.wav_length import RestOfFile
         ('a.ogg', {'format': 'OGG', 'subtype': 'VORBIS'}, np.float32),
     ],
 )
-def test_formats(tmp_path, name, how, dtype):
+def test_sound_formats_are_read_with_their_sample_type(tmp_path, name, how, dtype):
     sound = noise(0.7)
     path = write(tmp_path / name, sound, **how)
     found = read_all(FileSource(path, RATE, paced=False))
@@ -41,7 +41,7 @@ def test_formats(tmp_path, name, how, dtype):
 
 
 @pytest.mark.parametrize(('name', 'subtype'), [('a.flac', 'PCM_S8'), ('a.wav', 'PCM_U8')])
-def test_sound_of_eight_bits_is_whole_numbers_too(tmp_path, name, subtype):
+def test_eight_bit_sound_is_read_as_int16(tmp_path, name, subtype):
     sound = noise(0.1)
     found = read_all(FileSource(write(tmp_path / name, sound, subtype=subtype), RATE, paced=False))
     assert found.dtype == np.int16
@@ -49,10 +49,10 @@ def test_sound_of_eight_bits_is_whole_numbers_too(tmp_path, name, subtype):
     assert not (found % 256).any()
 
 
-def test_a_file_without_a_length_is_refused_once_it_is_too_long(tmp_path):
+def test_file_of_unknown_length_is_rejected_once_too_long(tmp_path):
     path = write(tmp_path / 'a.flac', noise(1.3))
     data = bytearray(path.read_bytes())
-    data[21] &= 0xF0  # 36 bits of STREAMINFO: how many samples there are
+    data[21] &= 0xF0  # 36 bits of STREAMINFO: the number of samples
     data[22:26] = bytes(4)
     path.write_bytes(data)
     assert len(read_whole(path, RATE, 2.0)) > 1.2 * RATE
@@ -60,7 +60,7 @@ def test_a_file_without_a_length_is_refused_once_it_is_too_long(tmp_path):
         read_whole(path, RATE, 1.0)
 
 
-def test_another_rate_is_resampled_and_reported(tmp_path):
+def test_other_sample_rate_is_resampled_and_reported(tmp_path):
     t = np.arange(2 * 48000) / 48000
     sound = np.stack([0.3 * np.sin(2 * np.pi * (500 + 100 * c) * t) for c in range(8)], axis=1)
     source = FileSource(
@@ -76,12 +76,12 @@ def test_another_rate_is_resampled_and_reported(tmp_path):
         assert np.abs(found[inner, channel] - expected[inner]).max() < 1e-3
 
 
-def test_a_block_has_as_many_samples_as_are_wanted(tmp_path):
+def test_blocks_have_the_requested_length(tmp_path):
     sound = to_int16(noise(0.25))
     path = write(tmp_path / 'a.wav', sound, subtype='PCM_16')
     source = FileSource(path, RATE, loop=True, paced=False)
     source.start()
-    # 11025 samples are there: the fourth block ends with the file.
+    # The file has 11025 samples: the fourth block ends with it.
     blocks = [source.read(0.0, wanted) for wanted in (5000, 1, 6000, 300, 276)]
     assert [len(block.samples) for block in blocks] == [5000, 1, 6000, 24, 276]
     assert [block.first_sample for block in blocks] == [0, 5000, 5001, 11001, 11025]
@@ -89,7 +89,7 @@ def test_a_block_has_as_many_samples_as_are_wanted(tmp_path):
     source.stop()
 
 
-def test_a_resampled_block_has_no_more(tmp_path):
+def test_resampled_blocks_do_not_exceed_the_requested_length(tmp_path):
     path = write(tmp_path / 'a.wav', noise(3.0, rate=4000), 4000)
     source = FileSource(path, RATE, paced=False)
     source.start()
@@ -100,12 +100,12 @@ def test_a_resampled_block_has_no_more(tmp_path):
     source.stop()
 
 
-def test_the_same_rate_is_not_mentioned(tmp_path):
+def test_equal_sample_rate_gives_no_notice(tmp_path):
     assert FileSource(write(tmp_path / 'a.wav', noise(0.1)), RATE).notice == ''
 
 
 @pytest.mark.parametrize('rate', [RATE, 48000])
-def test_a_loop_goes_on_and_counts_on(tmp_path, rate):
+def test_loop_continues_with_rising_sample_numbers(tmp_path, rate):
     source = FileSource(
         write(tmp_path / 'a.wav', noise(0.25, rate=rate), rate), RATE, loop=True, paced=False
     )
@@ -122,7 +122,7 @@ def test_a_loop_goes_on_and_counts_on(tmp_path, rate):
     source.stop()
 
 
-def test_paced_blocks_come_in_real_time(tmp_path):
+def test_paced_blocks_arrive_in_real_time(tmp_path):
     source = FileSource(write(tmp_path / 'a.wav', noise(0.6)), RATE)
     source.start()
     assert source.read(0.0) is None  # its last sample is not due yet
@@ -136,13 +136,13 @@ def test_paced_blocks_come_in_real_time(tmp_path):
     source.stop()
 
 
-def test_a_file_can_be_played_again(tmp_path):
+def test_file_can_be_played_again(tmp_path):
     source = FileSource(write(tmp_path / 'a.wav', noise(0.2)), RATE, paced=False)
     assert np.array_equal(read_all(source), read_all(source))
     assert source.read(0.0) is None
 
 
-def test_samples_that_are_no_numbers_are_counted_and_zeroed(tmp_path):
+def test_non_finite_samples_are_counted_and_zeroed(tmp_path):
     sound = noise(0.3).astype(np.float32)
     sound[100, 2] = np.nan
     sound[5000:5010, 5] = np.inf
@@ -154,14 +154,14 @@ def test_samples_that_are_no_numbers_are_counted_and_zeroed(tmp_path):
 
 
 @pytest.mark.parametrize('channels', [1, 7, 9])
-def test_other_numbers_of_channels_are_refused(tmp_path, channels):
+def test_other_channel_counts_are_rejected(tmp_path, channels):
     path = write(tmp_path / 'a.wav', noise(0.1, channels))
     with pytest.raises(AvdetError, match=f'a.wav: expected 8 channels.*found {channels}$'):
         FileSource(path, RATE)
 
 
 @pytest.mark.parametrize('kind', ['RF64', 'WAVEX', 'W64', 'AIFF'])
-def test_other_headers_are_read_too(tmp_path, kind):
+def test_other_container_formats_are_read(tmp_path, kind):
     path = tmp_path / 'a.wav'
     sound = to_int16(noise(0.5))
     soundfile.write(path, sound, RATE, subtype='PCM_16', format=kind)
@@ -170,7 +170,7 @@ def test_other_headers_are_read_too(tmp_path, kind):
     assert (source.notice, source.damage) == ('', '')
 
 
-def test_a_length_that_has_wrapped_beyond_4_gib(tmp_path):
+def test_wav_length_that_wrapped_beyond_4_gib_is_corrected(tmp_path):
     path = write(tmp_path / 'a.wav', noise(0.1))
     size = (1 << 32) + 16 * 44100
     data = bytearray(path.read_bytes())
@@ -178,7 +178,7 @@ def test_a_length_that_has_wrapped_beyond_4_gib(tmp_path):
     data[at : at + 4] = struct.pack('<I', size % (1 << 32))
     path.write_bytes(data)
     with path.open('r+b') as file:
-        file.truncate(at + 4 + size)  # without taking the room
+        file.truncate(at + 4 + size)  # a sparse file that takes no space
     with open_sound(path) as file:
         assert file.frames == size // 16
         file.seek(file.frames - 5)
@@ -187,7 +187,7 @@ def test_a_length_that_has_wrapped_beyond_4_gib(tmp_path):
         read_whole(path, RATE, 1800.0)
 
 
-def test_the_rest_of_a_file_is_read_as_a_file_is(tmp_path):
+def test_rest_of_file_reads_like_a_file(tmp_path):
     (tmp_path / 'a').write_bytes(b'0123456789')
     rest = RestOfFile(tmp_path / 'a', 3, 5)
     assert [rest.read(count) for count in (0, 2, 0, -1, 1)] == [b'', b'34', b'', b'567', b'']
@@ -195,7 +195,7 @@ def test_the_rest_of_a_file_is_read_as_a_file_is(tmp_path):
     rest.close()
 
 
-def test_missing_files_folders_and_silence_without_samples(tmp_path):
+def test_missing_files_folders_and_empty_sounds_are_rejected(tmp_path):
     with pytest.raises(AvdetError, match=r'none\.wav: expected a sound file, found none'):
         FileSource(tmp_path / 'none.wav', RATE)
     with pytest.raises(AvdetError, match='expected a sound file'):
@@ -204,7 +204,7 @@ def test_missing_files_folders_and_silence_without_samples(tmp_path):
         FileSource(write(tmp_path / 'a.wav', noise(0)), RATE)
 
 
-def test_make_source_names_what_it_lacks():
+def test_make_source_reports_missing_paths_and_unknown_kinds():
     rig = load_rig()
     with pytest.raises(AvdetError, match='expected the path of a sound file'):
         make_source('file', rig)
@@ -214,8 +214,8 @@ def test_make_source_names_what_it_lacks():
         make_source('radio', rig)
 
 
-def test_a_stopped_file_leaves_no_notice_of_its_resampler(tmp_path):
-    """What a node still holds at Ctrl-C, frozen as a node's objects are, is reported as a leak."""
+def test_stopped_file_source_does_not_leak_its_resampler(tmp_path):
+    """Frozen objects that a node still holds at Ctrl-C would be reported as leaks."""
     path = tmp_path / 'sound.wav'
     soundfile.write(path, np.zeros((9600, 8), 'f4'), 48000)
     code = f"""

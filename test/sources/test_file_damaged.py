@@ -1,4 +1,4 @@
-"""Recordings that are damaged or cut short, and any bytes at all."""
+"""Recordings that are damaged or truncated, and arbitrary bytes."""
 
 import io
 import re
@@ -19,7 +19,7 @@ from avdet_ros.sources.file import FileSource, read_whole
 
 @pytest.mark.parametrize('kept', [0.9, 0.3, 0.5003])
 @pytest.mark.parametrize('rate', [RATE, 48000])
-def test_a_wav_cut_short_is_read_as_far_as_it_goes(tmp_path, kept, rate):
+def test_truncated_wav_is_read_to_its_end(tmp_path, kept, rate):
     sound = to_int16(noise(2.0))
     path = tmp_path / 'a.wav'
     soundfile.write(path, sound, rate, subtype='PCM_16')
@@ -43,7 +43,7 @@ def damaged(path, how):
         data[middle : middle + 40_000] = bytes(40_000)
     elif how == 'flipped':
         data[middle : middle + 4] = b'\xff\xff\xff\xff'
-    elif how == 'open':  # as a recorder leaves it that streams
+    elif how == 'open':  # as a streaming recorder leaves it
         data[21] &= 0xF0
         data[22:26] = bytes(4)
     path.write_bytes(data)
@@ -51,7 +51,7 @@ def damaged(path, how):
 
 @pytest.mark.parametrize('rate', [RATE, 48000])
 @pytest.mark.parametrize('how', ['cut', 'hole', 'flipped', 'open'])
-def test_a_damaged_flac_gives_what_can_be_read_once(tmp_path, how, rate):
+def test_damaged_flac_gives_its_readable_parts_once(tmp_path, how, rate):
     sound = to_int16(noise(3.0))
     path = write(tmp_path / 'a.flac', sound)
     damaged(path, how)
@@ -76,7 +76,7 @@ def test_a_damaged_flac_gives_what_can_be_read_once(tmp_path, how, rate):
         assert (source.damage, lost) == ('', 0)
         assert seconds == pytest.approx(3.0, abs=0.01)
         if rate == RATE:
-            assert heard >= len(sound) - 1  # the library keeps the last one to itself
+            assert heard >= len(sound) - 1  # the library drops the last one
         return
     assert re.search(r'a\.flac is damaged at 1\.[45] s', source.damage)
     if how == 'cut':
@@ -101,7 +101,7 @@ def test_a_damaged_flac_gives_what_can_be_read_once(tmp_path, how, rate):
     ],
 )
 @pytest.mark.parametrize('subtype', ['PCM_16', 'PCM_24', 'FLOAT'])
-def test_a_wav_is_as_long_as_the_file_whatever_its_header_says(tmp_path, length, words, subtype):
+def test_wav_length_follows_the_file_size_and_not_the_header(tmp_path, length, words, subtype):
     sound = noise(2.0)
     path = write(tmp_path / 'a.wav', sound, subtype=subtype)
     data = path.read_bytes()
@@ -117,7 +117,7 @@ def test_a_wav_is_as_long_as_the_file_whatever_its_header_says(tmp_path, length,
 
 
 @pytest.mark.parametrize('tail', [b'LIST\x04\0\0\0INFO', b'id3 \x03\0\0\0abc\0', b'x', b'\0' * 7])
-def test_chunks_and_padding_behind_the_sound_are_not_sound(tmp_path, tail):
+def test_chunks_and_padding_after_the_sound_are_ignored(tmp_path, tail):
     path = write(tmp_path / 'a.wav', noise(0.5))
     path.write_bytes(path.read_bytes() + tail)
     source = FileSource(path, RATE, paced=False)
@@ -125,7 +125,7 @@ def test_chunks_and_padding_behind_the_sound_are_not_sound(tmp_path, tail):
     assert source.notice == ''
 
 
-def test_a_loop_over_a_damaged_file_goes_on(tmp_path):
+def test_loop_over_a_damaged_file_continues(tmp_path):
     path = write(tmp_path / 'a.flac', noise(1.0))
     damaged(path, 'cut')
     source = FileSource(path, RATE, loop=True, paced=False)
@@ -145,7 +145,7 @@ def test_a_loop_over_a_damaged_file_goes_on(tmp_path):
         (b'RIFF\x24\0\0\0WAVE', 'cannot read'),
     ],
 )
-def test_unreadable_files_are_one_sentence(tmp_path, content, reason):
+def test_unreadable_files_raise_one_line_errors(tmp_path, content, reason):
     path = tmp_path / 'a.wav'
     path.write_bytes(content)
     with pytest.raises(AvdetError, match=reason) as error:
@@ -169,7 +169,7 @@ WHOLE = whole_wav()
 
 
 def survives(path, content):
-    """Whatever the bytes are: sound, or one sentence."""
+    """Check that these bytes give sound or a one-line error."""
     path.write_bytes(content)
     sentence = ''
     try:
@@ -182,7 +182,7 @@ def survives(path, content):
                 break
             assert block.samples.shape[1] == 8
             count += len(block.samples)
-        # A rate of 4 kHz makes eleven samples of one; nothing makes more.
+        # A rate of 4 kHz turns one sample into eleven, the largest factor.
         assert count <= 100_000
         source.stop()
     except AvdetError as error:
@@ -201,7 +201,7 @@ def test_damaged_headers_never_crash(scratch, changes):
 
 @given(cut=st.integers(0, len(WHOLE)), tail=st.binary(max_size=200))
 @settings(max_examples=examples(150), deadline=None)
-def test_cut_and_continued_files_never_crash(scratch, cut, tail):
+def test_truncated_and_extended_files_never_crash(scratch, cut, tail):
     survives(scratch, WHOLE[:cut] + tail)
 
 

@@ -1,4 +1,4 @@
-"""The simulated drive as a source: the same sound as rendered at once, in time."""
+"""A simulated drive as a source: the same sound as rendered in one piece, in real time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RATE_HZ = 44100
 
 @pytest.fixture
 def written(tmp_path):
-    """A written drive, which is read and not rendered: every sample tells its number."""
+    """Make a source that reads a stored drive whose sample values encode their numbers."""
 
     def make(seconds, **how):
         folder = tmp_path / f'drive_{seconds:g}'
@@ -43,7 +43,7 @@ def numbers(block):
     return np.round(block.samples[:, 0] * 32768)
 
 
-def test_blocks_are_the_rendered_drive():
+def test_blocks_equal_the_rendered_drive():
     rig = load_rig()
     source = make_source('simulation', rig, seed=300_001, duration_s=1.1, paced=False)
     source.start()
@@ -59,13 +59,13 @@ def test_blocks_are_the_rendered_drive():
     assert np.array_equal(np.concatenate(pieces).T, expected)
 
 
-def test_a_paced_drive_takes_its_time_and_begins_anew(written):
+def test_paced_drive_plays_in_real_time_and_restarts(written):
     source = written(0.5)
     for _ in range(2):
         source.start()
         block = first_block(source)
         began_s = block.time_s
-        # So long a block is not due yet, even if the machine stands still for a moment.
+        # A block of this length is not due yet, even if the machine stalls for a moment.
         assert source.read(0.0, RATE_HZ) is None
         assert (block.first_sample, block.samples.shape[1]) == (0, 8)
         count = 0
@@ -86,13 +86,13 @@ def test_a_paced_drive_takes_its_time_and_begins_anew(written):
     assert source.read(0.0) is None
 
 
-def test_a_drive_that_is_not_kept_up_with_says_by_how_much(written):
+def test_slow_drive_reports_how_far_it_is_behind(written):
     source = written(2.0)
     source.start()
     try:
         block = first_block(source)
         slept_s = time.monotonic() - block.time_s
-        time.sleep(0.4)  # as a renderer that is too slow would
+        time.sleep(0.4)  # like a renderer that is too slow
         late = source.read(5)
         now_s = time.monotonic() - block.time_s
         played_s = (late.first_sample + len(late.samples)) / RATE_HZ
@@ -106,7 +106,7 @@ def test_a_drive_that_is_not_kept_up_with_says_by_how_much(written):
         source.stop()
 
 
-def test_a_renderer_that_dies_on_the_way_ends_the_drive_with_a_sentence(written):
+def test_killed_renderer_ends_the_drive_with_a_message(written):
     source = written(8.0, paced=False)  # longer than what is read ahead
     source.start()
     count = len(first_block(source).samples)
@@ -124,7 +124,7 @@ def test_a_renderer_that_dies_on_the_way_ends_the_drive_with_a_sentence(written)
 
 
 @pytest.mark.slow
-def test_a_failing_renderer_is_reported(monkeypatch):
+def test_failing_renderer_is_reported(monkeypatch):
     source = make_source('simulation', load_rig(), seed=300_003, duration_s=5.0)
     source.scene = None  # nothing to render
     source.start()

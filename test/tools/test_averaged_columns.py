@@ -1,4 +1,4 @@
-"""A network that looks twice knows no left and no right."""
+"""A network averaged over a window and its mirror image treats left and right alike."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from avdet_ros.training.any_array.bearing_first import BearingFirst, BearingShap
 SHAPE = BearingShape(width=12, deep=32, steps=2)
 
 
-def test_what_is_seen_in_a_mirror_is_said_mirrored():
+def test_mirrored_input_gives_mirrored_output():
     torch.manual_seed(0)
     twice = Twice(BearingFirst(SHAPE).eval(), None)
     level, coherence = torch.randn(2, 80, 44), torch.rand(2, 80, 24, 44)

@@ -8,7 +8,7 @@ from avdet_ros.training.any_array.bearing_first import BearingFirst, BearingShap
 SHAPE = BearingShape(width=12, deep=32, steps=2)
 
 
-def test_together_networks_say_the_mean():
+def test_averaged_networks_return_the_mean_output():
     torch.manual_seed(0)
     ones = [BearingFirst(SHAPE).eval() for _ in range(2)]
     columns = SHAPE.front + SHAPE.around

@@ -1,4 +1,4 @@
-"""The table of the self-calibration: one array over all stretches, and errors that are its own."""
+"""The table of self-calibration: one array with its own errors drives all stretches."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from avdet_ros.rig import load_rig
 
 
-def test_one_array_drives_everywhere_and_its_leads_are_known():
+def test_one_array_drives_all_stretches_with_known_lead_errors():
     rig = load_rig()
     stretches = table.scenes('neglected', 100_500, rig)
     first = stretches[0].corruption

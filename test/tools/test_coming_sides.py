@@ -1,4 +1,4 @@
-"""The two sides are mirror images of each other, and what is scored is what is known."""
+"""Logits for both sides; only windows with a known answer are scored."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def network():
     return BearingFirst().eval()
 
 
-def test_every_window_gets_a_logit_a_side(network):
+def test_every_window_gets_a_logit_per_side(network):
     maps = torch.rand(3, *network.maps_shape)
     said = Sides(network).eval()(maps)
     assert said.shape == (3, 2)
     assert torch.isfinite(said).all()
 
 
-def test_windows_that_are_left_open_count_for_nothing(network):
+def test_unlabelled_windows_do_not_affect_the_scores(network):
     sides = Sides(network)
     maps = torch.rand(40, *network.maps_shape).half()
     coming = torch.tensor([[1, 0], [0, 1], [0, 0], [0, 0]]).repeat(10, 1)

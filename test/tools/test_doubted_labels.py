@@ -1,4 +1,4 @@
-"""A label is right where place and size are those of a vehicle that can be heard."""
+"""A label is right if its position and size are those of a vehicle that can be heard."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def shard(azimuth_deg, width_deg, **others):
     return {'seed': np.array([1]), 'count': np.array([len(azimuth_deg)]), **boxes, **others}
 
 
-def test_labels_are_right_by_place_and_size():
+def test_labels_are_judged_by_position_and_size():
     true = shard([10.0, -30.0, 50.0], [4.0, 6.0, 8.0], visible_fraction=np.array([[1, 0.1, 1]]))
     seen = shard(
         [10.5, 10.5, 13.0, -31.5, 50.0],
@@ -23,7 +23,7 @@ def test_labels_are_right_by_place_and_size():
     assert list(judged(seen, true)) == [
         (0, 0, True),
         (0, 1, False),  # a quarter as wide
-        (0, 2, False),  # three degrees beside it
+        (0, 2, False),  # three degrees off
         (0, 3, True),  # within a third of its width
     ]
     assert vehicles_in_view(seen, true) == 1

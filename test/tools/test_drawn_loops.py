@@ -1,4 +1,4 @@
-"""Drawn loops are recordings as any other, and no two of them alike."""
+"""Drawn loops can be used like recordings, and no two of them are alike."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_vehicles_can_be_played_from_them(folder):
+def test_drawn_loops_load_as_recordings(folder):
     loops = load_recordings(folder, RATE_HZ)
     assert len(loops.engines) == 6
     assert len(loops.tyres) == 5
@@ -32,7 +32,7 @@ def test_vehicles_can_be_played_from_them(folder):
         assert 25 <= 3.6 * loop.speed_mps < 90
 
 
-def test_each_has_a_spectrum_of_its_own(folder):
+def test_every_loop_has_a_different_spectrum(folder):
     loops = load_recordings(folder, RATE_HZ)
     for role in (loops.engines, loops.tyres):
         for one, other in pairwise(_octaves_db(loop) for loop in role):
@@ -40,7 +40,7 @@ def test_each_has_a_spectrum_of_its_own(folder):
             assert np.abs(apart_db - apart_db.mean()).max() > 3
 
 
-def test_another_seed_draws_others(folder, tmp_path, monkeypatch):
+def test_another_seed_draws_other_loops(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(drawn_loops, 'ENGINES', 6)
     monkeypatch.setattr(drawn_loops, 'TYRES', 5)
     drawn_loops.main(tmp_path / 'others', 1)
@@ -48,7 +48,7 @@ def test_another_seed_draws_others(folder, tmp_path, monkeypatch):
     assert not ours & {path.read_bytes() for path in (tmp_path / 'others').iterdir()}
 
 
-def test_the_same_ones_every_time(folder, tmp_path, monkeypatch):
+def test_same_seed_draws_the_same_loops(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(drawn_loops, 'ENGINES', 6)
     monkeypatch.setattr(drawn_loops, 'TYRES', 5)
     drawn_loops.main(tmp_path / 'again')
@@ -59,7 +59,7 @@ def test_the_same_ones_every_time(folder, tmp_path, monkeypatch):
 
 
 def _octaves_db(loop) -> np.ndarray:
-    """(6,) levels of a loop's octaves from 63 Hz on."""
+    """Return (6,) levels of a loop in octaves from 63 Hz upwards."""
     power = np.abs(np.fft.rfft(loop.table[:-1])) ** 2
     frequency_hz = np.arange(len(power)) / loop.duration_s
     edges_hz = 63 * 2.0 ** (np.arange(7) - 0.5)

@@ -1,4 +1,4 @@
-"""A false bearing is put down to what is there: a vehicle without a label, a label, or nothing."""
+"""A false bearing is attributed to a vehicle without a label, to a label, or to nothing."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ QUIET = Neighbour(-21.0, 40.0, -22.0, 1.0)
         (-40.0, 'nothing that is near it'),
     ],
 )
-def test_the_loudest_vehicle_near_a_bearing_explains_it(azimuth_deg, expected):
+def test_loudest_vehicle_near_a_bearing_is_its_cause(azimuth_deg, expected):
     vehicles = [LABEL, QUIET, FAR]
     assert cause(azimuth_deg, np.array([LABEL.azimuth_deg]), vehicles) == expected
 
 
-def test_a_window_without_labels_has_nothing_beside_them():
+def test_empty_window_gives_no_cause():
     assert cause(0.0, np.zeros(0), []) == 'nothing that is near it'
 
 
-def test_labelled_vehicles_of_a_drive_are_where_their_labels_are():
+def test_labelled_vehicles_are_found_at_their_labels():
     base, plan, labels = load_rig(), WindowPlan(), 0
     for seed in range(100_000, 100_006):
         scene = place_array(draw_world(seed, base, plan), array_of(seed, base, plan))

@@ -1,4 +1,4 @@
-"""Seen vehicles and hidden ones are counted apart."""
+"""Visible and hidden vehicles are counted separately."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 
 class Store:
-    """What `shares` reads of a set: two windows of two labels each."""
+    """The columns of a set that `shares` reads: two windows of two labels each."""
 
     def __init__(self, azimuths, visible):
         angles = np.zeros((2, 2, 4), np.float32)
@@ -25,7 +25,7 @@ class Store:
         return self.columns[name]
 
 
-def test_seen_and_hidden_labels_are_counted_apart():
+def test_visible_and_hidden_labels_are_counted_separately():
     store = Store([[0, 30], [-20, 20]], [[1.0, 0.0], [0.4, 0.1]])
     found = [window([1, 2.0], [36, 1.0], [-50, 0.5]), window([-28, 1.5], [20, -1.0])]
     seen, near, roughly, hidden, hidden_near, hidden_roughly, false = shares(found, store, 0.0)

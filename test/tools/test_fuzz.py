@@ -1,4 +1,4 @@
-"""Every reader with good input, with good input that was damaged, and with what was once found."""
+"""Every reader with valid input, with damaged input and with earlier findings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SEEDS = {name: fuzz_targets.seeds(name) for name in NAMES}
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_good_input_is_taken(name):
+def test_valid_input_is_accepted(name):
     assert SEEDS[name]
     assert all(fuzz_targets.run(name, seed) for seed in SEEDS[name])
 
@@ -31,7 +31,7 @@ def test_good_input_is_taken(name):
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
-def test_damaged_input_is_taken_or_refused_in_a_sentence(name, data):
+def test_damaged_input_is_accepted_or_rejected_with_an_error(name, data):
     content = bytearray(data.draw(st.sampled_from(SEEDS[name])))
     for _ in range(data.draw(st.integers(1, 4))):
         place = data.draw(st.integers(0, max(len(content) - 1, 0)))
@@ -41,5 +41,5 @@ def test_damaged_input_is_taken_or_refused_in_a_sentence(name, data):
 
 
 @pytest.mark.parametrize('path', FINDINGS, ids=lambda path: f'{path.parent.name}-{path.name[:20]}')
-def test_what_was_found_is_mended(path):
+def test_earlier_findings_stay_fixed(path):
     fuzz_targets.run(path.parent.name, path.read_bytes())

@@ -1,4 +1,4 @@
-"""The list of known bugs fits the code it changes and the tests it names, and the page fits it."""
+"""The list of known bugs matches the code, the tests that it names, and its page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BUGS = known_bugs.known_bugs()
 
 
 @pytest.mark.parametrize('bug', BUGS, ids=[bug['bug'] for bug in BUGS])
-def test_each_bug_can_be_put_in_and_its_test_exists(bug):
+def test_every_known_bug_can_be_inserted_and_its_test_exists(bug):
     text = (ROOT / bug['file']).read_text(encoding='utf-8')
     assert bug['old'] in text, 'the code has changed: bring the list up to date'
     assert bug['old'] != bug['new']
@@ -21,12 +21,12 @@ def test_each_bug_can_be_put_in_and_its_test_exists(bug):
     assert re.search(rf'^def {name.split("[")[0]}\(', test, re.MULTILINE)
 
 
-def test_the_page_is_current():
+def test_known_bugs_page_is_current():
     written = known_bugs.PAGE.read_text(encoding='utf-8')
     assert written == known_bugs.page(), 'stale: run python tools/known_bugs.py --page'
 
 
-def test_the_copy_lacks_results_and_caches_but_no_room():
+def test_copy_excludes_results_and_caches_but_no_room():
     names = ['runs', 'out', '.git', 'a_runs', '__pycache__', 'test']
     assert known_bugs.left_out(str(ROOT), names) == {'runs', 'out', '.git', '__pycache__'}
     inside = str(ROOT / 'avdet_ros' / 'evaluation')

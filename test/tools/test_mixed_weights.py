@@ -1,4 +1,4 @@
-"""Weights between a model's and the mean of two runs'."""
+"""Weights between those of a model and the mean of other runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHAPE = BearingShape(width=12, deep=32, steps=2)
 
 
 def run(folder: Path, value: float, shape: BearingShape = SHAPE) -> Path:
-    """A run's files, all weights of one value."""
+    """Write the files of a run in which all weights have one value."""
     state = BearingFirst(shape).state_dict()
     weights = {
         name: torch.full_like(its, value) if its.is_floating_point() else its
@@ -28,7 +28,7 @@ def run(folder: Path, value: float, shape: BearingShape = SHAPE) -> Path:
     return folder
 
 
-def test_the_share_goes_to_the_mean_of_the_runs(tmp_path):
+def test_weights_move_by_the_share_to_the_mean_of_the_runs(tmp_path):
     model, one, other = (run(tmp_path / f'of {its}', its) for its in (0, 2, 6))
     main(model, 0.25, tmp_path / 'out', [one, other])
     saved = torch.load(tmp_path / 'out/best.pt', weights_only=True)
@@ -38,7 +38,7 @@ def test_the_share_goes_to_the_mean_of_the_runs(tmp_path):
     assert saved['plan'] == {'seed': 3, 'start_from': str(model), 'share': 0.25, 'runs': 2}
 
 
-def test_a_model_without_own_columns_counts_as_if_they_were_the_others(tmp_path):
+def test_model_without_own_columns_uses_the_other_columns(tmp_path):
     model = run(tmp_path / 'model', 1.0)
     taught = run(tmp_path / 'taught', 3.0, replace(SHAPE, own_columns=True))
     main(model, 0.5, tmp_path / 'out', [taught])

@@ -1,4 +1,4 @@
-"""Which tests are tried on a bug, and in which order; mutmut itself is not run here."""
+"""Selection and order of the tests that try a mutant; mutmut itself is not run here."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ def chosen(most_s: float, always: str = '') -> list[str]:
     return mutant_tests.in_time(CLOCK, DURATIONS_S, DURATIONS_S, most_s, always)
 
 
-def test_a_modules_own_tests_come_first_then_quick_ones():
+def test_own_tests_of_a_module_come_first_then_quick_ones():
     assert chosen(0) == [OWN, NAMESAKE, QUICK, KEPT, LONG]
 
 
-def test_what_does_not_fit_any_more_is_left_out_and_a_shorter_one_is_not():
+def test_tests_beyond_the_time_are_skipped_for_shorter_ones():
     assert chosen(8) == [OWN, NAMESAKE, QUICK]
     assert chosen(14) == [OWN, NAMESAKE, QUICK, KEPT]
     assert chosen(5) == [OWN, QUICK]
 
 
-def test_the_first_is_taken_however_long_it_is():
+def test_first_test_is_always_chosen():
     assert chosen(0.5) == [OWN]
 
 
-def test_what_is_always_taken_comes_after_the_modules_own_and_at_any_time():
+def test_tests_always_included_follow_those_of_the_module():
     assert chosen(0, 'kept_drives') == [OWN, NAMESAKE, KEPT, QUICK, LONG]
     assert chosen(5, 'kept_drives') == [OWN, KEPT]
 
 
-def test_tests_that_take_equally_long_stay_in_their_order():
+def test_tests_of_equal_duration_keep_their_order():
     tests = ['test/b.py::test_1', 'test/a.py::test_2', 'test/a.py::test_1']
     assert mutant_tests.in_time(CLOCK, tests, {}, 0) == tests
 
 
-def test_what_is_in_order_stays_so_whatever_it_takes():
+def test_ordered_tests_keep_their_order_whatever_their_duration():
     found = mutant_tests.in_time(CLOCK, [LONG, QUICK, OWN, KEPT], DURATIONS_S, 14, in_order=True)
     assert found == [OWN, LONG, QUICK]
 
 
 @pytest.fixture
 def copy(tmp_path, monkeypatch):
-    """mutmut's folder of a small package; what is written: a file's text by its name."""
+    """Write mutmut's folder of a small package; returns the names of its tests."""
     monkeypatch.setattr(mutant_tests, 'MUTANTS', tmp_path)
     texts = {
         'avdet_ros/audio/clock.py': 'import os\n',
@@ -72,7 +72,7 @@ def copy(tmp_path, monkeypatch):
     return sorted(f'{name}::test_it' for name in texts if name.startswith('test'))
 
 
-def test_by_name_the_nearest_come_first(copy):
+def test_tests_by_name_are_sorted_by_nearness(copy):
     found = mutant_tests.tests_by_name([CLOCK, 'avdet_ros.audio.window'], copy, 'kept')
     assert [test.partition('::')[0].rpartition('/')[2] for test in found[CLOCK]] == [
         'test_clock.py',
@@ -88,13 +88,13 @@ def test_by_name_the_nearest_come_first(copy):
     assert mutant_tests.tests_by_name(['avdet_ros.rig'], copy, '') == {'avdet_ros.rig': []}
 
 
-def test_cases_of_one_test_share_its_second():
+def test_cases_of_one_test_share_its_estimated_second():
     tests = ['a.py::test_one', 'a.py::test_two[1-x]', 'a.py::test_two[2-[y]]', 'b.py::test_two']
     found = mutant_tests.reckoned_s(iter(tests))
     assert found == dict(zip(tests, (1, 0.5, 0.5, 1), strict=True))
 
 
-def test_tests_beside_those_that_reach_a_function_are_taken_too():
+def test_neighbouring_tests_are_added_to_those_that_reach_a_function():
     tests = sorted([*DURATIONS_S, 'test/audio/test_clock_drift.py::test_f'])
     assert mutant_tests.and_beside(CLOCK, {LONG}, tests) == [
         LONG,
@@ -106,7 +106,7 @@ def test_tests_beside_those_that_reach_a_function_are_taken_too():
     assert mutant_tests.and_beside('avdet_ros.rig', set(), tests) == []
 
 
-def test_the_time_of_a_test_is_that_of_its_work():
+def test_duration_of_a_test_is_its_cpu_time():
     begin_s = mutant_tests.cpu_s()
     time.sleep(0.2)
     assert mutant_tests.cpu_s() - begin_s < 0.15
@@ -115,5 +115,5 @@ def test_the_time_of_a_test_is_that_of_its_work():
     assert mutant_tests.cpu_s() - begin_s >= 0.18
 
 
-def test_the_module_of_a_method_is_the_one_it_stands_in():
+def test_module_of_returns_the_module_of_a_method():
     assert mutant_tests.module_of('avdet_ros.audio.clock.xǁClockǁtime_of') == CLOCK

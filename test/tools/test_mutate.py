@@ -1,4 +1,4 @@
-"""What mutation testing leaves is read and written rightly; mutmut itself is not run here."""
+"""Results of mutation testing are read and written; mutmut itself is not run here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import mutate
 import pytest
 
 
-def test_outcomes_are_read_from_what_mutmut_leaves(tmp_path):
+def test_outcomes_are_read_from_the_files_of_mutmut(tmp_path):
     meta = tmp_path / 'mutants' / 'avdet_ros' / 'audio' / 'clock.py.meta'
     meta.parent.mkdir(parents=True)
     meta.write_text(json.dumps({'exit_code_by_key': {'a__mutmut_1': 1, 'a__mutmut_2': None}}))
@@ -22,7 +22,7 @@ def test_outcomes_are_read_from_what_mutmut_leaves(tmp_path):
     ]
 
 
-def test_a_rooms_row_takes_the_place_of_its_former_one(tmp_path, monkeypatch):
+def test_new_row_of_a_room_replaces_the_former_one(tmp_path, monkeypatch):
     page = tmp_path / 'tests.md'
     page.write_text(f'before\n{mutate.BEGIN}\n{mutate.END}\nafter\n')
     monkeypatch.setattr(mutate, 'PAGE', page)
@@ -43,7 +43,7 @@ def test_a_rooms_row_takes_the_place_of_its_former_one(tmp_path, monkeypatch):
     assert page.read_text().endswith('after\n')
 
 
-def test_a_score_by_names_comes_with_its_own_command():
+def test_command_of_includes_the_options_used():
     by_name = arguments(room='nodes', most=60, seed=1, by_name=True)
     assert mutate.command_of(by_name) == (
         'python tools/mutate.py nodes --most 60 --seed 1 --by-name'
@@ -68,7 +68,7 @@ def arguments(room, most=0, seed=0, by_name=False, seconds=mutate.SECONDS, alway
     )
 
 
-def test_each_bug_that_nobody_can_notice_has_a_reason_and_a_file_or_a_pattern():
+def test_equivalent_mutants_have_a_reason_and_a_file_or_pattern():
     for entry in mutate.yaml.safe_load(mutate.EQUIVALENT.read_text()) or []:
         assert entry['reason'].strip()
         if 'pattern' in entry:
@@ -90,7 +90,7 @@ def test_each_bug_that_nobody_can_notice_has_a_reason_and_a_file_or_a_pattern():
         ('- for i in zip(a, b, strict=True):\n+ for i in zip(a, strict=True):', False),
     ],
 )
-def test_what_nobody_can_notice_is_left_out(change, excused):
+def test_equivalent_mutants_are_excused(change, excused):
     entries = mutate.yaml.safe_load(mutate.EQUIVALENT.read_text())
     entries.append({'file': 'f.py', 'change': '- a = b\n+ a = c\n', 'reason': 'x'})
     assert mutate.excuse(mutate.Mutant('m', 'f.py', 0), change, entries) == excused
@@ -99,23 +99,23 @@ def test_what_nobody_can_notice_is_left_out(change, excused):
     )
 
 
-def test_a_sample_is_the_same_each_time_and_grows():
+def test_sample_is_reproducible_and_grows():
     every = [mutate.Mutant(f'avdet_ros.audio.clock.x_f__mutmut_{i}', 'f', None) for i in range(60)]
     few, more = mutate.sample(every, 20, 0), mutate.sample(every[::-1], 30, 0)
     assert more[:20] == few
     assert {mutant.name for mutant in mutate.sample(every, 0, 0)} == {m.name for m in every}
     assert mutate.sample(every, 20, 1) != few
-    # One more bug of the room takes the place of one at most.
+    # One more mutant of the room replaces at most one of the sample.
     extra = mutate.Mutant('avdet_ros.audio.clock.x_g__mutmut_1', 'f', None)
     assert len(set(mutate.sample([*every, extra], 20, 0)) & set(few)) >= 19
 
 
-def test_a_samples_score_comes_with_its_interval():
+def test_score_of_a_sample_has_a_confidence_interval():
     assert mutate.share_noticed(85, 100, 2000) == '85% (77% to 91%)'
     assert mutate.share_noticed(85, 100, 100) == '85%'
 
 
-def test_a_room_is_a_folder_or_the_beginning_of_names():
+def test_room_is_a_folder_or_a_prefix_of_module_names():
     assert {path.name for path in mutate.modules('rig')} == {
         'rig.py',
         'rig_edit.py',

@@ -1,4 +1,4 @@
-"""docs/nodes.md is what its command writes."""
+"""docs/nodes.md matches the output of its command."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import node_tables
 from avdet_ros.parameters import NODES
 
 
-def test_the_page_is_current():
+def test_nodes_page_is_current():
     written = node_tables.PAGE.read_text(encoding='utf-8')
     assert written == node_tables.page(), 'stale: run python tools/node_tables.py'
 
 
-def test_every_node_and_parameter_is_on_it():
+def test_nodes_page_lists_every_node_and_parameter():
     page = node_tables.page()
     assert set(node_tables.ORDER) == set(NODES)
     for node, params in NODES.items():
@@ -24,7 +24,7 @@ def test_every_node_and_parameter_is_on_it():
             assert f'| `{param.name}` |' in section
 
 
-def test_profiles_in_words_are_those_of_the_code():
+def test_described_qos_profiles_match_the_code():
     tree = ast.parse((PACKAGE / 'nodes' / 'qos.py').read_text(encoding='utf-8'))
     profiles = {
         item.targets[0].id: item.value

@@ -1,4 +1,4 @@
-"""Vehicles with a right box, at a number of boxes that depends on the vehicles alone."""
+"""Vehicles with a right box; how many boxes count depends only on the number of vehicles."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def window(*boxes, logits):
     )
 
 
-def test_each_box_takes_one_vehicle_and_unlikely_boxes_do_not_count():
+def test_each_box_matches_one_vehicle_and_unlikely_boxes_are_ignored():
     one, two, three = (np.array([x, 0, x + 10, 10.0]) for x in (0, 100, 200))
     true = [np.stack([one, two]), np.stack([one, three])]
     found = [
@@ -25,7 +25,7 @@ def test_each_box_takes_one_vehicle_and_unlikely_boxes_do_not_count():
     ]
     # Four vehicles: the two most likely boxes count.
     np.testing.assert_array_equal(boxed(found, true), [True, False, False, False])
-    # The third most likely box counts as well where there are six.
+    # With six vehicles, the third most likely box counts as well.
     true.append(np.stack([two, three]))
     found.append(window(logits=[]))
     expected = [True, False, False, True, False, False]

@@ -21,14 +21,14 @@ def columns():
     return torch.randn(2, PAST + 1, SHAPE.deep, SHAPE.front)
 
 
-def test_before_it_is_taught_it_says_what_the_network_says(network, columns):
+def test_untrained_memory_returns_the_output_of_the_network(network, columns):
     memory = Memory(network).eval()
     said = memory(columns, remembers=True)
     assert said.shape == (2, PAST + 1, VALUES, SHAPE.front)
     torch.testing.assert_close(said[:, 2], network.said(columns[:, 2]))
 
 
-def test_the_past_is_heard_where_it_is_remembered_and_the_future_never(network, columns):
+def test_memory_uses_the_past_if_enabled_and_never_the_future(network, columns):
     memory = Memory(network).eval()
     torch.nn.init.normal_(memory.out.weight)
     other = columns.clone()
@@ -41,7 +41,7 @@ def test_the_past_is_heard_where_it_is_remembered_and_the_future_never(network, 
         assert (apart[2:] == 0).all() != remembers
 
 
-def test_only_the_unit_and_the_last_layers_are_taught(network, columns):
+def test_only_the_memory_unit_and_the_last_layers_are_trained(network, columns):
     memory = Memory(network).train()
     memory(columns, remembers=True).sum().backward()
     taught = {name for name, part in memory.named_parameters() if part.grad is not None}
@@ -53,7 +53,7 @@ def test_only_the_unit_and_the_last_layers_are_taught(network, columns):
     assert not memory.last.presence[1].training
 
 
-def test_rows_of_each_array_are_in_time():
+def test_in_order_sorts_the_rows_of_each_array_by_time():
     plan = WindowPlan(windows_a_drive=2, arrays_a_window=3)
-    # Windows of a drive follow one another, each with its arrays.
+    # The windows of a drive are consecutive, each with its arrays.
     assert in_order(plan, 12).tolist() == [[0, 3], [1, 4], [2, 5], [6, 9], [7, 10], [8, 11]]

@@ -18,13 +18,13 @@ def window(*angles):
     return FoundInWindow(angles, logits, np.ones((len(angles), 3), np.float32), boxes)
 
 
-def test_a_vehicle_belongs_to_the_likeliest_bearing_near_it():
+def test_vehicle_is_matched_to_the_likeliest_bearing_near_it():
     found = window([11, -2, 3, 4], [9.9, -2, 3, 4], [-23.5, 0, 3, 2], [-18, 0, 3, 2])
     assert matched(found.angles_deg, TRUE_DEG).tolist() == [0, -1, -1, 1]
     assert matched(found.angles_deg, TRUE_DEG[:0]).tolist() == [-1] * 4
 
 
-def test_only_the_part_that_is_asked_for_becomes_true():
+def test_only_the_requested_parts_are_corrected():
     found = window([11, -2, 3, 5], [60, -2, 3, 4])
     better = corrected(found, TRUE_DEG, (ELEVATION, WIDTH))
     assert better.angles_deg.tolist() == [[11, -1, 6, 5], [60, -2, 3, 4]]
@@ -35,7 +35,7 @@ def test_only_the_part_that_is_asked_for_becomes_true():
     assert np.array_equal(corrected(found, TRUE_DEG, PARTS['as it is']).boxes, found.boxes)
 
 
-def test_errors_are_told_by_range():
+def test_errors_are_reported_by_range():
     found = window([11.5, -2, 6, 8], [-20, -0.5, 3, 2])
     lines = errors([found], [TRUE_DEG], [np.array([15.0, 45.0])]).splitlines()
     assert lines[1] == '| 10-20 m (1) | 0.25 | 0.25 | 0.00 | 0.69 |'

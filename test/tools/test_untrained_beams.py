@@ -23,7 +23,7 @@ def windows(tmp_path_factory):
     return windows_of(folder, BearingShape())
 
 
-def test_beams_of_linear_algebra_are_those_that_the_network_looks_at(windows):
+def test_beams_match_the_adaptive_beams_of_the_network(windows):
     from untrained_beams import beams
 
     batch = windows.batch(torch.arange(4))
@@ -36,13 +36,13 @@ def test_beams_of_linear_algebra_are_those_that_the_network_looks_at(windows):
     torch.testing.assert_close(torch.log(mended), theirs, atol=1e-3, rtol=1e-3)
 
 
-def test_every_kind_of_beam_finds_waves_that_are_loud(windows):
+def test_every_kind_of_beam_finds_loud_waves(windows):
     from untrained_beams import maps_of, peaks_of
 
     with torch.no_grad():
         maps = maps_of(windows.batch(torch.arange(24)), BearingFirst(BearingShape()).eval())
     assert len(maps) == 15
-    # Noise is added to the coherences, not to sound: those of single frames are impossible.
+    # Noise is added to the coherences, not to sound: those of single frames are not physical.
     for name, values in ((name, values) for name, values in maps.items() if '23 ms' not in name):
         scores = scores_of([peaks_of(row, BearingShape()) for row in values.numpy()], windows)
         assert scores['bearing_ap'] > 0.5, name

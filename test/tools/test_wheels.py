@@ -1,4 +1,4 @@
-"""Set-up finishes what was interrupted: stamps, broken packages, clear failures."""
+"""Set-up resumes after interruptions: stamps, broken packages and clear errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import wheels  # noqa: E402
 
 @pytest.fixture
 def venv(tmp_path):
-    """An environment with one whole package of two files."""
+    """An environment with one complete package of two files."""
     packages = tmp_path / '.venv' / 'lib' / 'python3.11' / 'site-packages'
     (packages / 'thing').mkdir(parents=True)
     (packages / 'thing' / '__init__.py').write_text('x = 1\n')
@@ -36,13 +36,13 @@ def record_of(venv: Path) -> Path:
     return wheels.site(venv) / 'thing-1.0.dist-info'
 
 
-def test_a_whole_package_is_kept(venv):
+def test_complete_package_is_kept(venv):
     wheels.mend(venv)
     assert record_of(venv).exists()
 
 
 @pytest.mark.parametrize('harm', ['cut', 'gone', 'no record', 'no installer'])
-def test_a_broken_package_loses_its_record_so_that_pip_installs_it_again(venv, harm, capsys):
+def test_broken_package_loses_its_record_so_pip_reinstalls_it(venv, harm, capsys):
     source = wheels.site(venv) / 'thing' / '__init__.py'
     {
         'cut': lambda: source.write_text('x'),
@@ -55,13 +55,13 @@ def test_a_broken_package_loses_its_record_so_that_pip_installs_it_again(venv, h
     assert 'thing-1.0 was interrupted' in capsys.readouterr().out
 
 
-def test_what_pip_had_moved_aside_goes(venv):
+def test_leftovers_of_pip_are_removed(venv):
     (wheels.site(venv) / '~hing').mkdir()
     wheels.mend(venv)
     assert not (wheels.site(venv) / '~hing').exists()
 
 
-def test_a_step_is_finished_only_with_the_same_inputs(tmp_path, monkeypatch):
+def test_step_is_finished_only_with_the_same_inputs(tmp_path, monkeypatch):
     monkeypatch.setattr(bootstrap, 'ROOT', tmp_path)
     monkeypatch.setattr(bootstrap, 'STAMPS', tmp_path)
     source = tmp_path / 'list.txt'
@@ -74,13 +74,13 @@ def test_a_step_is_finished_only_with_the_same_inputs(tmp_path, monkeypatch):
     assert not step.finished()
 
 
-def test_gpu_and_cpu_exclude_each_other():
+def test_gpu_and_cpu_requirements_exclude_each_other():
     for gpu, wanted in ((True, 'gpu.txt'), (False, 'cpu.txt')):
         runtime = next(s for s in bootstrap.steps('runtime', gpu, None) if s.name == 'runtime')
         assert {'cpu.txt', 'gpu.txt'} & {path.name for path in runtime.inputs} == {wanted}
 
 
-def test_a_sourced_ros_needs_no_wheels_and_no_vision_msgs(monkeypatch):
+def test_sourced_ros_needs_no_wheels_or_vision_msgs(monkeypatch):
     monkeypatch.setenv('PYTHON', sys.executable)
     names = [step.name for step in bootstrap.steps('runtime', False, 'jazzy')]
     assert 'vision_msgs' not in names
@@ -88,14 +88,14 @@ def test_a_sourced_ros_needs_no_wheels_and_no_vision_msgs(monkeypatch):
     assert 'ros.txt' not in inputs
 
 
-def test_a_failing_command_shows_its_last_lines(tmp_path):
+def test_failing_command_shows_its_last_lines(tmp_path):
     log = tmp_path / 'log'
     with pytest.raises(commands.SetupError, match='no such wheel'):
         commands.run([sys.executable, '-c', 'raise SystemExit("no such wheel")'], log)
     assert 'no such wheel' in log.read_text()
 
 
-def test_exports_get_this_machines_folders(tmp_path):
+def test_cmake_exports_get_the_folders_of_this_machine(tmp_path):
     export = tmp_path / 'share' / 'some' / 'someExport.cmake'
     export.parent.mkdir(parents=True)
     export.write_text(f'include "{overlay.THEIR_PYTHON};{overlay.THEIR_NUMPY}"')
@@ -114,7 +114,7 @@ def test_exports_get_this_machines_folders(tmp_path):
         ('LabelInfo', '3d37df4015cdf660cc851c51897f2acd957e1ca6205ba0a99aebffb9406b0783'),
     ],
 )
-def test_type_hashes_on_the_wire_are_those_of_vision_msgs_4_1_1(name, value):
+def test_published_type_hashes_match_vision_msgs_4_1_1(name, value):
     # With another hash, a listener on a vehicle with the released vision_msgs would not match.
     import rclpy
     from rclpy.context import Context
@@ -138,7 +138,7 @@ def test_make_lists_its_commands():
         assert f'\n{command} ' in '\n' + done.stdout
 
 
-def test_a_full_disk_is_said_before_anything_is_downloaded(tmp_path):
+def test_full_disk_is_reported_before_downloading(tmp_path):
     free_gb = shutil.disk_usage(tmp_path).free / 1e9
     commands.need_space(tmp_path, free_gb / 2)
     with pytest.raises(
@@ -148,7 +148,7 @@ def test_a_full_disk_is_said_before_anything_is_downloaded(tmp_path):
         commands.need_space(tmp_path, 2 * free_gb)
 
 
-def test_set_up_of_the_tests_needs_most_of_the_disk():
+def test_setup_steps_need_the_expected_disk_space():
     todo = bootstrap.steps('tests', gpu=False, ros=None)
     assert sum(step.size_gb for step in todo) == 8
     assert sum(step.size_gb for step in todo[:-1]) == 2

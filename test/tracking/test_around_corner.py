@@ -1,4 +1,4 @@
-"""Which vehicles the camera does not see, and when it will."""
+"""Vehicles hidden from the camera, and the time until they become visible."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def vehicle(place_m, velocity_mps, std_m=0.5, track_id=1, ego_mps=(0.0, 0.0)):
 
 
 def houses(yaw_rad=0.0):
-    """A row of houses to the left, x from 8 to 12 m and y from 4 m on, in its own frame."""
-    percent = np.zeros((160, 160), np.int8)  # from -20 m on both ways, cells of 0.25 m
+    """A row of houses to the left, x from 8 to 12 m and y from 4 m, in a rotated map frame."""
+    percent = np.zeros((160, 160), np.int8)  # from -20 m in x and y, cells of 0.25 m
     percent[96:, 112:128] = 100
     cos, sin = np.cos(yaw_rad), np.sin(yaw_rad)
     return make_cells(
@@ -43,8 +43,8 @@ def houses(yaw_rad=0.0):
     )
 
 
-def test_out_of_the_image_it_is_hidden_until_it_crosses_the_edge():
-    """At y = 9.4 m a place 10 m ahead meets the image's left edge."""
+def test_vehicle_outside_the_image_is_hidden_until_it_enters():
+    """A point 10 m ahead reaches the left edge of the image at y = 9.4 m."""
     (sight,) = look([vehicle((10, 18), (0, -4))], CAMERA)
     assert (sight.hidden, sight.by) == (1.0, 'image')
     edge_m = (10 - CAMERA.position_m[0]) * CAMERA.cx / CAMERA.fx
@@ -55,22 +55,22 @@ def test_out_of_the_image_it_is_hidden_until_it_crosses_the_edge():
     assert sight.bearing_rate_rad_s == pytest.approx(-4 * 10 / (10**2 + 18**2), abs=0.001)
 
 
-def test_one_that_drives_away_is_hidden_and_has_no_time():
+def test_departing_hidden_vehicle_has_no_sight_time():
     (sight,) = look([vehicle((10, 18), (0, 4))], CAMERA)
     assert sight.hidden == 1
     assert sight.approaching < 0.01
     assert (sight.sight_s, sight.sight_std_s) == (-1, -1)
 
 
-def test_the_ego_vehicles_own_motion_brings_a_standing_one_nearer():
+def test_ego_motion_gives_a_standing_vehicle_a_range_rate():
     (sight,) = look([vehicle((30, 4), (0, 0), ego_mps=(8, 0))], CAMERA)
     assert sight.by == ''
     assert sight.range_rate_mps == pytest.approx(-8, abs=0.1)
 
 
 @pytest.mark.parametrize('yaw_rad', [0.0, 1.1])
-def test_behind_houses_it_is_hidden_until_it_comes_out(yaw_rad):
-    """In the image, at x = 20 m; the corner at (12, 4) lets it be seen from y = 6.7 m on."""
+def test_vehicle_behind_houses_is_hidden_until_it_emerges(yaw_rad):
+    """Inside the image at x = 20 m, but hidden by the corner at (12, 4) above y = 6.7 m."""
     ego = PlanarPose(0.0, 0.0, yaw_rad)
     crossing = vehicle((20, 12), (0, -5), std_m=0.2)
     (free,) = look([crossing], CAMERA)
@@ -82,14 +82,14 @@ def test_behind_houses_it_is_hidden_until_it_comes_out(yaw_rad):
     assert sight.sight_s == pytest.approx((12 - seen_y) / 5, abs=0.35)
 
 
-def test_driving_on_opens_the_view():
-    """What stands behind the corner comes into sight because the ego vehicle drives."""
+def test_ego_motion_reveals_a_vehicle_behind_the_corner():
+    """A standing vehicle behind the corner becomes visible as the ego vehicle moves."""
     standing = vehicle((20, 10), (0, 0), std_m=0.2)
     (still,) = look([standing], CAMERA, houses())
     assert (still.by, still.sight_s) == ('cells', -1)
     (driven,) = look([vehicle((20, 10), (0, 0), 0.2, ego_mps=(3, 0))], CAMERA, houses())
     assert 1.0 < driven.sight_s < 6.0
-    # However the vehicle stands in the map's frame, it drives along its own axes.
+    # The ego vehicle moves along its own axes, whatever its yaw in the map frame.
     times_s = []
     for yaw_rad in (0.0, 1.1, -2.0):
         moving = vehicle((20, 10), (0, 0), 0.2, ego_mps=(2.5, 0.6))
@@ -100,7 +100,7 @@ def test_driving_on_opens_the_view():
     assert times_s[1:] == pytest.approx([times_s[0]] * 2, abs=0.35)
 
 
-def test_a_vehicle_behind_another_one_is_hidden():
+def test_vehicle_behind_another_one_is_hidden():
     near, far = vehicle((12, 1), (0, 0)), vehicle((40, 3.4), (0, 0), track_id=2)
     first, second = look([near, far], CAMERA)
     assert first.by == ''
@@ -108,7 +108,7 @@ def test_a_vehicle_behind_another_one_is_hidden():
     assert [sight.track.track_id for sight in hidden_ones([first, second])] == [2]
 
 
-def test_who_comes_nearer_is_named_first():
+def test_approaching_vehicle_is_listed_first():
     away, near = vehicle((10, 18), (0, 4)), vehicle((10, -18), (0, 4), track_id=2)
     assert [s.track.track_id for s in hidden_ones(look([away, near], CAMERA))] == [2, 1]
 
@@ -118,7 +118,7 @@ _metre = st.floats(-90, 90)
 
 @settings(max_examples=examples(60), deadline=None)
 @given(places=st.lists(st.tuples(_metre, _metre, _metre, _metre, st.floats(0.01, 40)), max_size=4))
-def test_never_a_number_that_is_none(places):
+def test_sight_values_are_always_finite(places):
     tracks = [
         vehicle((x, y), (vx, vy), std, number) for number, (x, y, vx, vy, std) in enumerate(places)
     ]

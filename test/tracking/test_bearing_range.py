@@ -1,4 +1,4 @@
-"""Bearing and range of detections, by hand, of a camera that stands beside the array."""
+"""Bearing, range and size of detections against hand calculation."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from avdet_ros.tracking.ground_vehicle import GroundVehicle, inside_image
 
 
 @pytest.fixture
-def beside(rig):
-    """The camera 2 m ahead and 1.5 m left of the array, turned, fx other than fy."""
+def offset_rig(rig):
+    """A rig with a rotated camera 2 m ahead and 1.5 m left of the array, and fx unlike fy."""
     turn = Rotation.from_euler('ZYX', [20, 5, 0], degrees=True).as_matrix()
     camera = replace(
         rig.camera,
@@ -43,14 +43,14 @@ def box_of(place, rig, half=(40.0, 25.0)):
 PLACES = np.array([[12.0, 6.0, 0.9], [30.0, 4.0, 0.7]])
 
 
-def test_a_boxs_bearing_is_that_of_its_place_from_the_array(beside):
-    boxes = np.array([box_of(place, beside) for place in PLACES])
-    away = PLACES - beside.array_position_m
-    found = bearings(boxes, np.linalg.norm(away, axis=1), beside)
+def test_box_bearing_is_the_direction_from_the_array(offset_rig):
+    boxes = np.array([box_of(place, offset_rig) for place in PLACES])
+    away = PLACES - offset_rig.array_position_m
+    found = bearings(boxes, np.linalg.norm(away, axis=1), offset_rig)
     assert found == pytest.approx(np.arctan2(away[:, 1], away[:, 0]), abs=1e-6)
 
 
-def test_a_range_is_put_on_the_ground_and_widens_far_away(rig):
+def test_range_is_projected_to_the_ground_and_less_certain_far_away(rig):
     ranges = np.array([[5.0, 8.0, 12.0], [40.0, 70.0, 100.0]], np.float32)
     found = measure(Detections(np.zeros((2, 4)), np.ones(2), ranges, np.array([0.3, -2.0])), rig)
     assert [each.bearing_rad for each in found] == pytest.approx([0.3, -2.0])
@@ -66,11 +66,11 @@ def test_a_range_is_put_on_the_ground_and_widens_far_away(rig):
     [
         ([9.99, 10.0, 10.01], np.log(np.sqrt(100 - 0.81)), 0.05),
         ([1.0, 10.0, 1000.0], np.log(np.sqrt(100 - 0.81)), 1.2),
-        ([0.5, 0.9, 1.1], 0.0, 0.05),  # nearer than the array is high
+        ([0.5, 0.9, 1.1], 0.0, 0.05),  # nearer than the height of the array
         ([400.0, 500.0, 600.0], np.log(np.sqrt(300**2 - 0.81)), 1.2),
     ],
 )
-def test_ranges_and_their_errors_are_held_within_bounds(rig, quantiles, log_range, std):
+def test_ranges_and_their_errors_are_limited(rig, quantiles, log_range, std):
     ranges = np.array([quantiles], np.float32)
     (found,) = measure(Detections(np.zeros((1, 4)), np.ones(1), ranges, np.zeros(1)), rig)
     assert found.log_range == pytest.approx(log_range, abs=1e-6)
@@ -78,26 +78,26 @@ def test_ranges_and_their_errors_are_held_within_bounds(rig, quantiles, log_rang
     assert measure(Detections(), rig) == []
 
 
-def test_without_a_range_the_height_of_the_box_tells_it(beside):
-    # 60 px of 1200 px focal length: 1.6 m at 32 m; aside by half a focal length.
-    x = beside.camera.cx + 450
+def test_missing_range_is_estimated_from_the_box_height(offset_rig):
+    # 60 px at a focal length of 1200 px: 1.6 m at 32 m, half a focal length off centre.
+    x = offset_rig.camera.cx + 450
     boxes = np.array([[x - 10, 300, x + 10, 360], [x - 10, -5, x + 10, 55], [x, 640, x + 20, 700]])
-    range_m, std = range_from_size(boxes, beside)
+    range_m, std = range_from_size(boxes, offset_rig)
     assert range_m[0] == pytest.approx(32 * np.hypot(1, 0.5) + 2.5)
-    assert std == pytest.approx([0.65, 0.975, 0.975])  # cut off above, below
+    assert std == pytest.approx([0.65, 0.975, 0.975])  # cut off at the top, at the bottom
     edges = np.array([[0, 0.0, 9, 60], [0, 1.0, 9, 650], [0, 1.0, 9, 649.0]])
-    assert range_from_size(edges, beside)[1] == pytest.approx([0.975, 0.975, 0.65])
-    flat = range_from_size(np.array([[0, 5, 9, 5.2], [0, 5.0, 9, 6000]]), beside)[0]
+    assert range_from_size(edges, offset_rig)[1] == pytest.approx([0.975, 0.975, 0.65])
+    flat = range_from_size(np.array([[0, 5, 9, 5.2], [0, 5.0, 9, 6000]]), offset_rig)[0]
     assert flat == pytest.approx([300, 0.32 * np.hypot(1, (4.5 - 960) / 900) + 2.5], abs=0.1)
     place = PLACES[1]
-    box = np.array([box_of(place, beside)])
-    (found,) = measure(Detections(box, np.ones(1)), beside)
-    away = place - beside.array_position_m
+    box = np.array([box_of(place, offset_rig)])
+    (found,) = measure(Detections(box, np.ones(1)), offset_rig)
+    away = place - offset_rig.array_position_m
     assert found.bearing_rad == pytest.approx(np.arctan2(away[1], away[0]), abs=0.02)
     assert found.log_range_std > 0.65
 
 
-def test_a_box_is_taken_to_be_at_least_a_pixel_high(rig):
+def test_range_from_size_assumes_boxes_of_at_least_one_pixel(rig):
     low = replace(rig, camera=replace(rig.camera, fy=100.0))
     boxes = np.array([[959.0, 300, 961, 301.5], [959, 300, 961, 300.2]])
     ahead = np.hypot(*(rig.camera.position_m - rig.array_position_m)[:2])
@@ -105,7 +105,7 @@ def test_a_box_is_taken_to_be_at_least_a_pixel_high(rig):
     assert range_from_size(boxes, low)[0] == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_small_ellipse_is_small():
+def test_small_covariance_gives_a_small_ellipse():
     track = GroundTrack(
         1,
         np.array([3.0, 4.0]),
@@ -120,8 +120,8 @@ def test_a_small_ellipse_is_small():
     assert track.ellipse(1.0)[:2] == pytest.approx((0.2, 0.1))
 
 
-def test_what_a_filter_knows_is_turned_back_and_moved_to_base_link():
-    """In a frame in which base_link is turned left by 90 degrees."""
+def test_placed_transforms_the_filter_state_to_base_link():
+    """In the frame of the filter, base_link is rotated left by 90 degrees."""
     covariance = np.diag([1.0, 4.0, 9.0, 16.0])
     covariance[0, 3] = covariance[3, 0] = 0.5
     place, velocity, turned = placed(
@@ -133,7 +133,7 @@ def test_what_a_filter_knows_is_turned_back_and_moved_to_base_link():
     assert turned[1, 2] == pytest.approx(-0.5)
 
 
-def test_a_tracks_range_bearing_and_ellipse():
+def test_track_returns_range_bearing_ellipse_and_distance():
     turn = np.array([[0.8, -0.6], [0.6, 0.8]])
     covariance = np.eye(4)
     covariance[:2, :2] = turn @ np.diag([9.0, 1.0]) @ turn.T
@@ -158,11 +158,11 @@ def vehicle(rig, box, range_m=20.0, bearing_rad=0.0, number=1):
     return GroundVehicle(number, ground, detections, 0, 3.0, rig), detections
 
 
-def test_a_size_is_averaged_from_boxes_at_their_range(beside):
+def test_vehicle_size_is_averaged_from_boxes_and_their_range(offset_rig):
     # 90 x 240 px at 20 m, straight ahead of the camera: 2 m wide and 4 m high.
-    middle = beside.camera.cx
+    middle = offset_rig.camera.cx
     box = [middle - 45, 200, middle + 45, 440]
-    one, detections = vehicle(beside, box)
+    one, detections = vehicle(offset_rig, box)
     first = np.array([1.6 * 1.2, 1.6])
     assert one.size_m == pytest.approx(first * (np.array([2.0, 4.0]) / first) ** 0.1)
     for _ in range(100):
@@ -181,13 +181,13 @@ def test_a_size_is_averaged_from_boxes_at_their_range(beside):
     assert track.box_px == pytest.approx(box)
 
 
-def test_a_size_aside_is_seen_at_its_depth_and_held_within_bounds(beside):
-    x = beside.camera.cx + 900  # 45 degrees to the right
-    one, detections = vehicle(beside, [x - 45, 200, x + 45, 440])
+def test_vehicle_size_is_taken_at_its_depth_and_limited(offset_rig):
+    x = offset_rig.camera.cx + 900  # 45 degrees to the right
+    one, detections = vehicle(offset_rig, [x - 45, 200, x + 45, 440])
     for _ in range(200):
         one.see(detections, 0, 3.1)
     assert one.size_m == pytest.approx(np.array([2, 4]) / np.sqrt(2), rel=1e-2)
-    huge, detections = vehicle(beside, [0, 0, 1900, 3], range_m=100.0)
+    huge, detections = vehicle(offset_rig, [0, 0, 1900, 3], range_m=100.0)
     for _ in range(200):
         huge.see(detections, 0, 3.1)
     assert huge.size_m == pytest.approx([20, 0.5], rel=1e-2)
@@ -205,7 +205,7 @@ def test_a_size_aside_is_seen_at_its_depth_and_held_within_bounds(beside):
         (360.5, 1.0, True),
     ],
 )
-def test_two_that_are_near_each_other_are_one(rig, degrees, factor, same):
+def test_like_compares_bearing_and_range_of_two_vehicles(rig, degrees, factor, same):
     box = [900, 200, 1000, 300]
     one, _ = vehicle(rig, box, 20.0, np.pi - 0.01)
     other, _ = vehicle(rig, box, 20.0 * factor, np.pi - 0.01 + np.radians(degrees))
@@ -226,6 +226,6 @@ def test_two_that_are_near_each_other_are_one(rig, degrees, factor, same):
         ([700, 100, 900, 200], True),
     ],
 )
-def test_a_box_is_in_the_image_where_any_of_it_is(rig, box, inside):
+def test_box_is_inside_the_image_if_any_part_is(rig, box, inside):
     assert inside_image(np.array(box, float), rig.camera) == inside
     assert vehicle(rig, box)[0].in_image == inside

@@ -17,8 +17,8 @@ from avdet_ros.tracking.ego_motion import PlanarPose
 RIG = load_rig()
 
 
-def heard(*vehicles, factor=1.0):
-    """Detections of vehicles at x, y in base_link, with ranges wrong by a factor."""
+def detections_at(*vehicles, factor=1.0):
+    """Detections of vehicles at x, y in base_link, with ranges scaled by a factor."""
     boxes, ranges, angles = [], [], []
     for x, y in vehicles:
         place = np.array([x, y, 0.8])
@@ -36,13 +36,15 @@ def heard(*vehicles, factor=1.0):
     )
 
 
-def test_a_crossing_vehicle_keeps_its_identity_through_two_silent_seconds():
+def test_crossing_vehicle_keeps_its_id_through_two_silent_seconds():
     tracker = GroundTracker(RIG)
     for step in range(55):
         t = step / 10
         y = 15 - 6 * t
         silent = 2.0 < t < 4.0
-        tracks = tracker.update(t, heard() if silent else heard((20, y)), PlanarPose(0, 0, 0))
+        tracks = tracker.update(
+            t, detections_at() if silent else detections_at((20, y)), PlanarPose(0, 0, 0)
+        )
         if t > 0.5:
             (vehicle,) = tracker.vehicles()
             assert vehicle.track_id == 1
@@ -53,8 +55,8 @@ def test_a_crossing_vehicle_keeps_its_identity_through_two_silent_seconds():
 
 
 @pytest.mark.parametrize('yaw_rate', [0.0, 0.3])
-def test_the_ego_vehicles_motion_is_taken_out(yaw_rate):
-    """A standing vehicle stands, whatever the ego vehicle drives; it is found again behind it."""
+def test_ego_motion_is_compensated(yaw_rate):
+    """A standing vehicle has no speed over ground while the ego vehicle approaches it."""
     tracker, place = GroundTracker(RIG), np.array([25.0, 8.0])
     for step in range(40):
         t = step / 10
@@ -62,67 +64,67 @@ def test_the_ego_vehicles_motion_is_taken_out(yaw_rate):
         pose = PlanarPose(6 * t, 0.5 * t, yaw)
         turn = np.array([[math.cos(yaw), math.sin(yaw)], [-math.sin(yaw), math.cos(yaw)]])
         local = turn @ (place - [pose.x_m, pose.y_m])
-        tracker.update(t, heard(tuple(local)) if local[0] > 3 else heard(), pose)
+        tracker.update(t, detections_at(tuple(local)) if local[0] > 3 else detections_at(), pose)
     (vehicle,) = tracker.vehicles()
     assert vehicle.over_ground
     assert np.hypot(*vehicle.velocity_mps) < 2.0
     assert vehicle.position_m == pytest.approx(local, abs=4.0)
-    assert tracker.update(4.0, heard(), pose) == []
+    assert tracker.update(4.0, detections_at(), pose) == []
 
 
-def test_a_wrong_range_breaks_no_track():
+def test_wrong_range_does_not_break_a_track():
     tracker = GroundTracker(RIG)
     for step in range(30):
         factor = 1.0 if step % 3 else 2.2
-        tracks = tracker.update(step / 10, heard((25, 2 + 0.1 * step), factor=factor))
+        tracks = tracker.update(step / 10, detections_at((25, 2 + 0.1 * step), factor=factor))
     assert [track.track_id for track in tracks] == [1]
 
 
-def test_two_vehicles_in_one_bearing_stay_two():
+def test_two_vehicles_at_one_bearing_stay_separate():
     tracker = GroundTracker(RIG)
     for step in range(20):
-        tracks = tracker.update(step / 10, heard((12, 1.2), (40, 4.0)))
+        tracks = tracker.update(step / 10, detections_at((12, 1.2), (40, 4.0)))
     assert [track.track_id for track in tracks] == [1, 2]
     ranges = sorted(vehicle.range_m for vehicle in tracker.vehicles())
     assert ranges == pytest.approx([12, 40], rel=0.2)
 
 
-def test_without_odometry_it_says_so_and_is_wider():
+def test_tracks_without_odometry_are_marked_and_less_certain():
     known, unknown = GroundTracker(RIG), GroundTracker(RIG)
     for step in range(20):
-        known.update(step / 10, heard((20, 3)), PlanarPose(0, 0, 0))
-        unknown.update(step / 10, heard((20, 3)))
-    (sure,), (unsure,) = known.vehicles(0.5), unknown.vehicles(0.5)
-    assert sure.over_ground
-    assert not unsure.over_ground
-    assert unsure.covariance[:2, :2].trace() > sure.covariance[:2, :2].trace()
-    assert unsure.covariance[2:, 2:].trace() > sure.covariance[2:, 2:].trace()
+        known.update(step / 10, detections_at((20, 3)), PlanarPose(0, 0, 0))
+        unknown.update(step / 10, detections_at((20, 3)))
+    (certain,), (uncertain,) = known.vehicles(0.5), unknown.vehicles(0.5)
+    assert certain.over_ground
+    assert not uncertain.over_ground
+    assert uncertain.covariance[:2, :2].trace() > certain.covariance[:2, :2].trace()
+    assert uncertain.covariance[2:, 2:].trace() > certain.covariance[2:, 2:].trace()
 
 
-def test_odometry_that_goes_and_comes_back_turns_no_vehicle():
+def test_interrupted_odometry_does_not_rotate_vehicles():
     tracker = GroundTracker(RIG)
     for step in range(60):
         pose = PlanarPose(100.0, -50.0, 2.0)
-        tracker.update(step / 10, heard((20, 3)), None if 20 <= step < 40 else pose)
+        tracker.update(step / 10, detections_at((20, 3)), None if 20 <= step < 40 else pose)
         if step >= 1:
             (vehicle,) = tracker.vehicles()
             assert vehicle.track_id == 1
             assert vehicle.bearing_rad == pytest.approx(math.atan2(3, 20), abs=0.05)
 
 
-def test_what_is_ahead_in_time_is_where_the_velocity_leads():
+def test_predicted_vehicles_follow_their_velocity():
     tracker = GroundTracker(RIG)
     for step in range(40):
-        tracker.update(step / 10, heard((30, 10 - 0.5 * step)), PlanarPose(0, 0, 0))
+        tracker.update(step / 10, detections_at((30, 10 - 0.5 * step)), PlanarPose(0, 0, 0))
     (now,), (later,) = tracker.vehicles(), tracker.vehicles(0.5)
     assert later.position_m[1] - now.position_m[1] == pytest.approx(-2.5, abs=0.8)
     assert later.covariance[:2, :2].trace() > now.covariance[:2, :2].trace()
-    # The ego vehicle that drives on meanwhile comes nearer.
+    # Motion of the ego vehicle during the prediction reduces the distance.
     (nearer,) = tracker.vehicles(0.5, PlanarPose(5, 0, 0))
     assert later.position_m[0] - nearer.position_m[0] == pytest.approx(5, abs=0.8)
 
 
-def test_an_older_model_has_its_range_from_the_size_of_the_box():
+def test_missing_range_is_estimated_from_the_box_size():
     tracker = GroundTracker(RIG)
     for step in range(10):
         # 1.6 m high at 20 m
@@ -145,12 +147,12 @@ def test_an_older_model_has_its_range_from_the_size_of_the_box():
         max_size=12,
     )
 )
-def test_never_a_number_that_is_none(windows):
+def test_vehicle_values_are_always_finite(windows):
     tracker, stamp_s = GroundTracker(RIG), 100.0
     for step_s, vehicles, ego, factor in windows:
         stamp_s += step_s
         pose = None if ego is None else PlanarPose(ego[0], 0.0, ego[1])
-        tracker.update(stamp_s, heard(*vehicles, factor=factor), pose)
+        tracker.update(stamp_s, detections_at(*vehicles, factor=factor), pose)
         for vehicle in tracker.vehicles(0.5, pose):
             values = [*vehicle.position_m, *vehicle.velocity_mps, *vehicle.covariance.ravel()]
             assert np.isfinite(values).all()

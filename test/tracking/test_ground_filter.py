@@ -1,4 +1,4 @@
-"""The filter on the ground plane against what is known in closed form."""
+"""The filter on the ground plane against closed-form results."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def at(x_m, y_m, std=0.3):
     return PlaneMeasurement(float(np.arctan2(y_m, x_m)), float(np.log(np.hypot(x_m, y_m))), std)
 
 
-def test_independent_errors_average_as_one_over_n():
+def test_variance_of_independent_errors_falls_as_one_over_n():
     ground = GroundFilter(at(20, 5), WHITE, speed_mps=1e-6)
     for _ in range(8):
         ground.predict(0.1, HERE, HERE)
@@ -43,7 +43,7 @@ def test_independent_errors_average_as_one_over_n():
     np.testing.assert_allclose(spread, [0.02 / 3, 0.3 / 3], rtol=1e-3)
 
 
-def test_an_error_that_lasts_is_not_averaged_away():
+def test_persistent_error_is_not_averaged_out():
     noise = GroundNoise(
         range_share=1.0, range_error_share=1.0, range_error_s=1e9, acceleration=0.0
     )
@@ -55,8 +55,8 @@ def test_an_error_that_lasts_is_not_averaged_away():
     assert ground.covariance[LOG_RANGE, LOG_RANGE] == pytest.approx(expected, rel=1e-3)
 
 
-def test_driving_past_a_standing_vehicle_shows_its_range():
-    """Bearings from a base of 10 m triangulate: the measured range is wrong by half."""
+def test_driving_past_a_standing_vehicle_reveals_its_range():
+    """Bearings over a baseline of 10 m triangulate; the measured range is 50 % too long."""
     true_m, noise = np.array([10.0, 15.0]), GroundNoise(acceleration=1e-3)
 
     def seen(array_m):
@@ -73,12 +73,12 @@ def test_driving_past_a_standing_vehicle_shows_its_range():
     plane, covariance = ground.on_plane()
     assert np.sqrt(ground.covariance[LOG_RANGE, LOG_RANGE]) < first / 3
     assert np.hypot(*(plane[:2] + before - true_m)) < 1.0
-    # Not better than bearings of this error from both ends of the base can tell.
+    # Not better than bearings of this error from both ends of the baseline allow.
     bound = noise.bearing_error_rad / 2 * 15.0 / 10.0
     assert np.sqrt(covariance[:2, :2].trace()) / 15.0 > bound / 4
 
 
-def test_the_place_is_the_medians_with_the_second_moment_about_it():
+def test_position_is_the_median_with_the_second_moment_about_it():
     ground = GroundFilter(at(30, -12, std=0.4), WHITE, speed_mps=5.0)
     ground.covariance[0, 0] = np.radians(0.5) ** 2
     plane, covariance = ground.on_plane()
@@ -104,8 +104,8 @@ def filter_with(place, speed):
 
 @settings(max_examples=60, deadline=None)
 @given(place=places, speed=speeds, moved=speeds, angle=st.floats(-3, 3))
-def test_another_frame_tells_the_same(place, speed, moved, angle):
-    """Turned before or after a step: the same vehicle."""
+def test_prediction_does_not_depend_on_the_frame(place, speed, moved, angle):
+    """Rotation before or after a prediction gives the same state."""
     cos, sin = np.cos(angle), np.sin(angle)
     turn = np.array([[cos, -sin], [sin, cos]])
     one, two = filter_with(place, speed), filter_with(place, speed)
@@ -121,9 +121,7 @@ def test_another_frame_tells_the_same(place, speed, moved, angle):
 
 @settings(max_examples=60, deadline=None)
 @given(place=places, speed=speeds, moved=speeds)
-def test_a_step_moves_the_mean_as_straight_motion_and_the_covariance_as_its_slope(
-    place, speed, moved
-):
+def test_predict_moves_the_mean_linearly_and_covariance_by_jacobian(place, speed, moved):
     ground, moved = filter_with(place, speed), np.array(moved) * 0.1
     after_m = np.array(place) + 0.1 * np.array(speed) - moved
     if np.hypot(*after_m) < 2:
@@ -133,7 +131,7 @@ def test_a_step_moves_the_mean_as_straight_motion_and_the_covariance_as_its_slop
     )
     ground.noise = noiseless
     ground.covariance = np.eye(6) * 1e-6
-    slope = np.zeros((6, 6))
+    jacobian = np.zeros((6, 6))
     for column in range(4):
         ends = []
         for sign in (1, -1):
@@ -143,9 +141,9 @@ def test_a_step_moves_the_mean_as_straight_motion_and_the_covariance_as_its_slop
             ends.append(twin.state)
         apart = ends[0] - ends[1]
         apart[0] = wrap(apart[0])
-        slope[:, column] = apart / 2e-5
-    slope[4, 4], slope[5, 5] = np.exp(-0.1 / noiseless.bearing_error_s), 1.0
-    expected = slope @ ground.covariance @ slope.T
+        jacobian[:, column] = apart / 2e-5
+    jacobian[4, 4], jacobian[5, 5] = np.exp(-0.1 / noiseless.bearing_error_s), 1.0
+    expected = jacobian @ ground.covariance @ jacobian.T
     ground.predict(0.1, HERE, moved)
     away = np.exp(ground.state[1])
     np.testing.assert_allclose(
@@ -157,10 +155,10 @@ def test_a_step_moves_the_mean_as_straight_motion_and_the_covariance_as_its_slop
 @pytest.mark.parametrize(
     ('surprising', 'least', 'most'), [(np.inf, 0.83, 0.96), (None, 0.86, 0.985)]
 )
-def test_ellipses_hold_what_they_say_when_the_model_is_true(monkeypatch, surprising, least, most):
-    """Vehicles drawn from the filter's own model lie in 90 % of the 90 % ellipses.
+def test_ellipses_contain_their_share_if_the_model_is_true(monkeypatch, surprising, least, most):
+    """Of vehicles drawn from the model of the filter, 90 % lie in their 90 % ellipses.
 
-    One bearing in eleven is a surprise by chance: where surprises widen, they hold more.
+    One bearing in eleven is surprising by chance: if surprises widen ellipses, more lie inside.
     """
     if surprising is not None:
         monkeypatch.setattr(ground_filter, 'SURPRISING', surprising)
@@ -207,7 +205,7 @@ def test_ellipses_hold_what_they_say_when_the_model_is_true(monkeypatch, surpris
         max_size=12,
     )
 )
-def test_whatever_comes_the_covariance_stays_one(steps):
+def test_covariance_stays_valid_for_any_measurements(steps):
     ground, before = GroundFilter(at(9, 3), GroundNoise(), 10.0), HERE
     for seconds, bearing, log_range, std, moved in steps:
         after = before + np.array(moved)
@@ -221,7 +219,7 @@ def test_whatever_comes_the_covariance_stays_one(steps):
         assert np.linalg.eigvalsh(covariance)[0] > -1e-6 * np.trace(covariance)
 
 
-def test_a_drifting_array_widens_the_place_and_nothing_else():
+def test_array_drift_widens_only_the_position():
     ground = GroundFilter(at(20, 0), WHITE, speed_mps=1e-6)
     before = ground.covariance.copy()
     ground.predict(0.0, HERE, HERE, extra_m=3.0)
@@ -229,8 +227,8 @@ def test_a_drifting_array_widens_the_place_and_nothing_else():
     assert np.diag(grown) == pytest.approx([9 / 400, 9 / 400, 0, 0, 0, 0], abs=1e-12)
 
 
-def test_white_acceleration_grows_as_in_the_textbook():
-    """At 20 m to the left: across is x, along is y."""
+def test_white_acceleration_noise_matches_the_closed_form():
+    """The vehicle is 20 m to the left: x is across, y along the line of sight."""
     noise = GroundNoise(acceleration=2.0, bearing_error_s=1e9, range_error_s=1e9)
     ground = GroundFilter(at(0, 20), noise, speed_mps=0.0)
     before = ground.covariance.copy()
@@ -241,13 +239,13 @@ def test_white_acceleration_grows_as_in_the_textbook():
     assert grown[0, 0] == pytest.approx(place / 400)
     assert grown[LOG_RANGE, LOG_RANGE] == pytest.approx(place / 400)
     assert np.diag(grown)[2:4] == pytest.approx([speed, speed])
-    # A bearing grows to the left, which is against x here; a range grows along y.
+    # Here the bearing increases towards negative x, the range along y.
     assert grown[0, 2] == pytest.approx(-cross / 20)
     assert grown[LOG_RANGE, 3] == pytest.approx(cross / 20)
     assert grown[0, 3] == pytest.approx(0, abs=1e-12)
 
 
-def test_lasting_errors_fade_and_are_renewed():
+def test_persistent_errors_decay_and_are_renewed():
     noise = GroundNoise(
         bearing_error_rad=0.03, bearing_error_s=2.0, range_error_share=0.5, range_error_s=4.0
     )
@@ -261,7 +259,7 @@ def test_lasting_errors_fade_and_are_renewed():
     assert np.diag(ground.covariance)[4:] == pytest.approx(renewed)
 
 
-def test_a_first_measurement_is_as_wrong_as_both_its_errors():
+def test_first_covariance_combines_white_and_persistent_errors():
     noise = GroundNoise(
         bearing_rad=0.02, bearing_error_rad=0.03, range_share=0.4, range_error_share=0.5
     )
@@ -271,13 +269,13 @@ def test_a_first_measurement_is_as_wrong_as_both_its_errors():
     assert np.diag(ground.covariance) == pytest.approx(expected)
     assert ground.covariance[0, 4] == pytest.approx(-lasting[0])
     assert ground.covariance[5, 1] == pytest.approx(-lasting[1])
-    # What it would measure there again differs by the white part of both alone.
+    # A repeated measurement there differs only by the white part of both.
     apart, spread = ground.innovation(at(20, 5, std=0.3))
     assert apart == pytest.approx([0, 0])
     assert np.diag(spread) == pytest.approx([2 * 0.02**2, 2 * 0.12**2])
 
 
-def test_another_frame_turns_velocity_and_adds_to_it():
+def test_turn_rotates_the_velocity_and_adds_an_offset():
     ground = GroundFilter(at(20, 0), WHITE, speed_mps=2.0)
     ground.state[2:4] = [3.0, 1.0]
     ground.covariance[2, 2] = 9.0
@@ -286,7 +284,7 @@ def test_another_frame_turns_velocity_and_adds_to_it():
     assert np.diag(ground.covariance)[2:4] == pytest.approx([4 + 25, 9 + 25])
 
 
-def test_what_no_vehicle_can_be_is_held():
+def test_implausible_state_and_covariance_are_limited():
     ground = GroundFilter(at(20, 0, std=9.0), GroundNoise(range_share=1.0), speed_mps=500.0)
     spread = np.sqrt(np.diag(ground.covariance))
     assert (spread[LOG_RANGE], spread[2], spread[3]) == pytest.approx((1.5, 100, 100))
@@ -300,7 +298,7 @@ def test_what_no_vehicle_can_be_is_held():
     assert wrap(-7.0) == pytest.approx(2 * np.pi - 7)
 
 
-def test_a_surprising_bearing_makes_all_wider_until_it_is_just_so_far_off():
+def test_surprising_bearing_widens_the_covariance():
     ground = GroundFilter(at(30, 0), GroundNoise(), 10.0)
     for _ in range(10):
         ground.predict(0.1, HERE, HERE)
@@ -320,8 +318,8 @@ def test_a_surprising_bearing_makes_all_wider_until_it_is_just_so_far_off():
     assert np.all(far > 2 * expected)
 
 
-def test_bearings_that_turn_to_another_vehicle_do_not_leave_a_sure_wrong_place():
-    """A car passes across at 12 m; then what is heard is one that stands at 35 m."""
+def test_bearings_of_another_vehicle_leave_no_overconfident_position():
+    """A car crosses at 12 m; then measurements of another one standing at 35 m follow."""
     noise = GroundNoise()
     ground = GroundFilter(at(12, -8, std=0.65), noise, 10.0)
     for step in range(1, 12):
@@ -337,7 +335,7 @@ def test_bearings_that_turn_to_another_vehicle_do_not_leave_a_sure_wrong_place()
     assert np.hypot(*plane[2:]) < 12.0
 
 
-def test_what_no_vehicle_does_is_known_as_led_astray():
+def test_led_astray_detects_impossible_states():
     ground = GroundFilter(at(30, 0, std=0.4), GroundNoise(), 10.0)
     assert not ground.led_astray(FASTEST_MPS)
     ground.state[2:4] = 0.8 * FASTEST_MPS

@@ -1,4 +1,4 @@
-"""The tracker by overlap: the paper's rules."""
+"""The IoU tracker, with the rules of the paper."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from avdet_ros.tracking.iou import greatest_first
 
 @settings(max_examples=examples(60), deadline=None)
 @given(windows=drives())
-def test_the_papers_rules(windows):
+def test_iou_tracker_follows_the_rules_of_the_paper(windows):
     tracker, before, last_s = IouTracker(), [], None
     for stamp_s, detections in windows:
         tracks = tracker.update(stamp_s, detections)
         old = {track.track_id: track for track in before}
         for track in tracks:
             index = np.flatnonzero((detections.boxes_px == track.box_px).all(axis=1))
-            assert len(index), 'a track is where something was detected'
+            assert len(index), 'a track is at a detected box'
             if track.track_id in old:
                 assert box_iou([old[track.track_id].box_px], [track.box_px])[0, 0] > 0.5
             else:
@@ -33,9 +33,9 @@ def test_the_papers_rules(windows):
             if track.track_id not in ids(tracks):
                 overlap = box_iou([track.box_px], detections.boxes_px)[0]
                 free = [i for i, box in enumerate(detections.boxes_px) if box.tolist() not in used]
-                assert not np.any(overlap[free] > 0.5), 'it ends only when nothing matches'
+                assert not np.any(overlap[free] > 0.5), 'a track ends only if nothing matches'
         for box, score in zip(detections.boxes_px, detections.scores, strict=True):
-            assert score <= np.float32(0.8) or box.tolist() in used, 'a sure one starts a track'
+            assert score <= np.float32(0.8) or box.tolist() in used, 'a high score starts a track'
         before, last_s = tracks, stamp_s
 
 
@@ -47,7 +47,7 @@ def test_iou_thresholds_are_exclusive():
     assert tracker.update(0.2, detections_of((0, 0, 50, 100, 0.7))) == []
 
 
-def test_iou_weak_box_continues_and_silence_ends():
+def test_iou_weak_box_continues_a_track_and_silence_ends_it():
     tracker = IouTracker()
     tracker.update(10.0, detections_of((0, 0, 100, 100, 0.9)))
     (track,) = tracker.update(10.1, detections_of((10, 0, 100, 100, 0.05)))
@@ -67,14 +67,14 @@ def test_iou_greatest_overlap_wins():
     assert greatest_first(np.zeros((0, 3)), 0.5) == []
 
 
-def test_iou_a_gap_in_time_ends_tracks():
+def test_iou_gap_in_time_ends_tracks():
     tracker = IouTracker()
     tracker.update(0, detections_of((0, 0, 100, 100, 0.9)))
     assert ids(tracker.update(5.0, detections_of((0, 0, 100, 100, 0.9)))) == [2]
 
 
 @pytest.mark.parametrize(('step_s', 'identity'), [(1.5, 1), (1.6, 3)])
-def test_iou_the_longest_gap_is_one_and_a_half_seconds(step_s, identity):
+def test_iou_longest_gap_is_one_and_a_half_seconds(step_s, identity):
     tracker = IouTracker()
     for step in range(3):
         (track,) = tracker.update(10 + step * step_s, detections_of((0, 0, 100, 100, 0.9)))
@@ -82,7 +82,7 @@ def test_iou_the_longest_gap_is_one_and_a_half_seconds(step_s, identity):
     assert track.age_s == pytest.approx(2 * step_s if identity == 1 else 0)
 
 
-def test_iou_identities_count_from_what_a_reset_says_and_are_listed_in_order():
+def test_iou_ids_start_at_the_reset_value_and_are_listed_in_order():
     tracker = IouTracker()
     tracker.reset(5)
     boxes = [(0, 0, 50, 200, 0.9), (300, 0, 50, 200, 0.85), (600, 0, 50, 200, 0.5)]

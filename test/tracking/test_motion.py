@@ -23,11 +23,11 @@ def test_motion_keeps_a_fast_vehicle_through_silence(rate_hz):
             (track,) = tracks
             seen.append(track.track_id)
             assert track.coasting == silent
-            assert abs(track.box_px[0] - box[0]) < 25, 'the velocity carries it'
+            assert abs(track.box_px[0] - box[0]) < 25, 'the box moves with its velocity'
     assert set(seen) == {1}
 
 
-def test_motion_coasting_ends():
+def test_motion_coasting_ends_after_coast_s():
     tracker = MotionTracker(coast_s=0.3)
     for step in range(5):
         tracker.update(step / 10, detections_of((0, 0, 100, 100, 0.9)))
@@ -40,11 +40,11 @@ def test_motion_coasting_ends():
     ]
 
 
-def test_motion_two_stages():
+def test_motion_links_strong_before_weak_detections():
     tracker = MotionTracker()
     for step in range(3):
         tracker.update(step / 10, detections_of((0, 0, 100, 100, 0.9)))
-    # The weak box lies nearer, the sure one is linked first.
+    # The weak box is nearer, but the strong one is linked first.
     (track,) = tracker.update(0.3, detections_of((0, 0, 100, 100, 0.2), (20, 0, 100, 100, 0.9)))
     assert track.score == pytest.approx(0.9)
     (track,) = tracker.update(0.4, detections_of((15, 0, 100, 100, 0.2)))
@@ -53,7 +53,7 @@ def test_motion_two_stages():
     assert MotionTracker().update(0, detections_of((0, 0, 9, 9, 0.2))) == []
 
 
-def test_motion_a_single_click_is_no_vehicle():
+def test_motion_single_detection_gives_no_vehicle():
     tracker = MotionTracker()
     assert tracker.update(0, detections_of((0, 0, 100, 100, 0.95))) == []
     assert tracker.update(0.1, detections_of()) == []
@@ -85,8 +85,8 @@ def moved(right=0.0, down=0.0, score=0.9):
     ('right', 'down', 'linked'),
     [(45, 0, True), (51, 0, False), (-45, 0, True), (0, 180, True), (0, 204, False)],
 )
-def test_motion_boxes_are_grown_by_a_fifth_before_they_are_compared(right, down, linked):
-    """70 x 280 px grown: 45 px aside they share 25 of 115 columns, 51 px 19 of 121."""
+def test_motion_boxes_are_grown_by_a_fifth_before_comparison(right, down, linked):
+    """Grown to 70 x 280 px: 45 px apart they share 25 of 115 columns, 51 px apart 19 of 121."""
     tracker = MotionTracker(confirm_s=0.0)
     tracker.update(0.0, moved())
     (track,) = [t for t in tracker.update(0.1, moved(right, down)) if not t.coasting]
@@ -98,7 +98,7 @@ def test_boxes_grow_by_a_share_of_each_side():
     assert grown.tolist() == [[0, -20, 70, 260]]
 
 
-def test_motion_a_track_is_reported_once_its_detections_span_long_enough():
+def test_motion_track_is_reported_once_its_detections_span_confirm_s():
     tracker, first = MotionTracker(confirm_s=0.3, coast_s=0.6), []
     for step in range(5):
         first.append(tracker.update(10 + step / 10, moved()))
@@ -110,7 +110,7 @@ def test_motion_a_track_is_reported_once_its_detections_span_long_enough():
     assert track.score == pytest.approx(0.9)
 
 
-def test_motion_no_track_coasts_for_longer_than_its_detections_span():
+def test_motion_track_coasts_no_longer_than_its_detections_span():
     tracker = MotionTracker(coast_s=0.6)
     for step in range(3):
         tracker.update(step / 10, moved())
@@ -119,7 +119,7 @@ def test_motion_no_track_coasts_for_longer_than_its_detections_span():
 
 
 @pytest.mark.parametrize(('step_s', 'identity'), [(1.4, 1), (1.6, 3)])
-def test_motion_a_gap_in_time_ends_tracks(step_s, identity):
+def test_motion_gap_in_time_ends_tracks(step_s, identity):
     tracker = MotionTracker(confirm_s=0.0)
     for step in range(3):
         (track,) = tracker.update(step * step_s, moved())
@@ -132,13 +132,13 @@ def test_motion_thresholds_are_exclusive():
     assert tracker.update(0.2, moved(score=0.5)) == []
     tracker.update(0.3, moved())
     tracker.update(0.5, moved())
-    (track,) = tracker.update(0.6, moved(score=0.5))  # continues, though it is not high
+    (track,) = tracker.update(0.6, moved(score=0.5))  # continues, though its score is not high
     assert not track.coasting
     (track,) = tracker.update(0.7, moved(score=0.25))
     assert track.coasting
 
 
-def test_motion_identities_count_from_what_a_reset_says():
+def test_motion_ids_start_at_the_value_given_to_reset():
     tracker = MotionTracker(confirm_s=0.0)
     assert [track.track_id for track in tracker.update(0, moved())] == [1]
     tracker.reset(7)
@@ -148,7 +148,7 @@ def test_motion_identities_count_from_what_a_reset_says():
     assert [track.track_id for track in tracker.update(0.2, moved())] == [1]
 
 
-def test_motion_values_out_of_range_are_named():
+def test_motion_out_of_range_parameters_are_rejected():
     for name, value in {
         'new_track_threshold': 1.1,
         'high_threshold': -0.1,

@@ -1,4 +1,4 @@
-"""What holds for every tracker."""
+"""Properties that hold for every tracker."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def plain(results):
 @pytest.mark.parametrize('name', NAMES)
 @settings(max_examples=examples(60), deadline=None)
 @given(windows=drives())
-def test_laws_of_every_tracker(name, windows):
+def test_every_tracker_obeys_the_common_rules(name, windows):
     tracker, other = make_tracker(name), make_tracker(name)
     results = [tracker.update(*window) for window in windows]
     ended, alive = set(), set()
     for (stamp_s, detections), tracks in zip(windows, results, strict=True):
         seen = ids(tracks)
-        assert seen == sorted(set(seen)), 'an identity is held by one track, listed by id'
+        assert seen == sorted(set(seen)), 'each id belongs to one track, listed by id'
         remembers = getattr(tracker, 'remembers', False)
-        assert remembers or not ended & set(seen), 'an identity that ended never comes back'
+        assert remembers or not ended & set(seen), 'an id that ended is not used again'
         ended |= alive - set(seen)
         alive = set(seen)
         boxes = [track.box_px for track in tracks]
@@ -54,7 +54,7 @@ def test_laws_of_every_tracker(name, windows):
 @pytest.mark.parametrize('name', NAMES)
 @settings(max_examples=examples(30), deadline=None)
 @given(windows=drives())
-def test_a_jump_back_in_time_starts_anew(name, windows):
+def test_jump_back_in_time_restarts_the_tracker(name, windows):
     fresh, tracker = make_tracker(name), make_tracker(name)
     tracker.update(windows[-1][0] + 5.0, detections_of((0, 0, 50, 50, 0.95)))
     expected = plain(fresh.update(*window) for window in windows)
@@ -64,7 +64,7 @@ def test_a_jump_back_in_time_starts_anew(name, windows):
 @pytest.mark.parametrize('name', NAMES)
 @settings(max_examples=examples(30), deadline=None)
 @given(windows=drives())
-def test_identities_are_first_published_in_ascending_order(name, windows):
+def test_ids_are_first_published_in_ascending_order(name, windows):
     tracker = make_tracker(name)
     for first_id in (1, 100):
         tracker.reset(first_id)
@@ -78,7 +78,7 @@ def test_identities_are_first_published_in_ascending_order(name, windows):
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_bad_input_changes_nothing(name):
+def test_invalid_input_raises_and_changes_nothing(name):
     tracker = make_tracker(name)
     for step in range(3):
         tracker.update(step / 10, detections_of((0, 0, 100, 100, 0.9)))
@@ -89,7 +89,7 @@ def test_bad_input_changes_nothing(name):
     assert ids(tracker.update(0.3, detections_of((0, 0, 100, 100, 0.9)))) == [1]
 
 
-def test_names_and_parameters():
+def test_invalid_tracker_names_and_parameters_are_rejected():
     with pytest.raises(AvdetError, match="expected one of ground, iou, motion, found 'sort'"):
         make_tracker('sort')
     with pytest.raises(AvdetError, match=r"among new_track_threshold, .*found 'coast_s'"):
@@ -102,7 +102,7 @@ def test_names_and_parameters():
         make_tracker('motion', coast_s=float('nan'))
 
 
-def test_old_names_of_parameters_still_work(caplog):
+def test_old_parameter_names_still_work(caplog):
     old = make_tracker('motion', start_score=0.9, sure_score=0.6)
     assert (old._new_track_threshold, old._high_threshold) == (0.9, 0.6)
     assert 'parameter start_score is now new_track_threshold' in caplog.text

@@ -1,4 +1,4 @@
-"""Linking in two stages, on numbers on a line."""
+"""Linking in two stages, with positions on a line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from avdet_ros.tracking.two_stages import link_in_two_stages
 
 
 def link(tracks, places, scores, reach=3.0, unlinked_cost=0.0, better=100.0):
-    """Pairs of a track's and a detection's place, and the detections taken."""
+    """Linked pairs of track and detection positions, and indices of linked detections."""
     found, links = np.array(places, float), []
     taken = link_in_two_stages(
         tracks,
@@ -27,11 +27,11 @@ def link(tracks, places, scores, reach=3.0, unlinked_cost=0.0, better=100.0):
     return sorted(links), taken
 
 
-def test_the_sum_of_all_links_counts_and_not_the_nearest_one():
+def test_links_minimise_the_total_cost():
     assert link([0.0, 2.0], [1.9, 3.0], [0.9, 0.8]) == ([(0.0, 1.9), (2.0, 3.0)], {0, 1})
 
 
-def test_a_doubtful_detection_gets_only_what_is_left():
+def test_weak_detection_gets_only_remaining_tracks():
     assert link([0.0], [0.1, 1.0], [0.3, 0.9]) == ([(0.0, 1.0)], {1})
     assert link([0.0, 9.0], [0.1, 1.0], [0.3, 0.9]) == ([(0.0, 1.0)], {1})
     assert link([0.0, 1.5], [0.1, 1.0], [0.3, 0.9]) == ([(0.0, 0.1), (1.5, 1.0)], {0, 1})
@@ -40,17 +40,17 @@ def test_a_doubtful_detection_gets_only_what_is_left():
 @pytest.mark.parametrize(
     ('score', 'linked'), [(0.05, False), (0.1, False), (0.11, True), (0.5, True), (0.51, True)]
 )
-def test_thresholds_must_be_exceeded(score, linked):
+def test_score_must_exceed_the_low_threshold(score, linked):
     assert bool(link([0.0], [0.0], [score])[1]) == linked
 
 
-def test_nothing_links_with_nothing_and_nothing_out_of_reach():
+def test_empty_or_distant_inputs_are_not_linked():
     assert link([], [1.0], [0.9]) == ([], set())
     assert link([1.0], [], []) == ([], set())
     assert link([1.0], [9.0], [0.9]) == ([], set())
 
 
-def test_what_a_track_without_a_detection_costs_decides_between_few_and_near():
+def test_unlinked_cost_decides_between_few_near_and_many_far_links():
     tracks, places, scores = [0.0, 2.5], [2.4, 5.4], [0.9, 0.9]
     near = link(tracks, places, scores, better=0.0, unlinked_cost=1.0)
     assert near[0] == [(2.5, 2.4)]

@@ -1,4 +1,4 @@
-"""Windows with a known answer: what comes from somewhere has its box there."""
+"""Windows with known boxes: each sound comes from the direction of its box."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from avdet_ros.training.teachers.base import TeacherOutput
 
 @pytest.fixture(scope='session')
 def located():
-    """Makes windows in which a wave comes from the middle of the one box, or nothing does."""
+    """Factory of windows with one box and a wave from its centre, or with neither."""
     rig, front_end = load_rig(), FrontEnd()
     directions = image_directions(rig, 240, 0, 0)
     phases = steering_weights(front_end, microphones_in_array(rig), directions) * 12
@@ -46,7 +46,7 @@ def located():
 
 @pytest.fixture(scope='session')
 def window_folder(tmp_path_factory, located):
-    """A folder of train, val and test windows as the simulator writes them, 150 each."""
+    """A folder of 150 train, val and test windows each, in the format of the simulator."""
     rig = load_rig()
     root = tmp_path_factory.mktemp('windows')
     for split, first_seed in (('train', 0), ('val', 100_000), ('test', 200_000)):
@@ -70,7 +70,7 @@ def window_folder(tmp_path_factory, located):
 
 @pytest.fixture(scope='session')
 def taught(located):
-    """Windows with a known answer, and two teachers whose maps are bright at the box."""
+    """Factory of `located` windows with the outputs of two teachers: maps bright at the box."""
     sizes = np.array([[16, 32], [8, 16], [4, 8]])
 
     def make(count: int, seed: int) -> WindowDataset:
@@ -82,7 +82,7 @@ def taught(located):
             for height, width in sizes:
                 level = np.full((height, width), 0.05)
                 for x_min, y_min, x_max, y_max in boxes:
-                    # The picture covers two thirds of the canvas's height.
+                    # The picture covers about two thirds of the height of the canvas.
                     rows = slice(int(y_min * height * 0.68), int(y_max * height * 0.68) + 1)
                     level[rows, int(x_min * width) : int(x_max * width) + 1] = 1
                 flat.append(level.ravel())
@@ -101,7 +101,7 @@ def taught(located):
 
 
 class BrightSpots:
-    """A teacher that is no network: the bright rectangle of the drives' pictures is a vehicle."""
+    """A teacher without a network: it detects the bright rectangle of the drives' pictures."""
 
     modality, image_size, crop, score, fingerprint = 'rgb', (128, 256), False, 0.5, 'bright spots'
 
@@ -119,5 +119,5 @@ class BrightSpots:
 
 @pytest.fixture(scope='session')
 def bright_spots():
-    """A teacher of another kind."""
+    """A custom teacher, see `BrightSpots`."""
     return BrightSpots()

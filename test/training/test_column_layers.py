@@ -1,4 +1,4 @@
-"""Layers along one axis keep its length and treat its elements alike."""
+"""Layers along one axis keep its length and treat all positions equally."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from avdet_ros.training.column_layers import Residual1d, conv1d
 
 
 @pytest.mark.parametrize(('kernel', 'dilation'), [(1, 1), (3, 1), (3, 4), (5, 2)])
-def test_length_is_kept_and_elements_are_treated_alike(kernel, dilation):
+def test_conv1d_keeps_length_and_is_shift_equivariant(kernel, dilation):
     torch.manual_seed(0)
     layers = nn.Sequential(*conv1d(3, 4, kernel, dilation=dilation)).eval()
     columns = torch.randn(2, 3, 40)
@@ -21,7 +21,7 @@ def test_length_is_kept_and_elements_are_treated_alike(kernel, dilation):
     torch.testing.assert_close(rolled[..., inside], found.roll(1, dims=-1)[..., inside])
 
 
-def test_what_goes_in_is_added():
+def test_residual_layer_adds_its_input():
     layer = Residual1d(3, dilation=2).eval()
     nn.init.zeros_(layer.layers[-1].weight)
     columns = torch.randn(2, 3, 10)

@@ -1,4 +1,4 @@
-"""A student, a teacher, a loss and a pretext from outside: one class each, known to recipes."""
+"""Students, teachers, losses and pretexts of an external package can be used in recipes."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ REGISTRIES = {STUDENTS: 'loudness', TEACHERS: 'constant', LOSSES: 'cosine', PRET
 
 
 @pytest.fixture
-def outside(tmp_path_factory, monkeypatch):
-    """The package of CONTRIBUTING.md, imported; out of the registries again afterwards."""
+def external_package(tmp_path_factory, monkeypatch):
+    """Imports the package of CONTRIBUTING.md and removes it from the registries afterwards."""
     monkeypatch.syspath_prepend(install(tmp_path_factory.mktemp('outside')))
     for name in REGISTRIES.values():
         importlib.import_module(name)
@@ -50,18 +50,20 @@ def write(tmp_path):
     return path
 
 
-def test_recipes_know_what_a_package_outside_registers(tmp_path, outside):
+def test_recipes_accept_classes_registered_by_an_external_package(tmp_path, external_package):
     recipe = read_recipe(write(tmp_path))
     assert recipe.student.model == 'loudness'
     assert recipe.transfer.loss == 'cosine'
 
 
-def test_an_unregistered_name_is_refused_with_the_names_there_are(tmp_path):
+def test_unregistered_name_is_rejected_with_the_known_names(tmp_path):
     with pytest.raises(AvdetError, match=r'student\.model: expected one of .*steered.*loudness'):
         read_recipe(write(tmp_path))
 
 
-def test_a_student_learns_with_pretext_and_loss_of_a_package_outside(taught, tmp_path, outside):
+def test_student_trains_with_pretext_and_loss_of_an_external_package(
+    taught, tmp_path, external_package
+):
     recipe, train, val = read_recipe(write(tmp_path)), taught(16, 0), taught(8, 1)
     area = picture_area((128, 256), 1920, 650, crop=False)
     student = make_student(recipe, load_rig(), area, (128, 256))
@@ -72,7 +74,7 @@ def test_a_student_learns_with_pretext_and_loss_of_a_package_outside(taught, tmp
     assert not torch.equal(student.student.spread.weight, before)
 
 
-def test_a_teacher_of_a_package_outside_is_opened_by_its_name(tmp_path, outside):
+def test_teacher_of_an_external_package_is_opened_by_name(tmp_path, external_package):
     teachers = open_teachers(tmp_path, ['rgb', 'thermal'], 0.4, 'constant')
     assert [teacher.modality for teacher in teachers.values()] == ['rgb', 'thermal']
     assert len(teachers['rgb'].predict(torch.zeros(2, 3, 128, 256))) == 2

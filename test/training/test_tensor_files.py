@@ -1,4 +1,4 @@
-"""Files of tensors are read whole or refused in one sentence, and nothing in them is run."""
+"""Tensor files are read completely or rejected with one line, and no code in them runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.training.tensor_files import load_tensors
 
 
-def test_tensors_and_plain_values_come_back(tmp_path):
+def test_load_tensors_returns_tensors_and_plain_values(tmp_path):
     saved = {'weights': {'layer': torch.arange(3.0)}, 'epoch': 2}
     torch.save(saved, tmp_path / 'a.pt')
     found = load_tensors(tmp_path / 'a.pt', 'a checkpoint')
@@ -22,7 +22,7 @@ def test_tensors_and_plain_values_come_back(tmp_path):
 
 
 class Touches:
-    """Something that makes a file when it is unpickled."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -31,7 +31,7 @@ class Touches:
         return Path.touch, (self.path,)
 
 
-def test_what_is_no_such_file_is_one_sentence_and_is_not_run(tmp_path):
+def test_invalid_tensor_files_are_rejected_without_running_code(tmp_path):
     path, touched = tmp_path / 'a.pt', tmp_path / 'touched'
     with pytest.raises(AvdetError, match=r'^cannot read .*a\.pt: No such file or directory$'):
         load_tensors(path, 'a checkpoint')

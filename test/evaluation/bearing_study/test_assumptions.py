@@ -1,4 +1,4 @@
-"""What models are told of a drive is what the simulator made it of."""
+"""Models receive the true motion and air temperature of a simulated drive."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from avdet_ros.evaluation.runs.window_store import Cut, WindowSetting
 from avdet_ros.simulation.conditions import Condition
 
 
-def test_the_true_motion_is_the_drives_own(rig):
-    """Against the simulator's own speed, of a moving and a standing ego vehicle."""
+def test_true_motion_matches_the_simulated_drive(rig):
+    """Compared with the simulator's speed, for moving and standing ego vehicles."""
     condition = Condition('plain', 'ideal')
     setting = WindowSetting(condition, Cut(windows=2))
     seeds = range(200_000, 200_012)
@@ -33,7 +33,7 @@ def test_the_true_motion_is_the_drives_own(rig):
     assert max(speeds) > 10
 
 
-def test_only_speed_and_air_can_be_told():
+def test_check_known_accepts_only_speed_and_air():
     with pytest.raises(AvdetError, match="expected one of speed, speed and air, found 'wind'"):
         check_known('wind')
     assert [check_known(known) for known in ('', 'speed')] == ['', 'speed']

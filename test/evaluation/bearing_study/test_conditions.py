@@ -1,4 +1,4 @@
-"""Studies: measured once, taken up again, and written into pages."""
+"""Studies are measured once, resumed, and written into pages."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def test_conditions_are_chosen_by_name_or_kind():
         chosen(['moon'])
 
 
-def test_names_of_files():
+def test_slug_makes_file_names():
     assert slug('Taught plain, 12,000 windows') == 'taught-plain-12-000-windows'
     assert slug('!') == 'model'
 
 
-def test_a_table_in_markdown():
+def test_markdown_aligns_numbers_to_the_right():
     assert markdown(['', 'a', 'b'], [['x', 'y', '.1']]) == (
         '|  | a | b |\n| --- | --- | --: |\n| x | y | .1 |'
     )
@@ -70,12 +70,12 @@ def request_of(cache):
 
 @pytest.fixture(autouse=True)
 def few_labels(monkeypatch):
-    """Baselines fitted on few drives: the real fit takes ten seconds."""
+    """Fits baselines on few drives, since the real fit takes ten seconds."""
     monkeypatch.setattr(conditions, 'training_statistics', lambda rig: training_statistics(rig, 8))
 
 
 @pytest.mark.slow
-def test_a_study_goes_on_where_it_was(model, steered_model, request_of, tmp_path, monkeypatch):
+def test_study_resumes_where_it_stopped(model, steered_model, request_of, tmp_path, monkeypatch):
     study = tmp_path / 'study'
     run_study(request_of(model), study, ['plain-kept'])
     one = study / 'plain-kept'
@@ -96,7 +96,7 @@ def test_a_study_goes_on_where_it_was(model, steered_model, request_of, tmp_path
     del older['settings']['condition']['other_db'], older['settings']['early_drives']
     (one / 'baselines.json').write_text(json.dumps(older))
     run_study(request_of(model), study, ['plain-kept'])
-    assert measured == [], 'a setting that the file knows nothing of was not used'
+    assert measured == [], 'a setting missing from the file was not in use'
     run_study(request_of(steered_model, name='New one'), study, ['plain-kept'])
     assert measured == [('New one', False)]
     (one / 'loudness.json').write_text('damaged')
@@ -113,10 +113,8 @@ def test_a_study_goes_on_where_it_was(model, steered_model, request_of, tmp_path
     ]
 
 
-def test_baselines_are_fitted_on_the_rig_that_was_asked_for(
-    model, request_of, tmp_path, rig, monkeypatch
-):
-    """Labels of a camera that sees half as far to each side are twice as wide."""
+def test_baselines_are_fitted_on_the_requested_rig(model, request_of, tmp_path, rig, monkeypatch):
+    """Labels of a camera with twice the horizontal focal length are twice as wide."""
     monkeypatch.setattr(conditions, 'training_statistics', lambda rig: training_statistics(rig, 1))
     given = []
 
@@ -139,7 +137,7 @@ def test_baselines_are_fitted_on_the_rig_that_was_asked_for(
 
 
 @pytest.mark.slow
-def test_a_model_of_one_array_is_left_out_where_arrays_differ(model, request_of, tmp_path):
+def test_single_array_model_is_skipped_where_arrays_differ(model, request_of, tmp_path):
     notes = run_study(request_of(model), tmp_path, ['shape-cross'])
     assert 'shape-cross: left out' in notes[0]
     with pytest.raises(AvdetError, match='expected scores of a study, found none'):
@@ -147,7 +145,9 @@ def test_a_model_of_one_array_is_left_out_where_arrays_differ(model, request_of,
 
 
 @pytest.mark.slow
-def test_each_microphone_dies_once(model, steered_model, request_of, tmp_path):
+def test_dead_microphone_study_has_one_row_per_microphone(
+    model, steered_model, request_of, tmp_path
+):
     study = tmp_path / 'study'
     notes = run_study(request_of(model), study, ['dead-microphone'])
     assert 'is not told which microphones are dead' in notes[0]
@@ -164,7 +164,7 @@ def test_each_microphone_dies_once(model, steered_model, request_of, tmp_path):
 
 
 @pytest.mark.slow
-def test_pages_hold_every_row_between_their_marks(steered_model, request_of, tmp_path):
+def test_pages_contain_every_row_between_their_marks(steered_model, request_of, tmp_path):
     run_study(request_of(steered_model), tmp_path / 'study', ['plain-kept'])
     study = read_study(tmp_path / 'study')
     (tmp_path / 'docs').mkdir()
@@ -176,7 +176,7 @@ def test_pages_hold_every_row_between_their_marks(steered_model, request_of, tmp
     assert 'Not measured yet.' in text, 'no shape was measured'
     assert 'plain, kept array: 2 windows of 2 drives' in text
 
-    # What is written by hand between the sections stays.
+    # Text written by hand between the sections stays.
     pages[1].write_text(
         pages[1].read_text().replace('<!-- levels -->', 'By hand.\n\n<!-- levels -->')
     )
@@ -191,7 +191,7 @@ def test_pages_hold_every_row_between_their_marks(steered_model, request_of, tmp
 
 
 @pytest.mark.slow
-def test_the_command_measures_and_writes(steered_model, tmp_path, capsys):
+def test_bearings_command_measures_and_writes_pages(steered_model, tmp_path, capsys):
     arguments = (
         f'eval bearings --model {steered_model} --name mine --drives 1 --quiet-minutes 0 '
         f'--other-minutes 0 --only shape-cross --cache-gb 0 '

@@ -32,10 +32,10 @@ def study(name: str = 'one') -> dict:
     }
 
 
-def test_a_model_stands_beside_what_is_wanted_of_it():
+def test_goal_rows_compare_model_scores_with_goals():
     header, rows = goal_rows(study())
     assert header == ['', '', 'wanted', 'one']
-    # The lowest two levels, of five, lie below.
+    # The lowest two of five levels lie below -6 dB.
     loud = '.630'
     assert rows[:4] == [
         ['plain-kept', 'recall, 3°', '.800', '.600'],
@@ -49,7 +49,7 @@ def test_a_model_stands_beside_what_is_wanted_of_it():
     assert len(rows) == len(wanted) < len(GOALS) * len(MEASURES)
 
 
-def test_models_that_were_not_measured_everywhere_or_know_the_truth_are_left_out():
+def test_goal_rows_skip_partly_measured_and_true_geometry_models():
     its = study()
     its['plain-kept']['rows'] |= {'one, true geometry': scores(0.7), 'other': scores(0.5)}
     assert goal_rows(its)[0] == ['', '', 'wanted', 'one']
@@ -58,7 +58,7 @@ def test_models_that_were_not_measured_everywhere_or_know_the_truth_are_left_out
     assert goal_rows({}) == (['', '', 'wanted'], [])
 
 
-def test_levels_without_labels_do_not_count():
+def test_loud_recall_ignores_levels_without_labels():
     its = scores(0.6)
     for number, part in enumerate(its['bearings']['by_level']):
         if number > 2:

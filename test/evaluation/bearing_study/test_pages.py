@@ -1,4 +1,4 @@
-"""Sections of the pages and cells of the tables, of a study that is made up."""
+"""Sections of pages and cells of tables, for an invented study."""
 
 from __future__ import annotations
 
@@ -20,29 +20,46 @@ from avdet_ros.evaluation.bearing_study.tables import (
 from avdet_ros.evaluation.runs.on_simulation import CONSTANT
 
 
-def its(value, low=None, high=None):
+def with_interval(value, low=None, high=None):
     return {'value': value, 'low': low, 'high': high}
 
 
 def scores(ap=0.5981, recall=0.4, map50=0.3, ranged=True, **more):
-    """Scores of one detector, with numbers of their own everywhere."""
+    """Scores of one detector, with distinct numbers."""
     part = {'median': 0.21, 'p90': 0.55, 'coverage': 0.88, 'matches': 12}
     return {
         'bearings': {
             'windows': 100,
             'drives': 4,
             'labels': 250,
-            'ap': its(ap, ap - 0.04, ap + 0.04),
-            'recall': its(recall, recall - 0.05, recall + 0.05),
-            'recall_wide': its(0.45),
+            'ap': with_interval(ap, ap - 0.04, ap + 0.04),
+            'recall': with_interval(recall, recall - 0.05, recall + 0.05),
+            'recall_wide': with_interval(0.45),
             'error_deg': {'median': 0.713, 'p90': 2.4, 'wide_p90': 3.9},
             'f20': 0.61,
-            'hidden': {'recall': its(0.25, 0.1, 0.375)},
+            'hidden': {'recall': with_interval(0.25, 0.1, 0.375)},
             'by_distance': [
-                {'name': '0 to 20 m', 'labels': 50, 'recall': its(0.8), 'ap': its(0.9)},
-                {'name': '20 to 40 m', 'labels': 200, 'recall': its(0.3), 'ap': its(None)},
+                {
+                    'name': '0 to 20 m',
+                    'labels': 50,
+                    'recall': with_interval(0.8),
+                    'ap': with_interval(0.9),
+                },
+                {
+                    'name': '20 to 40 m',
+                    'labels': 200,
+                    'recall': with_interval(0.3),
+                    'ap': with_interval(None),
+                },
             ],
-            'by_level': [{'name': 'loud', 'labels': 70, 'recall': its(0.7), 'ap': its(0.75)}],
+            'by_level': [
+                {
+                    'name': 'loud',
+                    'labels': 70,
+                    'recall': with_interval(0.7),
+                    'ap': with_interval(0.75),
+                }
+            ],
             'range': {
                 'by_distance': [{'name': 'near', **part}],
                 'middle': {'name': '10 to 40 m', **part, 'median': 0.18},
@@ -86,7 +103,7 @@ def study():
 
 
 def sections(page):
-    """The lines of each section of a page, by its name, without the command."""
+    """The lines of each section of a page, by the name of the section."""
     found, name = {}, None
     for line in page.read_text().splitlines():
         if line.startswith('<!-- end of'):
@@ -99,17 +116,17 @@ def sections(page):
     return found
 
 
-def test_a_number_stands_with_its_interval_and_without_its_zero():
-    assert estimate(its(0.5981, 0.56, 0.633)) == '.598 (.560 to .633)'
-    assert estimate(its(1.0, 0.97, 1.0), '{:.2f}') == '1.00 (.97 to 1.00)'
-    assert estimate(its(0.5)) == '.500'
-    assert estimate(its(None, 0.1, 0.2)) == '-'
+def test_estimates_show_intervals_and_drop_leading_zeros():
+    assert estimate(with_interval(0.5981, 0.56, 0.633)) == '.598 (.560 to .633)'
+    assert estimate(with_interval(1.0, 0.97, 1.0), '{:.2f}') == '1.00 (.97 to 1.00)'
+    assert estimate(with_interval(0.5)) == '.500'
+    assert estimate(with_interval(None, 0.1, 0.2)) == '-'
     assert (cell_number(12.5, '{:.1f}'), cell_number(None, '{:.1f}')) == ('12.5', '-')
-    assert part_cell({'recall': its(0.71), 'ap': its(0.875)}) == '.71 (.88)'
-    assert part_cell({'recall': its(0.71), 'ap': its(None)}) == '.71'
+    assert part_cell({'recall': with_interval(0.71), 'ap': with_interval(0.875)}) == '.71 (.88)'
+    assert part_cell({'recall': with_interval(0.71), 'ap': with_interval(None)}) == '.71'
 
 
-def test_cells_of_what_is_not_always_measured():
+def test_optional_cells_show_values_or_a_dash():
     full, none = scores(), scores(quiet=None, other=None, early=None)
     assert [cell(full) for cell in (quiet_cell, other_cell, early_cell)] == [
         '0.50 (3 in 6.0)',
@@ -120,11 +137,11 @@ def test_cells_of_what_is_not_always_measured():
 
 
 def cells(table):
-    """Rows of a table of rich, the head first."""
+    """The columns of a rich table, each as its header and its cells."""
     return [[str(column.header), *map(str, column._cells)] for column in table.columns]
 
 
-def test_the_terminals_tables_have_a_column_a_detector():
+def test_terminal_tables_show_every_detector():
     rows = {'a': scores(), 'b': scores(0.7, ranged=False)}
     names, first, second = cells(main_table(rows, 'title'))
     by_name = dict(zip(names, zip(first, second, strict=True), strict=True))
@@ -149,7 +166,7 @@ def test_the_terminals_tables_have_a_column_a_detector():
     assert range_table({'b': rows['b']}) is None
 
 
-def test_sections_hold_every_condition_that_was_measured(study, tmp_path):
+def test_sections_contain_every_measured_condition(study, tmp_path):
     arrays, hearing = write_pages(study, tmp_path, 'a command')
     found = sections(arrays)
     assert [line.strip() for line in (found['arrays'][0], found['dead'][0])] == ['a command'] * 2
@@ -198,7 +215,7 @@ def test_sections_hold_every_condition_that_was_measured(study, tmp_path):
     )
 
 
-def test_a_condition_whose_baselines_come_first_has_its_title_on_its_first_range(study, tmp_path):
+def test_range_section_shows_the_title_when_baselines_come_first(study, tmp_path):
     kept = study['plain-kept']
     kept['rows'] = {name: kept['rows'][name] for name in (CONSTANT, 'model')}
     hearing = write_pages(study, tmp_path, 'a command')[1]
@@ -208,14 +225,14 @@ def test_a_condition_whose_baselines_come_first_has_its_title_on_its_first_range
     ]
 
 
-def test_nothing_measured_is_said(tmp_path):
+def test_empty_study_reports_nothing_measured(tmp_path):
     for page in write_pages({}, tmp_path, 'a command'):
         for name, lines in sections(page).items():
             expected = 'No model here says a range.' if name == 'ranges' else 'Not measured yet.'
             assert lines == ['    a command', expected], name
 
 
-def test_the_first_two_columns_are_text():
+def test_markdown_left_aligns_the_first_two_columns():
     assert markdown(['a', 'b', 'c'], [['1', '2', '3']]) == (
         '| a | b | c |\n| --- | --- | --: |\n| 1 | 2 | 3 |'
     )

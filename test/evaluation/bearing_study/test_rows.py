@@ -1,4 +1,4 @@
-"""One model on the windows of a drive: told its geometry, a dead microphone, its speed."""
+"""One model on the windows of a drive, given geometry, a dead microphone or speed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from avdet_ros.simulation.conditions import TrueArray
 
 
 def wave_at(array, azimuth_deg):
-    """A second of noise from far away as an array with all its errors records it, int16."""
+    """A second of noise from far away as recorded by an array with all its errors, int16."""
     rng = np.random.default_rng(5)
     azimuth = np.radians(azimuth_deg)
     towards = np.array([np.cos(azimuth), np.sin(azimuth), 0.0])
@@ -32,8 +32,8 @@ def wave_at(array, azimuth_deg):
     return np.round(800 * wave).astype(np.int16)
 
 
-def test_a_model_told_the_true_geometry_hears_where_the_sound_is(steered_model, rig):
-    """The rig file's geometry is wrong by what goes wrong on a neglected vehicle."""
+def test_model_with_true_geometry_finds_the_right_direction(steered_model, rig):
+    """The rig file's geometry has the errors of a neglected vehicle."""
     rng = np.random.default_rng(2)
     array = TrueArray(
         microphones_m=rig.microphones_m[[0, 1, 5, 3, 4, 2, 6, 7]] + rng.normal(0, 0.01, (8, 3)),
@@ -61,7 +61,7 @@ def test_a_model_told_the_true_geometry_hears_where_the_sound_is(steered_model, 
         found, times = row.detect(drive)
         assert len(times) == 3
         best = [its.boxes_px[:1] for its in found]
-        # The box's middle is given for a range of 15 m, seen from the array.
+        # The centre of the box assumes a range of 15 m, seen from the array.
         heard = [box_azimuth_deg(box, rig)[0] for box in best]
         errors[rig_of] = np.abs(np.array(heard) - azimuths)
         scores[rig_of] = min(its.scores[0] for its in found)
@@ -70,8 +70,8 @@ def test_a_model_told_the_true_geometry_hears_where_the_sound_is(steered_model, 
     assert scores[rig_file] < 0.5 < 0.9 < scores[true_geometry]
 
 
-def test_a_microphone_known_as_dead_is_not_listened_to(steered_model, rig):
-    """What is on its channel then changes nothing, and the others still hear the direction."""
+def test_dead_microphone_is_ignored(steered_model, rig):
+    """Its channel has no effect, and the other channels still give the direction."""
     row = ModelRow(steered_model, rig, without_microphone(2))
     true = TrueArray(rig.microphones_m, 0.0, np.zeros(8), np.zeros(8), np.ones(8, bool))
     sound = wave_at(true, 4.0)[None]
@@ -96,8 +96,8 @@ def test_a_microphone_known_as_dead_is_not_listened_to(steered_model, rig):
     assert abs(box_azimuth_deg(found[0].boxes_px[:1], rig)[0] - 4.0) < 0.9
 
 
-def heard_at(passing_mps, steered_model, rig, motion_of):
-    """Scores of a wave from ahead that passes the array so fast."""
+def score_at(passing_mps, steered_model, rig, motion_of):
+    """The score of a wave from ahead that passes the array at a given speed."""
     true = TrueArray(rig.microphones_m, 0.0, np.zeros(8), np.zeros(8), np.ones(8, bool))
     azimuth = float(azimuth_grid()[31])
     scaled = replace(true, microphones_m=true.microphones_m * 343.0 / passing_mps)
@@ -117,11 +117,11 @@ def heard_at(passing_mps, steered_model, rig, motion_of):
     return float(found.scores[0])
 
 
-def test_a_model_told_speed_and_air_hears_more_of_what_is_ahead(steered_model, rig):
-    def told(*motion):
-        return heard_at(373.0, steered_model, rig, lambda _: [motion])
+def test_speed_and_air_temperature_raise_the_score_ahead(steered_model, rig):
+    def score_with(*motion):
+        return score_at(373.0, steered_model, rig, lambda _: [motion])
 
-    assert told(30.0, 20.0) > told(0.0, 20.0) + 0.02
-    # Air of 15 degrees and 3 m/s more are much the same to what is ahead.
-    assert told(33.0, 15.0) == pytest.approx(told(30.0, 20.0), abs=0.01)
-    assert heard_at(373.0, steered_model, rig, standing) == told(0.0, 20.0)
+    assert score_with(30.0, 20.0) > score_with(0.0, 20.0) + 0.02
+    # For sound from ahead, air of 15 degrees and 3 m/s more have nearly the same effect.
+    assert score_with(33.0, 15.0) == pytest.approx(score_with(30.0, 20.0), abs=0.01)
+    assert score_at(373.0, steered_model, rig, standing) == score_with(0.0, 20.0)

@@ -1,4 +1,4 @@
-"""From a model's file to the scores of its bearings, on real simulated drives."""
+"""From a model file to the scores of its bearings, on simulated drives."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ STATISTICS = LabelStatistics(
 )
 
 
-def test_a_box_has_the_azimuth_of_its_middle(rig):
+def test_box_azimuth_is_of_its_centre(rig):
     camera = rig.camera
     point = camera.position_m + np.array([20.0, 5.0, 0.0])
     (x, y), _ = camera.project(point)
@@ -44,7 +44,7 @@ def test_a_box_has_the_azimuth_of_its_middle(rig):
     assert azimuth == pytest.approx(np.degrees(np.arctan2(5, 20)))
 
 
-def test_bearings_carry_what_the_truth_knows(rig):
+def test_bearings_keep_truth_attributes_and_ranges(rig):
     truth = TruthFrame(
         np.array([[900.0, 300, 1000, 400]]),
         np.array([1]),
@@ -63,7 +63,7 @@ def test_bearings_carry_what_the_truth_knows(rig):
 
 
 @pytest.mark.slow
-def test_rows_are_the_same_in_one_process_and_in_two(model, tmp_path, counted):
+def test_rows_are_equal_with_one_and_two_processes(model, tmp_path, counted):
     plan = WindowPlan(
         setting=WindowSetting(Condition('plain', 'kept'), Cut(windows=2)),
         seeds=(100_000, 100_003),
@@ -87,14 +87,14 @@ def test_rows_are_the_same_in_one_process_and_in_two(model, tmp_path, counted):
                 np.testing.assert_array_equal(one.scores, other.scores)
 
 
-def test_a_model_of_another_instant_is_refused(model, rig):
+def test_model_of_another_label_offset_is_rejected(model, rig):
     plan = WindowPlan(WindowSetting(Condition(), Cut()), (1,), {'loudness': model}, 0.0)
     with pytest.raises(AvdetError, match=r'label_offset_s: expected 0 as in .*, found -0\.5'):
         make_rows(plan, rig)
 
 
-def test_false_vehicles_are_counted_a_minute():
-    """A box that stays for 3 s is one vehicle, one that flashes is none."""
+def test_false_vehicles_are_counted_per_minute():
+    """A box that stays for 3 s counts as one vehicle."""
     box = Detections(np.float32([[800, 300, 1000, 400]]), np.float32([0.9]))
     nothing = Detections()
     frames = [nothing] * 20 + [box] * 30 + [nothing] * 550
@@ -113,7 +113,7 @@ def test_false_vehicles_are_counted_a_minute():
 
 
 @pytest.mark.slow
-def test_there_is_a_row_with_the_true_geometry(steered_model):
+def test_array_model_gets_a_row_with_true_geometry(steered_model):
     request = Request(
         steered_model,
         Condition('plain', 'neglected'),
@@ -130,7 +130,7 @@ def test_there_is_a_row_with_the_true_geometry(steered_model):
 
 
 @pytest.mark.slow
-def test_each_drive_of_a_family_has_a_rig_of_its_own(steered_model, model):
+def test_array_family_runs_only_models_for_any_array(steered_model, model):
     request = Request(
         steered_model,
         Condition('plain', 'ideal', family='cross'),
@@ -141,7 +141,9 @@ def test_each_drive_of_a_family_has_a_rig_of_its_own(steered_model, model):
         baselines=False,
     )
     result = measure(request)
-    assert list(result.rows) == ['steered'], 'ideal arrays are as their rig files say'
+    assert list(result.rows) == ['steered'], (
+        'ideal arrays match their rig files, so there is no row with true geometry'
+    )
     assert 'ideal cross array' in result.title
     with pytest.raises(AvdetError, match='does not fit'):
         measure(replace(request, model=model))
@@ -163,7 +165,7 @@ def result(model):
 
 
 @pytest.mark.slow
-def test_a_measurement_has_every_row_and_number(result):
+def test_measurement_has_all_rows_and_settings(result):
     assert list(result.rows) == ['loudness', 'SRP-PHAT', 'constant boxes']
     assert result.settings['condition']['array'] == 'ideal'
     for scores in result.rows.values():
@@ -178,14 +180,14 @@ def test_a_measurement_has_every_row_and_number(result):
     assert about['file'].endswith('loudness.onnx')
     assert about['bytes'] == Path(about['file']).stat().st_size
     assert about['sha256'] == hashlib.sha256(Path(about['file']).read_bytes()).hexdigest()
-    # One constant box whatever the loudness: SRP-PHAT finds more directions.
+    # The model predicts one constant box: SRP-PHAT finds more directions.
     recall = {name: its['bearings']['ap']['value'] for name, its in result.rows.items()}
     assert recall['SRP-PHAT'] > recall['loudness']
 
 
 @pytest.mark.slow
-def test_every_number_is_that_of_the_windows(result, model, rig):
-    """Against the same windows run by hand: no score is another detector's or another size's."""
+def test_measured_scores_match_scores_of_the_windows(result, model, rig):
+    """Compared with the same windows run directly: every score belongs to its detector."""
     plan = WindowPlan(
         setting=WindowSetting(Condition('plain', 'ideal'), Cut(windows=2)),
         seeds=(100_000, 100_001, 100_002, 100_003),
@@ -219,8 +221,8 @@ def test_every_number_is_that_of_the_windows(result, model, rig):
         assert (row['quiet'], row['other'], row['early']) == (None, {}, None)
 
 
-def test_settings_say_all_that_was_asked():
-    """Two measurements of different settings are not taken for the same: each has its key."""
+def test_settings_contain_the_whole_request():
+    """Every option has a key, so that measurements with different options differ."""
     condition = Condition('furnished', 'kept')
     asked = Request(
         Path('some', 'model.onnx'),
@@ -262,12 +264,12 @@ def test_settings_say_all_that_was_asked():
 
 
 @pytest.mark.slow
-def test_roads_without_vehicles_are_listened_to(model, counted):
+def test_quiet_roads_are_measured(model, counted):
     request = Request(model, Condition(), drives=1, windows=1, quiet_minutes=0.3, baselines=False)
     result = measure(request, counted)
     quiet = result.rows['loudness']['quiet']
     assert quiet['minutes'] == pytest.approx(191 / 600)
-    # The model's one box is there in all windows or in none: one false vehicle at most.
+    # The model's one box is found in all windows or in none: at most one false vehicle.
     assert quiet['a_minute'] == pytest.approx(quiet['vehicles'] / quiet['minutes'])
     assert quiet['vehicles'] in (0, 1)
     name, (note,) = str(request.condition), result.notes
@@ -277,7 +279,7 @@ def test_roads_without_vehicles_are_listened_to(model, counted):
 
 
 @pytest.mark.slow
-def test_roads_with_another_sound_are_listened_to_at_each_level(model, tmp_path):
+def test_roads_with_other_sounds_are_measured_at_each_level(model, tmp_path):
     soundfile.write(
         tmp_path / 'fan.wav', 0.01 * np.random.default_rng(1).normal(size=88200), 44100
     )
@@ -312,7 +314,7 @@ def test_tables_show_every_row(result):
 
 
 @pytest.mark.slow
-def test_the_command_prints_and_writes(model, tmp_path, capsys, monkeypatch):
+def test_evaluate_command_prints_and_writes_scores(model, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(
         'avdet_ros.evaluation.bearing_study.run.training_statistics', lambda _: STATISTICS
     )
@@ -349,7 +351,7 @@ def test_bad_requests_are_reported(arguments, sentence):
 
 
 @pytest.mark.slow
-def test_rows_that_know_the_speed_are_named_so(steered_model, model):
+def test_rows_with_known_speed_are_labelled(steered_model, model):
     request = Request(
         steered_model, Condition('plain', 'ideal'), drives=3, known='speed', baselines=False
     )

@@ -1,4 +1,4 @@
-"""Which windows of drives at blind corners a measurement runs models on."""
+"""The windows at blind corners on which a measurement runs models."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def plan_of(condition, tmp_path):
     )
 
 
-def test_corners_are_listened_to_for_twenty_seconds(rig, tmp_path, monkeypatch):
-    """Five times a second, with the vehicles' sound that was asked for, models alone."""
+def test_corner_windows_cover_twenty_seconds_at_5_hz(rig, tmp_path, monkeypatch):
+    """Five windows a second, with the requested recordings, for models without baselines."""
     condition, notes, plans = Condition('furnished', 'ideal'), [], []
     found = [CornerDrive(lone_scene(seed=seed), []) for seed in (100_004, 100_009)]
     monkeypatch.setattr(run, 'corner_drives', lambda *asked: found if asked[2:] == (5, 2) else [])

@@ -1,4 +1,4 @@
-"""The steered response follows a passing car, and best with the array's true geometry."""
+"""The steered response follows a passing car, best with the true geometry of the array."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from avdet_ros.simulation.conditions import true_array, true_rig
 from avdet_ros.simulation.sound import SoundRenderer
 
 
-def test_true_azimuths_by_hand():
-    """A car that comes along the next lane, seen by a camera that is turned 10 degrees left."""
+def test_true_azimuths_match_hand_calculation():
+    """A car comes along the next lane, seen by a camera turned 10 degrees to the left."""
     scene = lone_scene(ahead_m=30.0, speed=-10.0)
     turn = Rotation.from_euler('z', 10, degrees=True).as_matrix()
     camera = scene.rig.camera
@@ -39,8 +39,8 @@ def test_true_azimuths_by_hand():
     np.testing.assert_allclose(azimuth_deg, expected, atol=0.05)
 
 
-def test_a_response_is_the_mean_over_tenths_of_a_second():
-    """Of one window of 173 frames 172 count, 17.2 in a tenth: pieces of 17 from their edges."""
+def test_response_is_averaged_over_tenths_of_a_second():
+    """A window has 173 frames; 172 are used, 17.2 in a tenth of a second, in pieces of 17."""
     scene = replace(lone_scene(ahead_m=12.0, speed=0.0), duration_s=1.9)
     times_s, response = steered_response(scene, scene.rig)
     assert times_s == pytest.approx([0.05 + 0.1 * index for index in range(len(times_s))])
@@ -65,7 +65,7 @@ def passing(rig):
 
 
 @pytest.mark.slow
-def test_the_response_is_on_the_car_and_stronger_with_the_true_geometry(passing, rig):
+def test_response_follows_the_car_and_is_stronger_with_true_geometry(passing, rig):
     columns_deg = FRONT_DEG - (np.arange(COLUMNS) + 0.5) * 2 * FRONT_DEG / COLUMNS
     true_s, true_deg, ids = true_azimuths(passing)
     crossing = ids == 7
@@ -84,7 +84,7 @@ def test_the_response_is_on_the_car_and_stronger_with_the_true_geometry(passing,
 
 
 @pytest.mark.slow
-def test_a_picture_has_a_panel_for_each_rig(passing, rig):
+def test_picture_has_one_panel_per_rig(passing, rig):
     one = steered_picture(passing, {'as the rig file says': rig})
     two = steered_picture(passing, {'one': rig, 'other': rig})
     sizes = [

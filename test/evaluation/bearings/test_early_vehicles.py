@@ -1,4 +1,4 @@
-"""Vehicles behind corners: which ones count, and when one is found early on its side."""
+"""Vehicles behind corners: which ones count, and when one is found early enough."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ CONDITION = Condition('furnished', 'ideal')
 @pytest.fixture(scope='module')
 def drive(rig):
     (found,) = corner_drives(CONDITION, rig, 100_000, 1)
-    assert len(found.cases) == 1, 'the tests below are of one vehicle'
+    assert len(found.cases) == 1, 'the tests below expect one vehicle'
     return found
 
 
-def test_who_counts_comes_out_from_behind_a_building(drive):
+def test_counted_vehicle_comes_out_from_behind_a_building(drive):
     scene, (case,) = drive.scene, drive.cases
     visible = {}
     for before_s in (0.0, 0.2, 1.5, 3.0):
@@ -42,8 +42,8 @@ def test_who_counts_comes_out_from_behind_a_building(drive):
     assert not behind_building(scene, case.identity, case.seen_s)
 
 
-def test_who_shows_a_fifth_of_his_length_is_not_behind_a_building():
-    """A lorry of 10 m ahead along the road: five places of it, 2.5 m apart, are looked at."""
+def test_vehicle_with_one_of_five_points_hidden_is_not_behind_a_building():
+    """A 10 m lorry ahead on the road: five points on it, 2.5 m apart, are checked."""
     scene = lone_scene('lorry', ahead_m=30.0, lane=0.5, speed=-10.0)
     vehicle = replace(scene.vehicles[0], length_m=10.0)
     place, turn = vehicle.pose(0.0)
@@ -51,29 +51,29 @@ def test_who_shows_a_fifth_of_his_length_is_not_behind_a_building():
     ends = [place[:2] + part * 10.0 * turn[:2, 0] for part in (-0.5, -0.25, 0.0, 0.25, 0.5)]
 
     def hidden(spots):
-        """With a small house in front of each of these places."""
+        """Whether it is hidden with a small house in front of each of these points."""
         houses = tuple(_house(vehicle.road, eye[:2], spot) for spot in spots)
         return behind_building(replace(scene, vehicles=(vehicle,), buildings=houses), 1, 0.0)
 
     seen = [part for part in range(5) if not hidden([ends[part]])]
-    assert seen == list(range(5)), 'one place of five hides nobody'
+    assert seen == list(range(5)), 'one hidden point of five does not hide the vehicle'
     assert hidden(ends)
 
 
 def _house(road, eye, spot):
-    """A house of 0.2 m between the camera and a place, beside which one sees."""
+    """A house of 0.2 m between the camera and a point, with a free view past it."""
     x, y = eye + 0.8 * (spot - eye)  # the road goes along x
     return Building(road, x, front_m=0.2, aside_m=y - 0.1, deep_m=0.2)
 
 
-def test_plain_drives_have_no_corners(rig):
+def test_plain_scenes_have_no_buildings(rig):
     scene = Condition('plain', 'ideal').scene(100_000, rig, 5.0)
     assert not scene.buildings
 
 
 def record(drive, rig, azimuth_deg, since_s, until_s, score=0.8):
-    """Windows with one box at a bearing, if they end between two times, relative to the first
-    vehicle's appearance."""
+    """Windows that have one box at a bearing if they end between two times, relative to the
+    first vehicle's appearance."""
     seen_s = drive.cases[0].seen_s
     ends_s = np.arange(1.0, drive.scene.duration_s, 0.2)
     ahead = np.array([np.cos(np.radians(azimuth_deg)), np.sin(np.radians(azimuth_deg)), 0])
@@ -110,7 +110,7 @@ def side_of(drive):
     ],
     ids=['in time', 'other side', 'too low a score', 'too late', 'long before'],
 )
-def test_found_is_early_enough_and_on_its_side(
+def test_early_scores_require_a_timely_box_on_the_right_side(
     drive, rig, side, since_s, until_s, score, found, wrong
 ):
     its = record(drive, rig, 35.0 * side * side_of(drive), since_s, until_s, score)

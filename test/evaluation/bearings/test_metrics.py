@@ -1,4 +1,4 @@
-"""Bearings against worked examples and against the definition, done the slow way."""
+"""Bearing metrics against worked examples and a slow implementation of the definition."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ def test_angles_wrap():
     np.testing.assert_allclose(difference_deg([179, -179, 5], [-179, 179, 2]), [-2, 2, 3])
 
 
-def test_close_bearings_are_one():
+def test_close_bearings_are_merged():
     merged = merge_close(found((10, 0.5), (11.9, 0.9), (13.8, 0.4), (14.1, 0.3), (-40, 0.2)))
-    # 10 and 13.8 lie within 2 degrees of 11.9; 14.1 lies near 13.8 only, which is gone.
+    # 10 and 13.8 lie within 2 degrees of 11.9; 14.1 is near 13.8 only, which was merged.
     assert merged.azimuth_deg.tolist() == [11.9, 14.1, -40]
     assert merged.scores.tolist() == [0.9, 0.3, 0.2]
 
 
-def test_the_better_bearing_takes_the_nearest_free_label():
-    # The first is 1 from the label at 10 and takes it, the second is left the one at 13.
+def test_best_bearing_takes_the_nearest_free_label():
+    # The first bearing is 1 from the label at 10 and takes it; the second gets the one at 13.
     assert match_window(np.array([11, 10.5, 9]), np.array([10.0, 13.0]), 3).tolist() == [0, 1, -1]
     assert match_window(np.array([5.0]), np.array([8.0]), 3).tolist() == [0]
     assert match_window(np.array([5.0]), np.array([8.1]), 3).tolist() == [-1]
@@ -71,14 +71,14 @@ EXAMPLE = [
 """Four windows, four labels; best first: hit, false, hit, hit."""
 
 
-def test_average_precision_by_hand():
+def test_average_precision_matches_hand_calculation():
     matched = match_bearings(EXAMPLE, 3)
     assert matched.hit.tolist() == [True, False, True, True]
     assert average_precision(matched) == pytest.approx((1 + 2 / 3 + 3 / 4) / 4)
     np.testing.assert_allclose(matched.error_deg, [-1, np.nan, -0.5, -1])
 
 
-def test_recall_is_read_where_false_bearings_reach_the_rate():
+def test_recall_is_read_at_the_false_bearing_rate():
     matched = match_bearings(EXAMPLE, 3)
     point = operating_point(matched, 0.1)
     assert (point.threshold, point.bearings, point.false_a_window) == (0.9, 1, 0)
@@ -88,7 +88,7 @@ def test_recall_is_read_where_false_bearings_reach_the_rate():
     assert recall_at(matched, point) == 3 / 4
 
 
-def test_equal_scores_are_not_parted():
+def test_bearings_of_equal_score_are_kept_or_dropped_together():
     windows = [[(found((0, 0.5), (50, 0.5)), true(0.0))] * 3]
     matched = match_bearings(windows, 3)
     assert average_precision(matched) == pytest.approx(0.5)
@@ -97,29 +97,29 @@ def test_equal_scores_are_not_parted():
     assert recall_at(matched, operating_point(matched, 1.0)) == 1
 
 
-def test_a_part_leaves_out_what_found_the_others():
+def test_subset_ignores_bearings_matched_to_other_labels():
     matched = match_bearings(EXAMPLE, 3)
     first = matched.every_label
     first[1:] = False
     assert average_precision(matched, first) == 1
     last = ~matched.every_label
     last[3] = True
-    # The hit at 0.9 is of another label, the false one at 0.8 counts.
+    # The hit at 0.9 belongs to another label; the false bearing at 0.8 counts.
     assert average_precision(matched, last) == pytest.approx(1 / 2)
     assert recall_at(matched, operating_point(matched, 0.25), last) == 1
 
 
-def test_nothing_is_defined_without_labels():
+def test_metrics_are_nan_without_labels():
     matched = match_bearings([[(found((0, 0.5)), true())]], 3)
     ap, recall = bootstrap(matched)
     assert all(math.isnan(x) for x in (ap.value, ap.low, recall.value, recall.high))
-    nobody = match_bearings([[(found(), true(3.0))]], 3)
-    assert average_precision(nobody) == 0
-    assert bootstrap(nobody)[1].value == 0
+    nothing_found = match_bearings([[(found(), true(3.0))]], 3)
+    assert average_precision(nothing_found) == 0
+    assert bootstrap(nothing_found)[1].value == 0
 
 
 def slow_scores(drives, within, most_false):
-    """AP and recall by the definition: for each threshold every window is matched anew."""
+    """AP and recall by the definition: every window is matched again for each threshold."""
     windows = [window for drive in drives for window in drive]
     labels = sum(len(true.azimuth_deg) for _, true in windows)
     thresholds = sorted({float(s) for f, _ in windows for s in f.scores}, reverse=True)
@@ -169,7 +169,7 @@ def some_drives(draw):
 
 @settings(max_examples=examples(150), deadline=None)
 @given(some_drives(), st.sampled_from([0.1, 0.5, 1.0]))
-def test_one_pass_gives_what_the_definition_gives(drives, most_false):
+def test_one_pass_scores_match_the_definition(drives, most_false):
     if not any(len(truth.azimuth_deg) for drive in drives for _, truth in drive):
         return
     matched = match_bearings(drives, 3)
@@ -180,8 +180,8 @@ def test_one_pass_gives_what_the_definition_gives(drives, most_false):
 
 @settings(max_examples=examples(30), deadline=None)
 @given(some_drives())
-def test_a_resample_is_what_the_drives_drawn_twice_would_give(drives):
-    """One draw of the bootstrap against the same drives written out."""
+def test_bootstrap_weights_equal_repeated_drives(drives):
+    """One draw of the bootstrap equals the same drives listed repeatedly."""
     from avdet_ros.evaluation.bearings import metrics as bearings
 
     matched = match_bearings(drives, 3)
@@ -197,8 +197,8 @@ def test_a_resample_is_what_the_drives_drawn_twice_would_give(drives):
     assert recall[0] == pytest.approx(recall_at(written, operating_point(written, 0.5)))
 
 
-def test_the_interval_holds_what_more_drives_would_give():
-    """Coverage: of intervals from 60 drives, about 95 in 100 hold the value of very many."""
+def test_bootstrap_intervals_cover_the_true_value():
+    """About 95 of 100 intervals from 60 drives contain the value of very many drives."""
     rng = np.random.default_rng(4)
 
     def drives(count):
@@ -220,17 +220,17 @@ def test_the_interval_holds_what_more_drives_would_give():
     assert 50 <= inside <= 60
 
 
-def test_f_score_takes_its_threshold_from_the_other_half():
+def test_f_score_uses_the_threshold_of_the_other_half():
     # In both drives the hit has the better score: each half's best threshold keeps it alone.
     drive = [(found((0, 0.9), (40, 0.2)), true(10.0))]
     assert f_score(match_bearings([drive, drive], 20)) == 1
-    # The second drive's good threshold, 0.2, lets the first one's false bearing in: 2 * 2 / 5.
+    # The second drive's good threshold, 0.2, also keeps the false bearing of the first: 2 * 2 / 5.
     other = [(found((0, 0.2)), true(1.0))]
     assert f_score(match_bearings([drive, other], 20)) == pytest.approx(2 * 1 / (2 + 2))
     assert math.isnan(f_score(match_bearings([drive], 20)))
 
 
-def test_range_error_and_coverage_by_hand():
+def test_range_error_and_coverage_match_hand_calculation():
     ranges = np.array([[8, 12, 20], [10, 30, 35], [1, 2, 3]], float)
     its = found((0, 0.9), (20, 0.8), (60, 0.7), range_m=ranges)
     matched = match_bearings([[(its, true(0.0, 20.0, distance=(10.0, 40.0)))]], 3)
@@ -247,7 +247,7 @@ def test_range_error_and_coverage_by_hand():
     assert range_scores(match_bearings(EXAMPLE, 3), operating_point(matched, 1)) is None
 
 
-def test_calibration_by_hand():
+def test_calibration_matches_hand_calculation():
     matched = match_bearings(EXAMPLE, 3)
     result = calibration(matched)
     filled = [(b['low'], b['right']) for b in result['bins'] if b['bearings']]
@@ -255,7 +255,7 @@ def test_calibration_by_hand():
     assert result['error'] == pytest.approx((0.4 + 0.3 + 0.8 + 0.1) / 4)
 
 
-def test_scores_by_distance_level_and_sight():
+def test_scores_are_split_by_distance_level_and_visibility():
     three = true(
         *(0.0, 20.0, 40.0),
         distance=(5.0, 15.0, 69.0),

@@ -1,4 +1,4 @@
-"""What thresholds on scores give, by hand."""
+"""Precision, recall and false boxes at score thresholds, calculated by hand."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from avdet_ros.evaluation.boxes.metrics import DriveHits
 
 
 def window(found, true_deg):
-    """Found bearings as (degrees, score)."""
+    """A window with found bearings, given as (degrees, score), and true bearings."""
     azimuths, scores = np.array(found).reshape(-1, 2).T
     count = len(true_deg)
     truth = TrueBearings(np.array(true_deg), np.ones(count), np.zeros(count), np.ones(count))
     return FoundBearings(azimuths, scores), truth
 
 
-def test_what_is_right_found_and_false_at_each_threshold():
+def test_threshold_scores_match_hand_calculation():
     drives = [
         [window([(10.0, 0.9), (40.0, 0.35)], [11.0, -20.0]), window([(5.0, 0.6)], [])],
         [window([(0.0, 0.5)], [1.0]), window([], [30.0])],
@@ -45,20 +45,20 @@ def test_what_is_right_found_and_false_at_each_threshold():
     assert (none['precision'], none['recall'], none['false_a_minute']) == (1, 1 / 4, 0)
 
 
-def test_nothing_found_has_no_precision():
+def test_precision_is_nan_without_bearings():
     first = threshold_scores([[window([], [3.0])]], [])[0]
     assert math.isnan(first['precision'])
     assert first['recall'] == 0
     assert math.isnan(first['box_recall'])
 
 
-def test_false_boxes_a_minute():
+def test_false_boxes_are_counted_per_minute():
     box = np.float32([[0, 0, 9, 9]])
     found = [Detections(box, np.float32([0.3])), Detections(), Detections(), Detections()]
     assert false_boxes(found) == [150, 150, 150, *[0] * 6]
 
 
-def test_lines_of_a_table():
+def test_rows_include_quiet_roads_only_when_measured():
     by_score = threshold_scores([[window([(1.0, 0.9)], [1.0])]], [])
     lines = rows_of({'thresholds': by_score, 'quiet': {'false_boxes': [3.0] * 9}})
     assert lines[0] == ('bearings that are right', [1.0] * 9, '{:.2f}')
@@ -67,5 +67,5 @@ def test_lines_of_a_table():
 
 
 @pytest.mark.parametrize('score', THRESHOLDS)
-def test_thresholds_are_as_they_are_written(score):
+def test_thresholds_are_rounded_to_one_decimal(score):
     assert score == float(f'{score:.1f}')

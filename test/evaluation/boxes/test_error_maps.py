@@ -19,7 +19,7 @@ def found(boxes, scores):
 @pytest.fixture
 def frame():
     truth = TruthFrame.of(TRUE, [1, 2, 3])
-    # Right, a second box on the same vehicle, displaced, and one on nothing; 1000.. is missed.
+    # A hit, a second box on the same vehicle, a displaced box, a false one; the third is missed.
     boxes = [[105, 100, 205, 200], [150, 100, 250, 200], [560, 100, 660, 200], [0, 400, 60, 460]]
     return truth, found(boxes, [0.9, 0.8, 0.7, 0.6])
 
@@ -34,7 +34,7 @@ def test_every_box_gets_one_verdict(frame):
     assert verdicts.errors == 4
 
 
-def test_verdicts_cover_random_frames():
+def test_verdicts_cover_all_boxes_of_random_frames():
     rng = np.random.default_rng(5)
     for _ in range(50):
         true, places = (rng.uniform(0, 300, (rng.integers(0, 5), 2)) for _ in range(2))
@@ -50,7 +50,7 @@ def test_verdicts_cover_random_frames():
         assert sorted(vehicles) == list(range(len(true)))
 
 
-def test_maps_show_where(frame):
+def test_error_maps_show_where_errors_are(frame):
     truth, confident = frame
     record = DriveRecord('d', [0.0, 1.0], [truth, truth], {'m': [confident, confident]})
     maps = error_maps([record], 'm', (1920, 650), cell_px=50)
@@ -62,7 +62,7 @@ def test_maps_show_where(frame):
     np.testing.assert_allclose(maps.displaced_to - maps.displaced_from, [[60, 0], [60, 0]])
 
 
-def test_curve_ends_where_average_precision_does(drive):
+def test_area_under_curve_equals_average_precision(drive):
     record = drive(2, {'m': (25, 0.3)})
     hits = [drive_hits(record.truth, record.detections['m'])]
     curve = precision_recall(hits, 0.75)
@@ -78,7 +78,7 @@ def test_curve_ends_where_average_precision_does(drive):
     assert len(precision_recall([drive_hits(empty.truth, empty.detections['m'])], 0.5).recall) == 0
 
 
-def test_samples_are_fair_and_apart(drive):
+def test_half_of_samples_are_drawn_and_all_are_apart(drive):
     records = [drive(seed, {'m': (40, 0.3)}) for seed in range(3)]
     chosen = choose_samples(records, 'm', 8)
     assert chosen == choose_samples(records, 'm', 8)
@@ -93,7 +93,7 @@ def test_samples_are_fair_and_apart(drive):
     assert choose_samples([nothing], 'm', 4) == []
 
 
-def test_drawing_colours_the_verdicts(frame):
+def test_drawing_colours_boxes_by_verdict(frame):
     picture = np.full((650, 1920, 3), 90, np.uint8)
     drawn = draw_sample(picture, *frame)
     assert picture.max() == 90, 'the picture itself stays as it is'

@@ -1,4 +1,4 @@
-"""Labels whose quality is known."""
+"""Quality of labels against a known truth."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from avdet_ros.evaluation.boxes.label_quality import FUSED, judge, label_quality
 DRIVE = 'drive_day_2030_01_01_10_00_00'
 
 
-def test_a_box_is_right_once_and_one_on_a_hidden_vehicle_does_not_count():
+def test_judge_counts_a_vehicle_once_and_ignores_hidden_ones():
     true = np.array([[0, 0, 10, 10], [100, 0, 110, 10], [200, 0, 210, 10]])
     wanted = np.array([True, True, False])
     found = np.array([[0, 0, 10, 9], [0, 1, 10, 10], [200, 0, 210, 9], [50, 0, 60, 10]])
     judged = judge(found, np.array([0.5, 0.9, 0.8, 0.7]), true, wanted)
     assert judged.tolist() == [[0.9, 1], [0.7, 0], [0.5, 0]]
     assert judge(np.zeros((0, 4)), np.zeros(0), true, wanted).shape == (0, 2)
-    nobody = judge(found[:1], np.array([0.5]), np.zeros((0, 4)), np.zeros(0, bool))
-    assert nobody.tolist() == [[0.5, 0]]
+    no_vehicles = judge(found[:1], np.array([0.5]), np.zeros((0, 4)), np.zeros(0, bool))
+    assert no_vehicles.tolist() == [[0.5, 0]]
 
 
-def test_recall_is_read_where_precision_still_holds():
+def test_recall_is_read_at_the_required_precision():
     right = [1] * 9 + [0] + [1] * 2 + [0] * 3
     judged = np.stack([np.linspace(1, 0.3, 15), right], axis=-1)
     found = summary(judged, vehicles=20)
     assert (found.boxes, found.right) == (15, 11)
     assert found.recall == pytest.approx(0.55)
-    # 9 of 10, 10 of 11 and 11 of 12 are right; 11 of 13 are not enough.
+    # 9 of 10, 10 of 11 and 11 of 12 right boxes are enough; 11 of 13 are not.
     assert found.recall_at == pytest.approx(0.55)
     assert found.score_at == pytest.approx(1 - 11 * 0.05)
     none = summary(np.zeros((0, 2)), 5)
@@ -42,7 +42,7 @@ def test_recall_is_read_where_precision_still_holds():
     assert equal.recall_at == 0
 
 
-def test_each_teacher_and_all_together(tmp_path):
+def test_quality_is_given_per_teacher_and_fused(tmp_path):
     frame = layout.make_id(DRIVE, 1_900_000_000_500_000_000)
     boxes = [[100, 100, 200, 160], [400, 100, 500, 160], [700, 100, 720, 110]]
     line = {

@@ -1,4 +1,4 @@
-"""The authors' metrics, worked by hand on their canvas."""
+"""The authors' metrics, calculated by hand on their canvas."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def found(*boxes, scores=None):
     )
 
 
-def test_the_same_boxes_are_perfect():
+def test_identical_boxes_are_perfect():
     metrics = released_metrics([frame(BOX)], [found(BOX)], 1920)
     assert metrics == {'map': 1, 'map50': 1, 'map75': 1, 'cdx': 0, 'cdy': 0}
 
 
-def test_centre_distances_are_differences_of_sizes_on_768_pixels():
+def test_centre_distances_are_size_differences_on_768_pixels():
     wide = [350.0, 90.0, 510.0, 200.0]  # 60 px wider, 30 px higher
     metrics = released_metrics([frame(BOX)], [found(wide)], 1920)
     assert metrics['cdx'] == pytest.approx(100 * 60 * SCALE / 768)
@@ -39,13 +39,13 @@ def test_centre_distances_are_differences_of_sizes_on_768_pixels():
     assert (metrics['cdx'], metrics['cdy']) == pytest.approx((0, 0), abs=1e-5)
 
 
-def test_a_true_box_without_a_box_left_counts_its_whole_size():
+def test_unmatched_true_box_counts_its_whole_size():
     metrics = released_metrics([frame(BOX, BOX)], [found(BOX)], 1920)
     assert metrics['cdx'] == pytest.approx(100 * 100 * SCALE / 2 / 768)
     assert metrics['map50'] == pytest.approx(0.5)
 
 
-def test_an_overlap_counts_whole_pixels():
+def test_overlap_counts_whole_pixels():
     # On the canvas 10 x 10 px, shifted by 2: with both ends 9 * 11 of 2 * 121 - 99 are shared.
     true = [400.0, 100.0, 400 + 10 / SCALE, 100 + 10 / SCALE]
     moved = [400 + 2 / SCALE, 100.0, 400 + 12 / SCALE, 100 + 10 / SCALE]
@@ -57,13 +57,13 @@ def test_an_overlap_counts_whole_pixels():
     assert metrics['map75'] == 0
 
 
-def test_false_boxes_of_a_frame_without_truth_cost_nothing():
+def test_false_boxes_in_frames_without_truth_are_ignored():
     truth = [frame(BOX), frame()]
     boxes = [found(BOX, scores=[0.5]), found(BOX, BOX, scores=[0.9, 0.8])]
     assert released_metrics(truth, boxes, 1920)['map'] == 1
 
 
-def test_precision_is_the_whole_envelope():
+def test_average_precision_is_the_area_under_the_envelope():
     other = [900.0, 100.0, 1000.0, 180.0]
     away = [1300.0, 300.0, 1400.0, 400.0]
     # Right, wrong, right: recall 1/2 at precision 1, recall 1 at precision 2/3.
@@ -71,13 +71,13 @@ def test_precision_is_the_whole_envelope():
     assert metrics['map50'] == pytest.approx(0.5 + 0.5 * 2 / 3)
 
 
-def test_weak_boxes_and_columns_beside_the_crop_do_not_count():
+def test_weak_boxes_and_columns_outside_the_crop_are_ignored():
     assert released_metrics([frame(BOX)], [found(BOX, scores=[0.29])], 1920)['map'] == 0
     cut = released_metrics([frame([100.0, 100, 300, 180])], [found([200.0, 100, 300, 180])], 1920)
     assert cut['map'] == 1
 
 
-def test_nothing_there():
+def test_map_is_nan_without_truth_and_missed_boxes_count_their_size():
     assert np.isnan(released_metrics([frame()], [found(BOX)], 1920)['map'])
     assert released_metrics([frame(BOX)], [found()], 1920)['cdy'] == pytest.approx(
         100 * 80 * SCALE / 768

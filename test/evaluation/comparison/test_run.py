@@ -1,4 +1,4 @@
-"""Comparing on bags and folders: with truth, without, and both."""
+"""Comparison on bags and folders, with and without truth."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def pair(model, other_model, rig):
     return load_pair(model, other_model, rig)
 
 
-def test_a_bag_with_truth_is_scored(pair, write_bag, rig, counted):
+def test_bag_with_truth_is_scored(pair, write_bag, rig, counted):
     records = run_on_paths([write_bag('drive')], pair, 'test', rig, counted)
     assert counted.done == {'drive': 21}
     assert [len(record.stamps_s) for record in records.known] == [21]
-    # Windows end with a frame of 256 samples: the first one after its second, others before.
+    # Windows end with a frame of 256 samples, at most two frames away from the stamps.
     stamps_s = np.array(records.known[0].stamps_s)
     np.testing.assert_allclose(stamps_s, np.arange(21) * 0.1, atol=2 * 256 / 44100)
     assert records.notes == []
@@ -41,10 +41,10 @@ def test_a_bag_with_truth_is_scored(pair, write_bag, rig, counted):
     record = outcome.records[outcome.frames[0].record]
     picture = records.picture(record, outcome.frames[0].index)
     assert picture.shape == (650, 1920, 3)
-    assert picture.min() > 200, 'a grey picture of one value is spread to white'
+    assert picture.min() > 200, 'a uniform grey picture is stretched to white'
 
 
-def test_a_bag_without_truth_is_noted(pair, write_bag, rig):
+def test_bag_without_truth_is_noted(pair, write_bag, rig):
     records = run_on_paths([write_bag('drive', truth=False)], pair, 'test', rig)
     assert records.known == []
     assert 'no truth in it: map, map50, map75, mota, idf1, hota are absent' in records.notes[0]
@@ -58,7 +58,9 @@ def test_a_bag_without_truth_is_noted(pair, write_bag, rig):
     assert np.all(np.diff(stamps_s) >= 2), 'frames closer than two seconds show the same'
 
 
-def test_a_model_for_any_array_is_told_what_a_bag_says(model, steered_model, write_bag, rig):
+def test_array_model_receives_speed_and_air_temperature_of_a_bag(
+    model, steered_model, write_bag, rig
+):
     pair = load_pair(model, steered_model, rig)
     path = write_bag('moving', ahead_mps=30.0)
     moving = run_on_paths([path], pair, 'test', rig)
@@ -76,7 +78,7 @@ def test_a_model_for_any_array_is_told_what_a_bag_says(model, steered_model, wri
         np.testing.assert_array_equal(a.scores, b.scores)
 
 
-def test_bags_and_folders_together(pair, write_bag, dataset, rig):
+def test_bags_and_folders_are_compared_together(pair, write_bag, dataset, rig):
     bags = [write_bag('one', seed=1), write_bag('two', truth=False, seed=2)]
     records = run_on_paths([*bags, dataset], pair, 'test', rig)
     assert [record.name for record in records.known] == ['one', 'drive_day_1', 'drive_night_2']
@@ -87,7 +89,7 @@ def test_bags_and_folders_together(pair, write_bag, dataset, rig):
     assert outcome.metrics['map50'].difference < -0.5
 
 
-def test_what_cannot_be_compared(pair, tmp_path, rig):
+def test_path_without_a_bag_is_rejected(pair, tmp_path, rig):
     with pytest.raises(AvdetError, match=r'expected a rosbag2 folder'):
         run_on_paths([tmp_path / 'none'], pair, 'test', rig)
 
@@ -97,7 +99,7 @@ def boxes(*corners):
     return Detections(found, np.linspace(0.9, 0.5, len(found)).astype(np.float32))
 
 
-def test_agreement_by_hand():
+def test_agreement_matches_hand_calculation():
     record = DriveRecord(
         'd',
         [0.0, 5.0],
@@ -118,7 +120,7 @@ def test_agreement_by_hand():
     assert 'Neither found any box in 1 windows' in sentence(empty, ('a', 'b'), 1)
 
 
-def test_pieces_keep_everything(drive):
+def test_pieces_keep_all_windows(drive):
     record = drive(0, {'a': (4, 0.0)}, windows=95)
     pieces = record.pieces(2.0)
     assert [len(piece.stamps_s) for piece in pieces] == [20, 20, 20, 35]
@@ -128,7 +130,9 @@ def test_pieces_keep_everything(drive):
 
 
 @pytest.mark.slow
-def test_command(model, other_model, write_bag, tmp_path, monkeypatch, capsys):
+def test_compare_command_writes_scores_and_pictures(
+    model, other_model, write_bag, tmp_path, monkeypatch, capsys
+):
     arguments = [
         'eval',
         'compare',

@@ -1,4 +1,4 @@
-"""Moments before a vehicle comes out: rendered once, and a map of the houses around."""
+"""Windows before a vehicle leaves a blind corner, and the map of the surrounding houses."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from avdet_ros.simulation.road import straight_road
 from avdet_ros.simulation.sound import SoundRenderer
 
 
-def told_of(spectrograms):
-    """A detector of one box, who tells what it was given."""
+def recording_detector(spectrograms):
+    """A detector that returns 150 boxes and records the windows it receives."""
 
     def detect(spectrogram, beyond_image):
         spectrograms.append((spectrogram, beyond_image))
@@ -33,7 +33,7 @@ def told_of(spectrograms):
     return SimpleNamespace(detect=detect, contract=contract, sha256='3' * 64, front_end=FrontEnd())
 
 
-def test_the_seconds_before_sight_are_rendered_once(monkeypatch, tmp_path, counted):
+def test_windows_around_an_appearance_are_rendered_once_and_cached(monkeypatch, tmp_path, counted):
     """Windows end from 0.1 s before to 0.2 s after the vehicle is seen, 20 a second."""
     monkeypatch.setattr(corner_drives, 'BEFORE_S', 0.1)
     monkeypatch.setattr(corner_drives, 'AFTER_S', 0.2)
@@ -41,7 +41,7 @@ def test_the_seconds_before_sight_are_rendered_once(monkeypatch, tmp_path, count
     scene = replace(lone_scene(), seed=77)
     found = [(scene, Appearance(1, 1.5))]
     given = []
-    (case,) = corner_cases(found, {'a': told_of(given)}, tmp_path, False, counted)
+    (case,) = corner_cases(found, {'a': recording_detector(given)}, tmp_path, False, counted)
     drive = case.windows
     ends_s = np.array([1.4, 1.45, 1.5, 1.55, 1.6, 1.65, 1.7])
     assert drive.stamps_s == pytest.approx(ends_s - 0.5)
@@ -51,24 +51,24 @@ def test_the_seconds_before_sight_are_rendered_once(monkeypatch, tmp_path, count
     assert [beyond for _, beyond in given] == [True] * 7
     sound = SoundRenderer(scene).read(round(0.4 * 44100), 44100).astype(np.float32)
     np.testing.assert_allclose(given[0][0], front_end.compute(sound), atol=1e-3)
-    # What node detector publishes: at most 100, none below 0.05.
+    # As the detector node publishes: at most 100 boxes, none with a score below 0.05.
     assert [len(its) for its in drive.detections['a']] == [100] * 7
     yaw_deg = scene.corruption.array_yaw_deg
     name = f'corner_standing_77_1_{yaw_deg:.3f}_33333333.npz'
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert counted.totals == {'corners, standing': 1} == dict(counted.done)
 
-    (again,) = corner_cases(found, {'a': told_of(given)}, tmp_path, False, counted)
+    (again,) = corner_cases(found, {'a': recording_detector(given)}, tmp_path, False, counted)
     assert len(given) == 7, 'read from disk'
     np.testing.assert_array_equal(again.windows.places_m, drive.places_m)
     (tmp_path / name).write_bytes(b'damaged')
-    corner_cases(found, {'a': told_of(given)}, tmp_path, False, counted)
+    corner_cases(found, {'a': recording_detector(given)}, tmp_path, False, counted)
     assert len(given) == 14
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_map_of_two_houses_by_hand():
-    """Along a road to the north: a house to its left and one to its right, farther on."""
+def test_map_of_two_houses_matches_hand_calculation():
+    """A road to the north, with a house on its left and one farther on, on its right."""
     road = straight_road(heading_rad=np.pi / 2)
     houses = (Building(road, 10.0, 20.0, 8.0, 6.0), Building(road, 40.0, 10.0, -5.0, 12.0))
     cells = map_of(houses, np.array([3.0, 20.0]))
@@ -88,13 +88,13 @@ def test_a_map_of_two_houses_by_hand():
 
 
 def junction(rig):
-    """The first drive at a junction of a furnished world."""
+    """The first scene with a junction in the furnished world."""
     condition = Condition('furnished', 'ideal')
     scenes = (condition.scene(seed, rig, 20.0) for seed in range(100_000, 100_100))
     return next(scene for scene in scenes if scene.crossing is not None)
 
 
-def test_who_stands_in_the_ego_vehicles_lane_is_left_out(rig):
+def test_drive_up_removes_vehicles_in_the_ego_lane(rig):
     scene = junction(rig)
     ego = scene.ego
     lanes = (ego.motion.lane, ego.motion.lane + 0.5, ego.motion.lane - 0.7)

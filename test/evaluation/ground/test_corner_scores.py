@@ -1,4 +1,4 @@
-"""Topic hidden at blind corners, on a case that is made up of true places."""
+"""Scores of the topic hidden at blind corners, on a case built from true positions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def found(rig):
 
 @pytest.fixture(scope='module')
 def case(rig, found):
-    """Every vehicle's place is known but for its range, which is a third too far."""
+    """The vehicle is detected at its true bearing, with ranges one third too long."""
     scene, appearance = found
     stamps = np.arange(appearance.seen_s - 4.0, appearance.seen_s, 1 / RATE_HZ) - 0.5
     empty = with_truth(scene, scene.seed, stamps, RATE_HZ, {})
@@ -61,7 +61,7 @@ def case(rig, found):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('with_map', [False, True])
-def test_who_is_heard_is_told_on_his_side(case, rig, with_map):
+def test_heard_vehicle_is_reported_on_its_side(case, rig, with_map):
     result = run_case(case, 'perfect', rig, with_map)
     assert result.right[result.at(1.0)]
     assert result.answers[result.at(1.0)] == result.side
@@ -69,7 +69,7 @@ def test_who_is_heard_is_told_on_his_side(case, rig, with_map):
 
 
 @pytest.mark.slow
-def test_nobody_is_told_where_nothing_is_heard(case, rig):
+def test_no_vehicle_is_reported_without_detections(case, rig):
     result = run_case(case, 'deaf', rig, True)
     assert not result.right.any()
     assert not result.answers.any()
@@ -79,19 +79,19 @@ def test_nobody_is_told_where_nothing_is_heard(case, rig):
 
 
 @pytest.mark.slow
-def test_lines_fit_the_head(case, rig):
+def test_table_rows_have_as_many_columns_as_the_header(case, rig):
     lines = table([case], 'standing', ['perfect'], rig, SILENT)
     assert len(lines) == 2
     assert {line.count('|') for line in (*HEAD.splitlines(), *lines)} == {11}
 
 
-def test_sides_are_of_the_cameras_heading(rig):
+def test_side_of_is_positive_on_the_left(rig):
     assert side_of(np.array([5.0, 2.0]), rig) == 1
     assert side_of(np.array([5.0, -2.0]), rig) == -1
 
 
-def test_a_side_is_that_of_the_cameras_own_heading(rig):
-    """A camera 1 m to the left that looks 30 degrees to the left sees the heading's side."""
+def test_side_of_follows_the_heading_of_a_turned_camera(rig):
+    """A camera 1 m to the left, turned 30 degrees to the left, divides sides by its heading."""
     turn = Rotation.from_euler('z', 30, degrees=True).as_matrix()
     camera = replace(
         rig.camera,
@@ -106,14 +106,14 @@ def test_a_side_is_that_of_the_cameras_own_heading(rig):
 
 
 def result(side, answers, right, other, sight_s):
-    """Windows that end 2.1 s to 0.1 s before sight, and one after it."""
+    """Results of windows that end 2.1 s to 0.1 s before sight, and one after it."""
     before_s = np.array([2.1, 1.6, 1.1, 0.6, 0.1, -0.2])
     return CornerResult(
         side, before_s, np.array(answers), right > np.zeros(6), other > np.zeros(6), sight_s
     )
 
 
-def test_a_line_by_hand():
+def test_row_matches_hand_calculation():
     unknown = np.full(6, -1.0)
     results = [
         result(
@@ -133,8 +133,8 @@ def test_a_line_by_hand():
         ),
     ]
     assert [results[0].at(lead_s) for lead_s in (2.1, 2.0, 1.5, 1.1, 0.0)] == [0, 0, 1, 2, 4]
-    # Of the sides told a second before one of two is right; of fifteen windows before sight five
-    # have somebody on the wrong side; times are off by 0.1, 0.2 and 0.3 s.
+    # One of the two sides reported a second before sight is right; five of fifteen windows before
+    # sight have a vehicle on the wrong side; times are wrong by 0.1, 0.2 and 0.3 s.
     assert row('name', results) == [
         *('name', '3', '0.00', '0.33', '0.33', '0.33', '1.00'),
         *('0.50 of 2', '0.33', '0.2 s (3)'),
@@ -143,7 +143,7 @@ def test_a_line_by_hand():
 
 
 @pytest.mark.slow
-def test_the_ego_vehicle_drives_up_and_through_nobody(found):
+def test_ego_vehicle_drives_up_to_the_junction_without_collisions(found):
     scene = drive_up(found[0])
     end = float(scene.ego.motion.along_m(scene.duration_s))
     assert end == pytest.approx(meeting_m(scene.ego.road, scene.crossing) - 6.0)
@@ -157,7 +157,7 @@ def test_the_ego_vehicle_drives_up_and_through_nobody(found):
 
 
 @pytest.mark.slow
-def test_the_map_holds_the_buildings(found):
+def test_map_contains_the_buildings(found):
     scene = found[0]
     middle = scene.ego.pose(0.0)[0][:2]
     cells = map_of(scene.buildings, middle)

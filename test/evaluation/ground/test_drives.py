@@ -1,4 +1,4 @@
-"""The truth in metres: places and velocities by hand, and what a drive's file is named after."""
+"""Truth in metres: positions and velocities calculated by hand, and files of drives."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TURN_RAD = 0.6
 
 @pytest.fixture(scope='module')
 def drive():
-    """The ego vehicle drives at 8 m/s along a road to the north-east; one comes towards it."""
+    """The ego vehicle drives to the north-east at 8 m/s; another vehicle comes towards it."""
     scene = lone_scene()
     road = straight_road(heading_rad=TURN_RAD)
     ego = replace(scene.ego, road=road, motion=Motion(2.0, 8.0, lane=-0.5))
@@ -38,7 +38,7 @@ def drive():
     return scene, with_truth(scene, 9, STAMPS_S, 10.0, found)
 
 
-def test_places_are_in_the_vehicles_frame_and_velocities_over_ground(drive):
+def test_positions_are_in_the_ego_frame_and_velocities_over_ground(drive):
     scene, its = drive
     width = scene.ego.road.lane_width_m
     times = np.concatenate([STAMPS_S, STAMPS_S[-1] + 0.1 * np.arange(1, 6)])
@@ -58,7 +58,7 @@ def test_places_are_in_the_vehicles_frame_and_velocities_over_ground(drive):
     assert its.rate_hz == pytest.approx(10)
 
 
-def test_what_the_camera_and_the_array_know_stands_beside(drive):
+def test_truth_includes_audibility_visibility_and_distance(drive):
     scene, its = drive
     frames = [scene.truth(float(t)) for t in STAMPS_S]
     assert its.audible[0].tolist() == [bool(frame.audible[0]) for frame in frames]
@@ -68,7 +68,7 @@ def test_what_the_camera_and_the_array_know_stands_beside(drive):
     assert (its.seed, its.setting) == (9, 'country')
 
 
-def test_a_vehicle_beyond_the_horizon_is_silent_and_its_distance_unknown(drive):
+def test_vehicle_beyond_the_horizon_is_inaudible_with_unknown_distance(drive):
     scene, _ = drive
     far = replace(scene.vehicles[0], motion=Motion(145.0, -10.0, lane=0.5))
     its = with_truth(replace(scene, vehicles=(far,)), 9, STAMPS_S, 10.0, {})
@@ -80,12 +80,12 @@ def test_a_vehicle_beyond_the_horizon_is_silent_and_its_distance_unknown(drive):
     assert np.isfinite(its.places_m).all()
 
 
-def test_every_window_is_detected_and_the_hundred_best_are_kept(rig, tmp_path, counted):
-    """A detector that finds 150 boxes, of which 120 are sure enough, as node detector has it."""
-    told = []
+def test_ground_drives_detect_every_window_and_keep_the_best_100_boxes(rig, tmp_path, counted):
+    """A detector finds 150 boxes; the best 100 are kept, as in the detector node."""
+    calls = []
 
     def detect(spectrogram, beyond_image):
-        told.append((spectrogram.shape, beyond_image))
+        calls.append((spectrogram.shape, beyond_image))
         scores = np.linspace(0.9, 0.01, 150).astype(np.float32)
         return Detections(np.tile(np.float32([1, 2, 30, 40]), (150, 1)), scores)
 
@@ -98,22 +98,22 @@ def test_every_window_is_detected_and_the_hundred_best_are_kept(rig, tmp_path, c
     plan = GroundPlan(1.6, 4.0, {'a': fewer, 'b': all_pairs}, rig)
     (drive,) = ground_drives(plan, [300_003], tmp_path / 'deep', counted)
     assert counted.totals == {'drives': 1} == dict(counted.done)
-    assert told == 3 * [((64, 80, 173), True), ((64, 80, 173), False)], 'both lists'
+    assert calls == 3 * [((64, 80, 173), True), ((64, 80, 173), False)], 'both lists'
     assert drive.stamps_s == pytest.approx([0.5, 0.75, 1.0], abs=1e-3)
     for found in (*drive.detections['a'], *drive.in_image['a']):
         assert len(found) == 100
         assert found.scores[[0, -1]] == pytest.approx([0.9, 0.9 - 0.89 * 99 / 149], abs=1e-4)
     assert (drive.seed, len(drive.ego), len(drive.truth)) == (300_003, 5, 3)
     (again,) = ground_drives(plan, [300_003], tmp_path / 'deep')
-    assert len(told) == 6, 'read from disk'
+    assert len(calls) == 6, 'read from disk'
     assert_same(again, drive)
     (path,) = (tmp_path / 'deep').iterdir()
     path.write_bytes(path.read_bytes()[:-100])
     ground_drives(plan, [300_003], tmp_path / 'deep')
-    assert len(told) == 12, 'a damaged file is made anew'
+    assert len(calls) == 12, 'a damaged file is replaced'
     write(path, replace(drive, in_image={}))
     (again,) = ground_drives(plan, [300_003], tmp_path / 'deep')
-    assert len(told) == 18, 'so is one from before the list of boxes in the image was kept'
+    assert len(calls) == 18, 'so is an old file without the list of boxes in the image'
     assert_same(again, drive)
     (tmp_path / 'file').write_text('')
     with pytest.raises(AvdetError, match='expected a folder, found'):
@@ -143,7 +143,7 @@ def assert_same_boxes(one, other):
             np.testing.assert_array_equal(there, before, err_msg=name)
 
 
-def test_drives_of_a_plan_are_named_after_all_that_makes_them(drive, rig, tmp_path):
+def test_drive_file_is_named_after_seed_duration_rate_and_models(drive, rig, tmp_path):
     detectors = {'b': SimpleNamespace(sha256='1' * 64), 'a': SimpleNamespace(sha256='2' * 64)}
     plan = GroundPlan(20.0, 10.0, detectors, rig)
     assert plan.path(tmp_path, 7) == tmp_path / 'ground_7_20s_10hz_22222222-11111111.npz'
@@ -153,8 +153,8 @@ def test_drives_of_a_plan_are_named_after_all_that_makes_them(drive, rig, tmp_pa
     assert_same(again, its)
 
 
-def test_ranges_and_bearings_come_back_window_by_window(drive, tmp_path):
-    """One model says them and one does not; windows have none, two and one detections."""
+def test_ranges_and_bearings_survive_writing_and_reading(drive, tmp_path):
+    """One model gives them, the other does not; windows have no, two and one detections."""
     _, its = drive
     counts = [0, 2, 1, *[0] * (len(STAMPS_S) - 3)]
     rng = np.random.default_rng(3)

@@ -1,4 +1,4 @@
-"""Tracks in metres against the truth, on a drive that is made up."""
+"""Tracks in metres against the truth, on a synthetic drive."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from avdet_ros.tracking.ego_motion import PlanarPose
 STEPS, AHEAD = 30, 5
 
 
-def made_up(rig, factor=1.0):
-    """The ego vehicle drives at 5 m/s past a vehicle that stands 30 m ahead, 6 m to the left."""
+def synthetic_drive(rig, factor=1.0):
+    """The ego vehicle passes at 5 m/s a vehicle that stands 30 m ahead, 6 m to the left."""
     times = np.arange(STEPS + AHEAD) / 10
     places = np.stack([30 - 5 * times, np.full(len(times), 6.0)], axis=-1)
     found, truth = [], []
@@ -60,8 +60,8 @@ def made_up(rig, factor=1.0):
     )
 
 
-def test_true_detections_make_true_tracks(rig):
-    errors = ground_errors([made_up(rig)], 'model', rig)
+def test_true_detections_give_accurate_tracks(rig):
+    errors = ground_errors([synthetic_drive(rig)], 'model', rig)
     assert errors.alone == 0
     assert coverage(errors.column('distance2')) == 1
     late = errors.column('age_s') > 1.5
@@ -70,19 +70,19 @@ def test_true_detections_make_true_tracks(rig):
     assert np.median(np.abs(errors.column('log_range')[late])) < 0.1
 
 
-def test_ranges_far_off_leave_the_ellipses(rig):
-    errors = ground_errors([made_up(rig, factor=0.2)], 'model', rig)
+def test_wrong_ranges_lower_the_ellipse_coverage(rig):
+    errors = ground_errors([synthetic_drive(rig, factor=0.2)], 'model', rig)
     assert coverage(errors.column('distance2')[:10]) < 0.5
 
 
-def test_without_odometry_velocities_are_compared_as_relative_ones(rig):
-    errors = ground_errors([made_up(rig)], 'model', rig, odometry=False)
+def test_velocities_are_compared_as_relative_without_odometry(rig):
+    errors = ground_errors([synthetic_drive(rig)], 'model', rig, odometry=False)
     late = errors.column('age_s') > 1.5
     assert np.median(errors.column('speed_error_mps')[late]) < 2.5
 
 
-def test_a_drive_comes_back_from_its_file(rig, tmp_path):
-    drive = made_up(rig)
+def test_drive_is_read_as_it_was_written(rig, tmp_path):
+    drive = synthetic_drive(rig)
     write_ground_drive(tmp_path / 'kept' / 'drive.npz', drive)
     back = read_ground_drive(tmp_path / 'kept' / 'drive.npz', 1)
     assert back.ego == drive.ego
@@ -94,8 +94,12 @@ def test_a_drive_comes_back_from_its_file(rig, tmp_path):
     np.testing.assert_allclose(one, two)
 
 
-def test_ellipses_are_told_by_the_kind_of_road(rig):
-    drives = [made_up(rig), replace(made_up(rig, factor=0.2), setting='country'), made_up(rig)]
+def test_ellipse_coverage_is_reported_by_kind_of_road(rig):
+    drives = [
+        synthetic_drive(rig),
+        replace(synthetic_drive(rig, factor=0.2), setting='country'),
+        synthetic_drive(rig),
+    ]
     errors = ground_errors(drives, 'model', rig)
     country, city = road_rows(errors, ['country' if k == 1 else 'city' for k in range(3)])[::-1]
     assert city[:3] == ['city', '2', '100 % (100 to 100)']
@@ -104,8 +108,8 @@ def test_ellipses_are_told_by_the_kind_of_road(rig):
     assert int(city[4]) + int(country[4]) == len(errors.table)
 
 
-def test_tables_have_a_row_a_tracker_and_a_model(rig):
-    drive = made_up(rig)
+def test_tables_have_one_row_per_tracker_and_model(rig):
+    drive = synthetic_drive(rig)
     metres, distances, roads = (
         part.splitlines() for part in metres_table([drive], ['model'], rig).split('\n\n')[::2]
     )
@@ -120,7 +124,7 @@ def test_tables_have_a_row_a_tracker_and_a_model(rig):
     ]
     assert len({line.count('|') for line in metres}) == 1
     cells = row('name', ground_errors([drive], 'model', rig))
-    assert float(cells[3].split('°')[0]) < 2, 'the bearing of what is heard'
+    assert float(cells[3].split('°')[0]) < 2, 'the bearing error of heard vehicles'
     assert cells[3].split(' / ')[1].startswith(('nan', '0', '1', '2'))
     assert 0 <= float(cells[-2].removesuffix(' m/s')) < 3
     assert cells[0] == 'name'
@@ -133,15 +137,15 @@ def test_tables_have_a_row_a_tracker_and_a_model(rig):
     names = [line.split('|')[3].strip() for line in image[2:]]
     assert names == 2 * ['IoU, tuned', 'motion, tuned', 'ByteTrack (trackers), tuned', 'ground']
     ground = next(line for line in image if '| 10 | model | ground |' in line)
-    assert float(ground.split('|')[6]) > 0.8, 'HOTA of one vehicle that is always seen'
+    assert float(ground.split('|')[6]) > 0.8, 'HOTA of one vehicle that is always visible'
 
 
-def test_tracks_in_metres_get_ten_windows_a_second_where_there_are_more():
+def test_high_window_rates_are_thinned_to_about_10_hz():
     assert [every_in_metres(rate) for rate in (5, 10, 12, 20, 40)] == [1, 1, 1, 2, 4]
 
 
-def test_trackers_in_the_image_get_what_node_detector_publishes_by_itself(rig):
-    drive = made_up(rig)
+def test_image_trackers_use_only_detections_in_the_image(rig):
+    drive = synthetic_drive(rig)
     nothing = [Detections()] * STEPS
     image = image_table([replace(drive, in_image={'model': nothing})], ['model'], rig)
     hota = {
@@ -153,9 +157,9 @@ def test_trackers_in_the_image_get_what_node_detector_publishes_by_itself(rig):
     assert set(hota.values()) == {0.0}
 
 
-def test_ranges_by_size_are_compared_with_the_true_ones(rig):
-    """The boxes are those of things 1.6 m high and 6 m to the left, so that sizes are right."""
-    drive = made_up(rig)
+def test_ranges_from_box_size_are_compared_with_true_ranges(rig):
+    """The boxes show objects 1.6 m high and 6 m to the left, so ranges from size are right."""
+    drive = synthetic_drive(rig)
     focal = rig.camera.fy
     boxes, found = np.float32([-0.8, -0.8, 0.8, 0.8]) * focal, []
     for step, each in enumerate(drive.detections['model']):
@@ -173,8 +177,8 @@ def test_ranges_by_size_are_compared_with_the_true_ones(rig):
     )
 
 
-def test_an_interval_holds_its_value_and_no_drive_has_none(rig):
-    errors = ground_errors([made_up(rig), made_up(rig, factor=1.3)], 'model', rig)
+def test_interval_contains_its_value_and_is_nan_without_drives(rig):
+    errors = ground_errors([synthetic_drive(rig), synthetic_drive(rig, factor=1.3)], 'model', rig)
     low, high = interval(errors, np.ones(len(errors.table), bool))
     assert low <= coverage(errors.column('distance2')) <= high
     assert row('name', ground_errors([], 'model', rig))[1] == 'nan % (nan to nan)'

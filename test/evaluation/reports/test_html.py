@@ -21,7 +21,7 @@ ERRORS = {'good': (4, 0.0), 'bad': (60, 0.5)}
 
 
 class Page(HTMLParser):
-    """Tags, texts and what they would load."""
+    """The open tags, texts and links of a page."""
 
     def __init__(self, text):
         super().__init__()
@@ -68,7 +68,7 @@ def page(drive, rig, tmp_path_factory):
     return path, results
 
 
-def test_page_is_whole_and_needs_no_network(page):
+def test_page_is_well_formed_and_self_contained(page):
     path, _ = page
     text = path.read_text()
     parsed = Page(text)
@@ -80,7 +80,7 @@ def test_page_is_whole_and_needs_no_network(page):
     assert 'Boxes of &lt;good&gt;' in text
 
 
-def test_pictures_and_curves_are_pictures(page):
+def test_page_contains_pictures_and_curves(page):
     path, results = page
     text = path.read_text()
     shown = len(choose_samples(results[0].records, 'good', 6))
@@ -97,7 +97,7 @@ def test_pictures_and_curves_are_pictures(page):
 
 
 @pytest.mark.slow
-def test_a_report_that_cannot_be_written(page, rig, tmp_path):
+def test_unwritable_report_raises_an_error(page, rig, tmp_path):
     (tmp_path / 'file').write_text('')
     picture = np.zeros((650, 1920, 3), np.uint8)
     with pytest.raises(AvdetError, match='cannot write the report'):

@@ -1,4 +1,4 @@
-"""Each number of a report stands in its cell: scores made up by hand, the page read back."""
+"""Each number of a report is in its cell: invented scores, and the page parsed."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from avdet_ros.evaluation.runs.record import DriveRecord, TruthFrame
 BOX = [100, 100, 300, 300]
 
 
-def its(of, frames, boxes, **more):
-    """Scores of a detector or a part, with numbers of their own everywhere."""
+def scores_of(of, frames, boxes, **more):
+    """Scores of a detector or a part, with distinct numbers."""
     detection = {'map': of + 0.01, 'map50': of + 0.02, 'map75': of + 0.03, 'recall50': of + 0.04}
     detection |= {'cdx': 1.254 + of, 'cdy': 2.125 + of, 'frames': frames, 'boxes': boxes}
     tracking = {'mota': -of, 'idf1': of + 0.05, 'hota': of + 0.06}
@@ -29,12 +29,12 @@ def its(of, frames, boxes, **more):
 
 def scores(of, milliseconds):
     parts = [
-        its(of + 0.1, 2, 3, family='light', name='night', false_alarms=0.254),
-        its(of + 0.2, 1, 0, family='distance', name='0-20 m', false_alarms=0.0),
-        its(of + 0.3, 4, 7, family='distance', name='20-40 m', false_alarms=1.5),
-        its(of + 0.4, 5, 6, family='else', name='all', false_alarms=math.nan),
+        scores_of(of + 0.1, 2, 3, family='light', name='night', false_alarms=0.254),
+        scores_of(of + 0.2, 1, 0, family='distance', name='0-20 m', false_alarms=0.0),
+        scores_of(of + 0.3, 4, 7, family='distance', name='20-40 m', false_alarms=1.5),
+        scores_of(of + 0.4, 5, 6, family='else', name='all', false_alarms=math.nan),
     ]
-    return its(of, 9, 9, parts=parts, milliseconds={'p50': milliseconds, 'p99': 99.0})
+    return scores_of(of, 9, 9, parts=parts, milliseconds={'p50': milliseconds, 'p99': 99.0})
 
 
 def record(name, errors):
@@ -48,7 +48,7 @@ def record(name, errors):
 
 
 class Table(HTMLParser):
-    """Rows of cells, and the widths of the bars in them."""
+    """Rows of cells, and the widths of the bars in the cells."""
 
     def __init__(self, text):
         super().__init__()
@@ -100,7 +100,7 @@ HEAD = ['mAP@Avg', 'mAP@0.5', 'mAP@0.75', 'recall', 'CDx %', 'CDy %', 'MOTA', 'I
 HEAD += ['switches', 'frag.']
 
 
-def test_every_row_has_its_scores(page):
+def test_every_row_shows_its_scores(page):
     rows = Table(page[0]).rows
     labels = ['0.210', '0.220', '0.230', '0.240', '1.45', '2.33', '-', '-', '0.260', '3', '4']
     true = ['0.310', '0.320', '0.330', '0.340', '1.55', '2.42', '-0.300', '0.350', '0.360']
@@ -131,14 +131,14 @@ def part(of):
     return [*shares, f'{1.254 + of:.2f}', f'{2.125 + of:.2f}', *tracks, '3', '4']
 
 
-def test_bars_are_per_cent_between_nothing_and_all(page):
+def test_bar_widths_are_clipped_to_0_and_100_per_cent(page):
     bars = Table(page[0]).bars
     assert bars[1] == ['', '21.0%', '22.0%', '23.0%', '24.0%', *[''] * 4, '26.0%', *[''] * 3]
     assert bars[3][7:10] == ['0%', '35.0%', '36.0%']
     assert bars[4][1:10] == [*['100%'] * 4, '', '', '0%', '100%', '100%']
 
 
-def test_cards_are_of_the_first_truth_that_defines_them(page):
+def test_cards_show_the_first_truth_with_a_defined_value(page):
     section = page[0].partition('<section class="cards">')[2].partition('</section>')[0]
     assert Table(section).texts == [
         *('0.210', 'mAP@Avg, labels', '0.220', 'mAP@0.5, labels', '0.240', 'recall, labels'),
@@ -147,7 +147,7 @@ def test_cards_are_of_the_first_truth_that_defines_them(page):
     ]
 
 
-def test_frames_boxes_drives_and_errors_are_counted(page):
+def test_page_counts_frames_boxes_drives_and_errors(page):
     texts = Table(page[0]).texts
     assert 'Against labels: 12 boxes in 12 frames of 2 drives' in texts
     assert 'Against true boxes: 6 boxes in 6 frames of 1 drives' in texts
@@ -156,7 +156,7 @@ def test_frames_boxes_drives_and_errors_are_counted(page):
         assert text in texts, text
 
 
-def test_pictures_are_of_the_frames_that_their_captions_name(page):
+def test_pictures_show_the_frames_of_their_captions(page):
     text, asked = page
     found = re.findall(r'alt="([^"]+)" src="data:image/jpeg;base64,([^"]+)"', text)
     frames = [(caption, image) for caption, image in found if ' s: ' in caption]

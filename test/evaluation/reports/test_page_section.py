@@ -8,7 +8,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.reports.page_section import marks, write_section
 
 
-def test_only_the_section_between_the_marks_changes(tmp_path):
+def test_write_section_changes_only_its_section(tmp_path):
     page = tmp_path / 'page.md'
     frame = f'# Page\n\n{marks("one")}\n\nby hand\n\n{marks("two")}\n'
     write_section(page, 'two', 'a table', frame)
@@ -23,7 +23,7 @@ def test_only_the_section_between_the_marks_changes(tmp_path):
 @pytest.mark.parametrize(
     'text', ['nothing', '<!-- one -->', '<!-- one --><!-- one --><!-- end of one -->']
 )
-def test_a_page_without_its_marks_is_refused_and_stays(tmp_path, text):
+def test_page_without_marks_is_rejected_and_unchanged(tmp_path, text):
     page = tmp_path / 'page.md'
     page.write_text(text)
     with pytest.raises(AvdetError) as caught:

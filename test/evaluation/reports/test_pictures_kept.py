@@ -1,10 +1,10 @@
-"""Pictures of reports look as somebody found right who looked at them: kept as small ones.
+"""Pictures of reports match small copies that were checked by eye.
 
-Where a change is meant,
+After an intended change,
 
     python test/evaluation/reports/test_pictures_kept.py
 
-writes them anew, in colour, and whole ones to look at below out/kept_pictures.
+rewrites the copies, in colour, and writes full-size pictures to out/kept_pictures.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from avdet_ros.rig import load_rig
 KEPT = Path(__file__).with_name('kept_pictures.json')
 COLUMNS, ROWS = 24, 16
 APART = 3
-"""Of 255: another version of a codec rounds otherwise."""
+"""Of 255: other versions of a codec round differently."""
 
 TRUE = TruthFrame.of(
     [[100, 100, 300, 300], [900, 250, 1300, 450], [1500, 100, 1900, 200]], [1, 2, 3]
@@ -41,14 +41,14 @@ FAINT = Detections(np.float32([[0, 0, 900, 600]]), np.float32([0.2]))
 
 
 def backdrop():
-    """Darker to the left and below, so that each corner has a grey of its own."""
+    """Darker to the left and bottom, so that each corner has a different colour."""
     x, y = np.meshgrid(np.arange(1920), np.arange(650))
     grey = (60 + x / 20 - y / 12).astype(np.uint8)
     return np.stack([grey, grey // 2, 255 - grey], axis=2)
 
 
 def record(frames=2):
-    """The same errors in each frame, a third frame with nothing in it."""
+    """A drive with the same errors in each frame, and a last frame without vehicles."""
     nothing = TruthFrame.of([], [])
     return DriveRecord(
         'one',
@@ -85,7 +85,7 @@ def kept():
 
 
 @pytest.mark.parametrize('name', PICTURES)
-def test_a_picture_looks_as_it_did(kept, name):
+def test_picture_matches_its_kept_copy(kept, name):
     before = np.array(kept[name]).reshape(ROWS, COLUMNS, 3)
     apart = np.abs(small(PICTURES[name]()) - before).max(axis=2)
     assert apart.max() <= APART, f'row and column {np.argwhere(apart > APART).tolist()}'

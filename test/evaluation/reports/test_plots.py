@@ -1,4 +1,4 @@
-"""Curves are where the numbers are: the SVG's coordinates, read back against its axes."""
+"""Curves have the right values: the SVG's coordinates, read relative to its axes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LINK = '{http://www.w3.org/1999/xlink}href'
 
 
 def hits_of(scores, right_to, boxes):
-    """A drive's boxes, each right up to an IoU of its own."""
+    """A drive's boxes, each right up to a given IoU."""
     right_to = np.array(right_to)
     hits = right_to[None] >= IOU_THRESHOLDS[:, None] - 1e-9
     return DriveHits(np.array(scores), hits, boxes)
@@ -69,7 +69,7 @@ def panels():
     return [Panel(group) for group in groups]
 
 
-def test_a_panel_an_iou_and_a_line_a_detector(panels):
+def test_plot_has_one_panel_per_iou_and_one_line_per_detector(panels):
     assert [panel.texts[:2] for panel in panels] == [['recall', 'precision']] * 2
     assert [[t for t in panel.texts if 'IoU' in t] for panel in panels] == [
         ['IoU 0.5'],
@@ -80,27 +80,27 @@ def test_a_panel_an_iou_and_a_line_a_detector(panels):
         assert [colour for colour, _ in panel.lines] == [*COLOURS[:2]]
 
 
-def test_lines_go_through_recall_and_precision_by_hand(panels):
-    """Scores in order: .9 right at all, .8 right to .7, .6 wrong, .2 right to .6, .1 right."""
+def test_lines_match_hand_calculated_recall_and_precision(panels):
+    """By score: .9 right up to IoU .95, .8 to .7, .6 wrong, .2 right to .6, .1 to .95."""
     recall, right = np.array([1, 2, 2, 3, 4]) / 5, np.array([1, 2, 2, 3, 4])
     (_, line), (_, other) = panels[0].lines
     np.testing.assert_allclose(line, np.stack([recall, right / [1, 2, 3, 4, 5]], 1), atol=2e-3)
     np.testing.assert_allclose(other, [[0, 0], [0.5, 0.5]], atol=2e-3)
     right = np.array([1, 1, 1, 1, 2])
     expected = np.stack([right / 5, right / [1, 2, 3, 4, 5]], axis=1)
-    # What lies on a straight line between its neighbours may be left out.
+    # Points on a straight line between their neighbours may be omitted.
     for place in panels[1].lines[0][1]:
         assert np.abs(expected - place).max(axis=1).min() < 2e-3
 
 
-def test_a_dot_marks_where_scores_above_a_third_end(panels):
+def test_dot_marks_the_last_score_above_one_third(panels):
     for panel, expected in zip(panels, ([0.4, 2 / 3], [0.2, 1 / 3]), strict=True):
         ((colour, place),) = panel.dots
         assert colour == COLOURS[0]
         np.testing.assert_allclose(place, expected, atol=2e-3)
 
 
-def test_a_long_curve_is_thinned_to_1500_points_with_both_its_ends():
+def test_long_curve_is_thinned_to_1500_points_and_keeps_both_ends():
     scores = np.linspace(1, 0, 4000)
     drive = hits_of(scores, np.where(np.arange(4000) % 3 == 0, 1.0, 0.0), 2000)
     text = precision_recall_svg({'long': [drive]}).decode()

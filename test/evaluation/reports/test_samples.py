@@ -1,4 +1,4 @@
-"""Which frames a report shows, and in which colours their boxes are."""
+"""The frames that a report shows, and the colours of their boxes."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def found(*boxes, scores=None):
     return Detections(boxes, np.full(len(boxes), 0.9) if scores is None else np.array(scores))
 
 
-def away(shift):
+def shifted(shift):
     return [BOX[0] + shift, BOX[1], BOX[2] + shift, BOX[3]]
 
 
 @pytest.fixture
 def records():
-    """Two drives of 40 windows, four a second; errors at four instants, nothing in the second
-    half of the second one."""
+    """Two drives of 40 windows, four a second; errors at four instants, and no vehicles in the
+    second half of the second drive."""
     made = []
     for number in range(2):
         truth = [TruthFrame.of([BOX], [1]) for _ in range(40)]
@@ -49,17 +49,18 @@ def records():
         record = DriveRecord(f'seed {number}', [k / 4 for k in range(40)], truth)
         record.detections['a'] = heard
         made.append(record)
-    made[0].detections['a'][10] = found(BOX, away(500), away(900))  # two false ones
-    made[0].detections['a'][12] = found(BOX, away(500))  # half a second later
+    made[0].detections['a'][10] = found(BOX, shifted(500), shifted(900))  # two false ones
+    made[0].detections['a'][12] = found(BOX, shifted(500))  # half a second later
     made[0].detections['a'][30] = found()  # missed
-    made[1].detections['a'][5] = found(away(400), away(700), away(1000))  # missed and three false
+    # One missed and three false ones:
+    made[1].detections['a'][5] = found(shifted(400), shifted(700), shifted(1000))
     for index in range(20, 40):
         made[1].truth[index] = TruthFrame.of([], [])
-        made[1].detections['a'][index] = found(BOX, scores=[0.01])  # too unsure to count
+        made[1].detections['a'][index] = found(BOX, scores=[0.01])  # score too low to count
     return made
 
 
-def test_the_worst_come_with_a_second_between_them(records):
+def test_worst_frames_are_at_least_a_second_apart(records):
     samples = choose_samples(records, 'a', 6)
     drawn = [sample for sample in samples if sample.why == 'drawn']
     worst = [(sample.record, sample.index) for sample in samples if sample.why == 'worst']
@@ -78,7 +79,7 @@ def test_the_worst_come_with_a_second_between_them(records):
                 assert abs(one.index - other.index) >= 4
 
 
-def test_frames_with_nothing_in_them_are_never_drawn(records):
+def test_empty_frames_are_never_drawn(records):
     samples = choose_samples(records, 'a', 40, seed=3)
     assert not [its for its in samples if its.record == 1 and its.index >= 20]
     assert samples == choose_samples(records, 'a', 40, seed=3)
@@ -87,10 +88,10 @@ def test_frames_with_nothing_in_them_are_never_drawn(records):
     assert len(choose_samples(records, 'a', 1)) == 1
 
 
-def test_boxes_have_the_colour_of_what_they_are():
+def test_box_colours_show_their_verdicts():
     picture = np.full((400, 1300, 3), 20, np.uint8)
-    truth = TruthFrame.of([BOX, away(300), away(600)], [1, 2, 3])
-    shown = found(BOX, away(340), away(1000), away(800), scores=[0.9, 0.8, 0.7, 0.01])
+    truth = TruthFrame.of([BOX, shifted(300), shifted(600)], [1, 2, 3])
+    shown = found(BOX, shifted(340), shifted(1000), shifted(800), scores=[0.9, 0.8, 0.7, 0.01])
     drawn = draw_sample(picture, truth, shown)
     assert (picture == 20).all()
 
@@ -107,7 +108,7 @@ def test_boxes_have_the_colour_of_what_they_are():
     assert TRUE_BGR in edge(400)  # displaced is not missed
 
 
-def test_two_models_on_one_picture(rig):
+def test_frame_picture_shows_two_models(rig):
     seen = np.full((650, 1920, 3), 20, np.uint8)
     truth = TruthFrame.of([[900, 300, 1000, 360]], [1])
     predicted = {
@@ -131,8 +132,8 @@ def test_two_models_on_one_picture(rig):
     assert (bearings[horizon + 100, aside - 1 : aside + 2] == 80).any()
 
 
-def test_pictures_of_seeds_are_painted_by_day_at_the_windows_instant(rig):
-    """The world is drawn once for all pictures of a drive."""
+def test_seed_pictures_show_the_daytime_scene_at_the_window_time(rig):
+    """The picture equals one rendered from the scene of the seed."""
     small = replace(
         rig,
         camera=replace(
@@ -150,11 +151,11 @@ def test_pictures_of_seeds_are_painted_by_day_at_the_windows_instant(rig):
     np.testing.assert_array_equal(picture, expected[..., ::-1])
 
 
-def test_where_a_picture_is_missing_a_road_is_drawn(dataset, rig):
+def test_missing_picture_is_replaced_by_a_drawn_road(dataset, rig):
     frames = frames_of(dataset)
     read = pictures.dataset_pictures(dataset, frames, rig)
     record = DriveRecord('drive_day_1', [0.0] * 6)
-    # Grey as the drives are written: 60, and 20 more for each frame.
+    # The grey value of the written drives: 60, and 20 more for each frame.
     assert abs(read(record, 3).astype(int) - 120).max() <= 2
     next((dataset / 'drive_day_1' / 'fl_rgb').glob(f'*{frames["drive_day_1"][3].stamp}*')).unlink()
     np.testing.assert_array_equal(read(record, 3), draw_road(rig.camera))

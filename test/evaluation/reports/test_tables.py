@@ -1,4 +1,4 @@
-"""Tables for people, cell by cell, and sections of pages."""
+"""Terminal tables, cell by cell, and JSON files."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def rows(table):
     return lines[0].strip(), [row for row in cells if len(row) > 1]
 
 
-def test_a_column_a_detector_and_a_row_a_metric():
+def test_metrics_table_has_columns_of_detectors_and_rows_of_metrics():
     other = {**RESULT, 'milliseconds': {'p50': math.nan}}
     title, found = rows(metrics_table({'ours': RESULT, 'theirs': other}, 'All of it'))
     assert title == 'All of it'
@@ -86,14 +86,14 @@ def test_a_column_a_detector_and_a_row_a_metric():
     ]
 
 
-def test_the_authors_metrics_stand_in_a_table_of_their_own():
+def test_authors_metrics_are_in_a_separate_table():
     title, found = rows(as_released_table({'ours': RESULT}))
     assert title.startswith("Counted as in the authors' program")
     assert found[:2] == [['mAP@Avg (0.50:0.90)', '0.900'], ['mAP@0.5', '0.500']]
     assert [row[1] for row in found[2:]] == ['-', '1.24', '2.00']
 
 
-def test_parts_have_the_metric_that_says_something_of_them():
+def test_each_part_shows_its_relevant_metric():
     title, found = rows(breakdown_table({'ours': RESULT, 'theirs': RESULT}))
     assert title == 'Where'
     assert found == [
@@ -105,7 +105,7 @@ def test_parts_have_the_metric_that_says_something_of_them():
     ]
 
 
-def test_what_is_not_defined_is_a_dash():
+def test_undefined_numbers_are_shown_as_a_dash():
     assert (number(math.nan, '{:.1f}'), number(0.26, '{:.1f}'), number(7, '{:d}')) == (
         '-',
         '0.3',
@@ -113,7 +113,7 @@ def test_what_is_not_defined_is_a_dash():
     )
 
 
-def test_results_are_written_below_new_folders(tmp_path):
+def test_write_json_creates_folders(tmp_path):
     path = tmp_path / 'a' / 'b.json'
     write_json(path, {'x': math.nan, 'y': [1]})
     assert json.loads(path.read_text()) == {'x': None, 'y': [1]}

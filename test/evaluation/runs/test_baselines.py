@@ -43,7 +43,7 @@ def plane_wave(azimuth_deg, seed=0):
     return waveform[:, margin : margin + samples].astype(np.float32)
 
 
-def test_cover_takes_the_most_common_first():
+def test_greedy_cover_takes_the_most_common_box_first():
     boxes = np.array([[0, 0, 10, 10]] * 3 + [[50, 0, 60, 10]] * 5 + [[90, 0, 99, 10]], float)
     chosen, counts = greedy_cover(boxes, 10, seed=0)
     assert counts.tolist() == [5, 3, 1]
@@ -61,7 +61,7 @@ def test_constant_boxes_come_from_the_labels():
 
 
 @pytest.mark.parametrize('azimuth_deg', [-35, -10, 0, 22.5, 40])
-def test_bearing_becomes_a_box_there(srp, azimuth_deg):
+def test_steered_response_puts_a_box_at_the_bearing(srp, azimuth_deg):
     detections = srp.detect(plane_wave(azimuth_deg), None)
     rig = load_rig()
     box = detections.boxes_px[0]
@@ -75,13 +75,13 @@ def test_bearing_becomes_a_box_there(srp, azimuth_deg):
     assert np.all(np.diff(detections.scores) <= 0)
 
 
-def test_noise_and_silence_are_no_direction(srp):
+def test_noise_and_silence_get_low_scores(srp):
     noise = np.random.default_rng(0).normal(0, 0.01, (8, RATE)).astype(np.float32)
     assert np.all(srp.detect(noise, None).scores < 0.05)
     assert np.all(srp.detect(np.zeros((8, RATE), np.float32), None).scores == 0)
 
 
-def test_two_sources(srp):
+def test_steered_response_finds_two_sources(srp):
     both = plane_wave(-30, seed=1) + plane_wave(20, seed=2)
     boxes = srp.detect(both, None).boxes_px
     middle = (boxes[:, 0] + boxes[:, 2]) / 2

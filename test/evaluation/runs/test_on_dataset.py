@@ -17,7 +17,7 @@ from avdet_ros.evaluation.runs.on_simulation import CONSTANT, STEERED
 from avdet_ros.evaluation.runs.detectors import NOTHING, ModelDetector, Told
 
 
-def test_both_kinds_of_truth_are_kept_apart(dataset, model, rig, counted):
+def test_true_boxes_and_fused_labels_are_kept_apart(dataset, model, rig, counted):
     detectors = {'m': ModelDetector(Detector(model, rig, FrontEnd(), threads=1))}
     frames = folder.frames_of(dataset)
     found = folder.run_on_dataset(dataset, frames, detectors, FrontEnd(), progress=counted)
@@ -37,8 +37,8 @@ def test_both_kinds_of_truth_are_kept_apart(dataset, model, rig, counted):
     assert len(set(scores)) > 1, 'scores follow the sound'
 
 
-def test_a_model_for_any_array_is_told_what_a_drive_says(dataset, steered_model, rig):
-    """10 m/s but for the last frame, and the air, of one drive; nothing of the other."""
+def test_array_model_receives_speed_and_air_temperature_of_a_drive(dataset, steered_model, rig):
+    """One drive has air, and 10 m/s in all frames but the last; the other has neither."""
     frames = folder.frames_of(dataset)
     drive, name = frames['drive_day_1'], dataset / 'drive_day_1'
     stamps = np.arange(drive[0].stamp_ns, drive[-1].stamp_ns - 550_000_000, 50_000_000)
@@ -62,7 +62,7 @@ def test_a_model_for_any_array_is_told_what_a_drive_says(dataset, steered_model,
         np.testing.assert_array_equal(found.scores, expected.scores)
 
 
-def test_the_air_is_told_without_the_speed(dataset):
+def test_air_temperature_is_read_without_speed(dataset):
     path = dataset / 'drive_night_2' / 'parameters.json'
     path.write_text(json.dumps(json.loads(path.read_text()) | {'temperature_c': 5.5}))
     frames = folder.frames_of(dataset)
@@ -94,7 +94,7 @@ def test_run_scores_against_every_truth(dataset, model):
     assert '6 test static frames of 1 drives' in standing.title
 
 
-def test_broken_frames_are_named_counted_and_limited(dataset, model):
+def test_broken_frames_are_reported_and_limited(dataset, model):
     drive = dataset / 'drive_day_1' / 'drive.flac'
     sound = drive.read_bytes()
     frames = folder.frames_of(dataset)
@@ -112,7 +112,7 @@ def test_broken_frames_are_named_counted_and_limited(dataset, model):
         evaluate_dataset(model, dataset, 'test', WHOLE, None, 'iou', False, None)
 
 
-def test_folders_that_will_not_do(dataset, model, tmp_path):
+def test_unusable_folders_are_rejected(dataset, model, tmp_path):
     with pytest.raises(AvdetError, match='expected a folder with drives'):
         folder.frames_of(tmp_path / 'none')
     with pytest.raises(AvdetError, match=r'expected the split file val_all\.txt, found test_all'):
@@ -133,8 +133,8 @@ def test_folders_that_will_not_do(dataset, model, tmp_path):
         evaluate_dataset(model, dataset, 'test', WHOLE, None, 'iou', False, None)
 
 
-def test_baselines_are_fitted_on_the_training_drives_true_boxes(dataset, rig):
-    """Two vehicles in three of six frames, one in the others; the third of each has no label."""
+def test_baselines_are_fitted_on_true_boxes_of_training_drives(dataset, rig):
+    """Two vehicles in three of six frames, one in the others; third vehicles have no label."""
     statistics = folder.baseline_statistics(dataset)
     found = sorted(zip(statistics.boxes_px.tolist(), statistics.shares.tolist(), strict=True))
     assert found == [([100, 300, 140, 330], 0.5), ([768, 260, 960, 390], 1.0)]
@@ -142,8 +142,8 @@ def test_baselines_are_fitted_on_the_training_drives_true_boxes(dataset, rig):
     assert list(folder.baseline_detectors(statistics, rig)) == [CONSTANT, STEERED]
 
 
-def test_without_a_distance_no_direction_is_looked_for(dataset, rig):
-    """Teachers' labels know none: only the constant boxes are left."""
+def test_steered_baseline_is_omitted_without_distances(dataset, rig):
+    """Teachers' labels have no distances, so only the constant boxes remain."""
     (dataset / 'drive_day_3' / 'truth' / 'frames.jsonl').unlink()
     statistics = folder.baseline_statistics(dataset)
     assert statistics.boxes_px.tolist() == [[768, 260, 960, 390]]
@@ -157,7 +157,7 @@ def test_without_a_distance_no_direction_is_looked_for(dataset, rig):
     assert folder.baseline_statistics(dataset, moved) is None
 
 
-def test_a_run_says_what_it_was_run_on(dataset, model):
+def test_run_reports_model_data_and_tracker(dataset, model):
     run = evaluate_dataset(
         model, dataset, 'test', Subset(daytime='night'), None, 'iou', False, None
     )

@@ -1,4 +1,4 @@
-"""The whole way on real simulated drives: sound, features, model, baselines, scores."""
+"""End-to-end runs on simulated drives: sound, features, model, baselines, scores."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def plan_of(model, statistics, seeds=(100_000, 100_003)):
 
 
 @pytest.mark.slow
-def test_one_process_and_two_find_the_same(model, statistics, counted):
+def test_one_and_two_processes_find_the_same(model, statistics, counted):
     plan = plan_of(model, statistics)
     alone = on_simulation.run_on_drives(plan, progress=counted)
     shared = on_simulation.run_on_drives(plan, jobs=2)
@@ -62,7 +62,7 @@ def test_baselines_are_fitted_on_training_drives(rig, monkeypatch):
     assert 3 < statistics.typical_distance_m < 70
 
 
-def test_models_must_hold_for_one_instant(model, rig):
+def test_models_of_another_label_offset_are_rejected(model, rig):
     plan = on_simulation.Plan((100_000,), 2.0, 5, -0.25, {'loudness': model}, None)
     with pytest.raises(AvdetError, match=r'label_offset_s: expected -0\.25 .*, found -0\.5'):
         on_simulation.run_on_drives(plan)
@@ -77,7 +77,7 @@ def run_command(monkeypatch, capsys, *arguments):
 
 
 @pytest.mark.slow
-def test_evaluate_command(model, tmp_path, monkeypatch, capsys):
+def test_evaluate_command_writes_scores(model, tmp_path, monkeypatch, capsys):
     out = tmp_path / 'scores.json'
     code, printed, _ = run_command(
         monkeypatch,
@@ -104,7 +104,7 @@ def test_evaluate_command(model, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_compare_command(model, tmp_path, monkeypatch, capsys):
+def test_compare_command_writes_comparison(model, tmp_path, monkeypatch, capsys):
     code, printed, _ = run_command(
         monkeypatch,
         capsys,
@@ -128,7 +128,7 @@ def test_compare_command(model, tmp_path, monkeypatch, capsys):
     assert content['metrics']['map']['difference'] in (0, None)
 
 
-def test_inspect_model_command(model, tmp_path, monkeypatch, capsys):
+def test_inspect_model_command_checks_the_rig(model, tmp_path, monkeypatch, capsys):
     code, printed, _ = run_command(monkeypatch, capsys, 'eval', 'inspect-model', model)
     assert code == 0
     assert '32 channels' in printed
@@ -155,13 +155,13 @@ def test_inspect_model_command(model, tmp_path, monkeypatch, capsys):
     assert 'expected (1000, 1000) as the model was taught, found (2000, 2000)' in complaint
 
 
-def test_inspect_model_says_what_of_a_rig_was_not_taught(tmp_path, monkeypatch, capsys):
+def test_inspect_model_reports_untrained_rig_properties(tmp_path, monkeypatch, capsys):
     from avdet_ros.rig import default_rig_path
 
     wide = tmp_path / 'rig.yaml'
     wide.write_text(default_rig_path().read_text().replace('0.250000', '2.50'))
     command = ('eval', 'inspect-model', 'models/student.onnx', '--rig', wide)
-    monkeypatch.chdir(tmp_path)  # and the shipped model is found all the same
+    monkeypatch.chdir(tmp_path)  # the shipped model is still found
     code, printed, complaint = run_command(monkeypatch, capsys, *command)
     assert code == 0
     rows = {line.split()[1]: line for line in printed.splitlines() if 'the rig has' in line}
@@ -184,7 +184,7 @@ def test_inspect_model_says_what_of_a_rig_was_not_taught(tmp_path, monkeypatch, 
         (('bench', 'steps', '--model', 'none.onnx'), 'none.onnx: No such file'),
     ],
 )
-def test_user_errors_are_one_sentence(arguments, sentence, monkeypatch, capsys):
+def test_user_errors_are_reported_in_one_line(arguments, sentence, monkeypatch, capsys):
     code, _, complaint = run_command(monkeypatch, capsys, *arguments)
     assert code == 1
     assert sentence in ' '.join(complaint.split())
@@ -193,7 +193,7 @@ def test_user_errors_are_one_sentence(arguments, sentence, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_evaluate_command_on_a_folder(dataset, model, tmp_path, monkeypatch, capsys):
+def test_evaluate_command_scores_a_dataset_folder(dataset, model, tmp_path, monkeypatch, capsys):
     out, report = tmp_path / 'scores.json', tmp_path / 'report.html'
     code, printed, _ = run_command(
         monkeypatch,
@@ -218,7 +218,7 @@ def test_evaluate_command_on_a_folder(dataset, model, tmp_path, monkeypatch, cap
 
 
 @pytest.mark.slow
-def test_report_of_simulated_drives_has_painted_pictures(model, tmp_path, monkeypatch, capsys):
+def test_report_of_simulated_drives_contains_pictures(model, tmp_path, monkeypatch, capsys):
     report = tmp_path / 'report.html'
     code, _, _ = run_command(
         monkeypatch,

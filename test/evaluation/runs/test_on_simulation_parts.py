@@ -1,4 +1,4 @@
-"""Parts of a run on simulated drives, each by hand: instants, truth, labels, splits, requests."""
+"""Parts of a run on simulated drives: window times, truth, labels, splits, requests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from avdet_ros.simulation.sound import render_sound
 from avdet_ros.simulation.traffic import random_scene
 
 
-def test_windows_end_from_the_first_full_one_to_the_drives_end():
+def test_window_ends_go_from_the_first_full_window_to_the_drive_end():
     front_end = FrontEnd()
     assert window_ends(2.0, 4.0, front_end) == [44100, 55125, 66150, 77175, 88200]
     assert window_ends(1.99, 4.0, front_end) == [44100, 55125, 66150, 77175]
@@ -32,7 +32,7 @@ def test_windows_end_from_the_first_full_one_to_the_drives_end():
     assert window_ends(0.9, 10.0, front_end) == []
 
 
-def test_a_frame_of_truth_has_levels_against_the_rest():
+def test_truth_frame_has_levels_relative_to_the_rest():
     labels = SimpleNamespace(
         boxes_px=[[1, 2, 3, 4], [5, 6, 7, 8]],
         ids=[7, 9],
@@ -50,7 +50,7 @@ def test_a_frame_of_truth_has_levels_against_the_rest():
     assert frame.level_db.tolist() == [10, -3]
 
 
-def test_baselines_are_fitted_on_eight_instants_of_each_training_drive(rig):
+def test_baselines_use_eight_instants_of_each_training_drive(rig):
     frames = []
     for seed in (0, 1, 2):
         scene = random_scene(seed, rig, 8.0)
@@ -63,7 +63,7 @@ def test_baselines_are_fitted_on_eight_instants_of_each_training_drive(rig):
     assert found.typical_distance_m == expected.typical_distance_m
 
 
-def test_seeds_belong_to_one_split_or_to_several():
+def test_split_of_reports_one_split_or_mixed():
     assert split_of([0, 99_999]) == 'training'
     assert split_of([100_000, 199_999]) == 'validation'
     assert split_of([200_000]) == 'test'
@@ -82,27 +82,27 @@ def test_seeds_belong_to_one_split_or_to_several():
         ([1], 2.0, 101.0, 'rate: expected 0.1 to 100 windows a second, found 101'),
     ],
 )
-def test_a_request_that_makes_no_sense_is_refused(seeds, seconds, rate_hz, sentence):
+def test_invalid_request_is_rejected(seeds, seconds, rate_hz, sentence):
     with pytest.raises(AvdetError) as refused:
         check_request(seeds, seconds, rate_hz)
     assert str(refused.value) == sentence
 
 
-def test_requests_up_to_the_bounds_are_taken():
+def test_requests_at_the_limits_are_accepted():
     check_request([0, (1 << 31) - 1], 1.5, 0.1)
     check_request([0], 600.0, 100.0)
 
 
-def test_a_detector_is_given_the_window_that_ends_with_its_stamp(rig, monkeypatch, counted):
-    """Both what it hears and its features, of two drives, each with its own conditions."""
+def test_detector_receives_the_window_of_its_stamp(rig, monkeypatch, counted):
+    """The waveform and its features, for two drives, each with its conditions."""
     heard = []
 
-    class Listening:
+    class RecordingDetector:
         def detect(self, waveform, spectrogram):
             heard.append((waveform, spectrogram))
             return SimpleNamespace()
 
-    monkeypatch.setattr(on_simulation, 'make_detectors', lambda *_: {'it': Listening()})
+    monkeypatch.setattr(on_simulation, 'make_detectors', lambda *_: {'it': RecordingDetector()})
     plan = on_simulation.Plan((300_003, 300_001), 1.5, 2.0, -0.5, {}, None)
     records = run_on_drives(plan, progress=counted)
     assert counted.done == counted.totals == {'drives': 2}
@@ -125,7 +125,7 @@ def test_a_detector_is_given_the_window_that_ends_with_its_stamp(rig, monkeypatc
         assert len(record.detections['it']) == len(record.milliseconds['it']) == 2
 
 
-def test_a_run_says_what_was_run(model):
+def test_run_reports_model_tracker_and_settings(model):
     run = evaluate_seeds(model, 1, 1.5, 100_003, 2.0, 'iou', False, None, 1)
     assert run.title == (
         '1 validation drives of 1.5 s, seeds 100003 to 100003, 2 windows a second, tracker iou'
@@ -134,7 +134,7 @@ def test_a_run_says_what_was_run(model):
     assert (about['file'], about['bytes']) == (str(model), model.stat().st_size)
     tracker = run.settings.pop('tracker')
     assert tracker['name'] == 'iou'
-    assert len(tracker) > 1, 'its parameters'
+    assert len(tracker) > 1, 'the parameters of the tracker are included'
     assert run.settings == {
         'drives': 1,
         'seconds': 1.5,

@@ -1,4 +1,4 @@
-"""Records of drives: windows are added, kept apart, thinned and cut."""
+"""Records of drives: windows are added and kept apart."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from avdet_ros.evaluation.runs.detectors import detect_window
 
 
 class Fixed:
-    """Finds the same box in every window, and remembers what it was given."""
+    """Finds the same box in every window, and records its inputs."""
 
     def __init__(self, left):
         self.found = Detections(np.float32([[left, 0, left + 10, 10]]), np.float32([0.5]))
@@ -21,7 +21,7 @@ class Fixed:
         return self.found
 
 
-def test_a_window_is_run_through_every_detector_and_added_once():
+def test_window_is_run_through_every_detector_once():
     detectors = {'a': Fixed(0), 'b': Fixed(100)}
     record = DriveRecord.empty('drive', detectors, {'light': 'night'})
     other = DriveRecord.empty('drive', detectors)

@@ -1,4 +1,4 @@
-"""Windows on disk: the same as rendered, resumable, bounded, and thrown away when stale."""
+"""Windows on disk equal rendered ones, are limited in size and discarded when outdated."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def assert_same(one, other):
 
 
 @pytest.mark.slow
-def test_windows_are_those_of_the_training_sets(rig):
-    """Same cut, same sound: features agree with what `avdet sim windows` makes."""
+def test_rendered_windows_match_the_training_sets(rig):
+    """Features of the same cut equal those that `avdet sim windows` makes."""
     from avdet_ros.audio.features import pool_frames
 
     setting = WindowSetting(Condition('plain', 'kept'), Cut(windows=3))
@@ -65,7 +65,7 @@ FAMILY = WindowSetting(Condition('plain', 'neglected', family='cross'), Cut(wind
 
 
 @pytest.mark.parametrize('setting', [SETTING, LONG, FAMILY])
-def test_a_drive_is_read_as_it_was_rendered(tmp_path, rig, setting, monkeypatch):
+def test_drive_is_read_as_it_was_rendered(tmp_path, rig, setting, monkeypatch):
     store = WindowStore(tmp_path, setting, rig)
     store.prepare([SEED], 1 << 30)
     rendered = store.drive(SEED)
@@ -78,7 +78,7 @@ def test_a_drive_is_read_as_it_was_rendered(tmp_path, rig, setting, monkeypatch)
     assert not list(tmp_path.rglob('*.partial'))
 
 
-def test_all_windows_of_a_stretch_overlap(rig):
+def test_windows_of_a_continuous_cut_overlap(rig):
     drive = render_drive(LONG, SEED, rig, None)
     assert len(drive) == 6
     np.testing.assert_allclose(drive.end_s, [1, 1.2, 1.4, 1.6, 1.8, 2])
@@ -86,7 +86,7 @@ def test_all_windows_of_a_stretch_overlap(rig):
     np.testing.assert_array_equal(first[:, 8820:], second[:, : 44100 - 8820])
 
 
-def test_a_damaged_file_is_rendered_again(tmp_path, rig):
+def test_damaged_file_is_rendered_again(tmp_path, rig):
     store = WindowStore(tmp_path, LONG, rig)
     store.prepare([SEED], 1 << 30)
     drive = store.drive(SEED)
@@ -96,7 +96,7 @@ def test_a_damaged_file_is_rendered_again(tmp_path, rig):
     assert_same(store.drive(SEED), drive)
 
 
-def test_sets_are_kept_apart_by_all_that_makes_their_sound(tmp_path, rig):
+def test_sets_of_different_settings_use_different_folders(tmp_path, rig):
     def folder(setting, its_rig=rig):
         return WindowStore(tmp_path, setting, its_rig).folder
 
@@ -120,7 +120,7 @@ def test_sets_are_kept_apart_by_all_that_makes_their_sound(tmp_path, rig):
     assert folder(SETTING) == folders[0]
 
 
-def test_a_set_of_another_simulator_is_thrown_away(tmp_path, rig, monkeypatch):
+def test_set_of_a_changed_simulator_is_discarded(tmp_path, rig, monkeypatch):
     store = WindowStore(tmp_path, LONG, rig)
     assert store.prepare([SEED, SEED + 1], 1 << 30) == (2, [])
     store.drive(SEED), store.drive(SEED + 1)
@@ -137,13 +137,13 @@ def test_a_set_of_another_simulator_is_thrown_away(tmp_path, rig, monkeypatch):
     assert not list(tmp_path.rglob('*.npz'))
 
 
-def test_the_set_used_longest_ago_makes_room(tmp_path, rig):
+def test_least_recently_used_set_is_evicted(tmp_path, rig):
     settings = [replace(LONG, cut=Cut(0, 2.0, rate)) for rate in (1.0, 2.0, 5.0)]
     stores = [WindowStore(tmp_path, setting, rig) for setting in settings]
     for store in stores[:2]:
         store.prepare([SEED], 1 << 30)
         store.drive(SEED)
-    stores[0].prepare([SEED], 1 << 30)  # used again, so the second one is older
+    stores[0].prepare([SEED], 1 << 30)  # used again, so the second one is older now
     a_drive = 16 * 2 * 44100 + 20_000
     kept, notes = stores[2].prepare([SEED], int(2.5 * a_drive))
     assert (kept, notes) == (1, [])
@@ -154,7 +154,7 @@ def test_the_set_used_longest_ago_makes_room(tmp_path, rig):
     assert 'more than' in notes[0]
 
 
-def test_a_file_in_the_way_is_reported(tmp_path, rig):
+def test_file_in_place_of_the_folder_is_reported(tmp_path, rig):
     (tmp_path / 'taken').write_text('')
     with pytest.raises(AvdetError, match=r'cannot use .*taken'):
         WindowStore(tmp_path / 'taken', LONG, rig).prepare([SEED], 1 << 30)

@@ -1,4 +1,4 @@
-"""Drives of a few lines of truth, in which every state of a vehicle occurs."""
+"""Drives that consist of a few lines of truth about vehicles."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def vehicle(identity, x_px, level_db, **other):
 
 @pytest.fixture
 def sounding_drives(tmp_path):
-    """Writes drives: by name, a list of frames, each a list of `vehicle`; gives root, drives."""
+    """Writes drives, given as lists of frames of `vehicle` by name; returns root, drives."""
 
     def write(drives, static=(), split='val'):
         root, listed = tmp_path / 'set', {}

@@ -1,4 +1,4 @@
-"""Which boxes there are and what is in each, on frames written by hand."""
+"""Boxes and the states of their vehicles, on hand-written frames."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ DAY, NIGHT = 'drive_day_2030_01_01_10_00_00', 'drive_night_2030_01_02_22_00_00'
 
 
 @pytest.fixture
-def written(sounding_drives, make_vehicle):
-    """By day one of each kind and a hidden one; by night an idling one, an electric one, none."""
+def written_set(sounding_drives, make_vehicle):
+    """A day frame with all kinds of vehicles; night frames: idling, electric, no vehicle."""
     by_day = [
         make_vehicle(1, 500, 55.0),
         make_vehicle(2, 560, 41.9),
@@ -40,8 +40,8 @@ def written(sounding_drives, make_vehicle):
     return sounding_drives({DAY: [by_day], NIGHT: by_night}, static=(NIGHT,))
 
 
-def test_a_visible_vehicle_is_audible_masked_or_silent(written):
-    boxes = true_boxes(*written)
+def test_visible_vehicle_is_audible_masked_or_silent(written_set):
+    boxes = true_boxes(*written_set)
     assert boxes.ids.tolist() == [1, 2, 3, 1, 2]
     assert boxes.state.tolist() == [AUDIBLE, MASKED, SILENT, AUDIBLE, SILENT]
     assert boxes.sounds.tolist() == [True, False, False, True, False]
@@ -49,16 +49,16 @@ def test_a_visible_vehicle_is_audible_masked_or_silent(written):
     assert boxes.frame.tolist() == [0, 0, 0, 1, 2]
     assert boxes.drive.tolist() == [0, 0, 0, 1, 1]
     assert boxes.night.tolist() == [False, False, False, True, True]
-    assert boxes.hidden.tolist() == [1, 0, 0, 0], 'one is behind something, one is too far away'
+    assert boxes.hidden.tolist() == [1, 0, 0, 0], 'one is occluded, one is too far away'
     assert len(boxes.frames) == 4
     assert boxes.relative_db[:3] == pytest.approx([-5, -18.1, -np.inf])
-    # The next audible one of the first is the hidden one, of the third too.
+    # The hidden vehicle is the nearest audible one to the first and to the third.
     assert boxes.near_px[:3] == pytest.approx([750, 60, 50])
     assert np.isinf(boxes.near_px[3:]).all()
 
 
-def test_shares_and_parts(written):
-    boxes = true_boxes(*written)
+def test_boxes_are_divided_into_shares_and_parts(written_set):
+    boxes = true_boxes(*written_set)
     share = shares(boxes)
     assert share['audible'] == share['silent'] == 0.4
     assert share['masked'] == 0.2
@@ -84,8 +84,8 @@ def test_shares_and_parts(written):
     assert boxes.only(parts['night']).ids.tolist() == [1, 2]
 
 
-def test_teachers_boxes_take_the_state_of_what_they_are_on(written):
-    root, drives = written
+def test_teacher_boxes_take_the_state_of_their_vehicle(written_set):
+    root, drives = written_set
     stamp = drives[DAY][0].stamp
     found = np.array([[462, 300, 542, 360], [1160, 300, 1240, 362], [20, 300, 90, 360]])
     few = {'attention_sizes': np.zeros((0, 2), np.int32), 'attention': np.zeros((1, 1, 0), 'f2')}
@@ -113,8 +113,8 @@ def test_teachers_boxes_take_the_state_of_what_they_are_on(written):
     assert parts['vehicles alone'].tolist() == [True, True, False]
 
 
-def test_what_knows_no_levels_is_refused(written):
-    root, drives = written
+def test_truth_without_levels_is_rejected(written_set):
+    root, drives = written_set
     path = root / DAY / 'truth' / 'frames.jsonl'
     line = json.loads(path.read_text())
     del line['level_db']

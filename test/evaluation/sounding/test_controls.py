@@ -1,4 +1,4 @@
-"""Wrong sound on purpose: whose it is, and what it is like."""
+"""Deliberately wrong sound: which frame it comes from and how it is changed."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ FRAMES = tuple(
 )
 
 
-def test_another_moment_is_of_the_same_drive_and_far_away():
+def test_other_moment_is_from_the_same_drive_and_far_away_if_possible():
     swapped = controls.other_moment(FRAMES)
     assert sorted(swapped.tolist()) == list(range(18))
     assert all(FRAMES[a].drive == FRAMES[b].drive for a, b in enumerate(swapped))
     assert controls.far_apart(FRAMES, swapped).tolist() == [True] * 12 + [False] * 6
 
 
-def test_another_drive_is_another_drive():
+def test_other_drive_takes_sound_from_a_different_drive():
     swapped = controls.other_drive(FRAMES)
     assert all(FRAMES[a].drive != FRAMES[b].drive for a, b in enumerate(swapped))
     assert controls.far_apart(FRAMES, swapped).all()
     assert controls.other_drive(FRAMES[:3]).tolist() == [0, 1, 2]
 
 
-def test_mirrored_twice_is_as_before(rig):
+def test_mirroring_twice_restores_features(rig):
     mirror = find_mirror(rig)
     features = np.random.default_rng(0).normal(size=(2, 32, 4, 5)).astype(np.float32)
     once = controls.mirrored(features, mirror.channels, mirror.signs)
@@ -39,7 +39,7 @@ def test_mirrored_twice_is_as_before(rig):
     assert controls.mirrored_boxes(boxes, 1920).tolist() == [[1620, 5, 1820, 9]]
 
 
-def test_without_coherences_levels_stay():
+def test_removing_coherences_keeps_levels():
     features = np.ones((2, 32, 4, 5), np.float16)
     changed = controls.without_coherences(features)
     assert (changed[:, :8] == 1).all()

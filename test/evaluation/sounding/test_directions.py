@@ -1,4 +1,4 @@
-"""What comes from where: plane waves, A-weighting by the standard's table, and boxes by hand."""
+"""Sound by direction: A-weighting against the standard's table, bands, and boxes by hand."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ A_WEIGHTING = {
 }
 
 
-def test_a_weighting_is_the_standards():
+def test_a_weighting_matches_the_standard():
     # The nominal frequencies stand for powers of 10^0.1.
     exact_hz = 1000 * 10.0 ** (np.round(10 * np.log10(np.array(list(A_WEIGHTING)) / 1000)) / 10)
     assert a_weighting_db(exact_hz) == pytest.approx(list(A_WEIGHTING.values()), abs=0.06)
     assert a_weighting_db(np.zeros(1))[0] < -100
 
 
-def test_directions_go_from_left_to_right_by_a_degree():
+def test_directions_go_from_left_to_right_in_one_degree_steps():
     assert AZIMUTHS_DEG[[0, -1]].tolist() == [FRONT_DEG, -FRONT_DEG]
     assert (np.diff(AZIMUTHS_DEG) == -1).all()
 
 
-def test_a_bands_power_is_its_level_times_its_width():
-    """White noise: all bands have one level of mean power, the power grows with their widths."""
+def test_band_middles_and_widths_match_the_mel_filters():
+    """In white noise all bands have the same mean power; total power grows with their width."""
     front_end = FrontEnd()
     middles = band_middles_hz(front_end)
     assert (np.diff(middles) > 0).all()
@@ -60,7 +60,7 @@ def test_a_bands_power_is_its_level_times_its_width():
     assert widths[70] == pytest.approx(foot / 2, rel=0.1)
 
 
-def test_a_box_has_the_largest_value_within_its_sides_and_the_margin():
+def test_box_gets_the_largest_value_within_its_sides_and_margin():
     values = np.zeros((2, len(AZIMUTHS_DEG)))
     place = {degree: AZIMUTHS_DEG.tolist().index(degree) for degree in (-14, 10, 13)}
     values[0, place[10]], values[0, place[13]], values[1, place[-14]] = 0.3, 0.9, 0.7
@@ -68,20 +68,20 @@ def test_a_box_has_the_largest_value_within_its_sides_and_the_margin():
     frame = np.array([0, 0, 1, 1, 1])
     assert at_boxes(values, frame, sides).tolist() == [0.9, 0.3, 0, 0.7, 0]
     assert at_boxes(values, frame, sides, 1.0).tolist() == [0.3, 0.3, 0, 0, 0]
-    # A box between two directions has the nearest one all the same.
+    # A box between two directions still gets the nearest one.
     narrow = np.array([[10.3, 10.2]])
     assert at_boxes(values, np.array([0]), narrow, 0.0).tolist() == [0.3]
 
 
-def test_the_best_of_the_others_of_a_frame():
+def test_best_of_others_compares_boxes_of_the_same_frame():
     values, frame = np.array([3.0, 7, 5, 1, 2]), np.array([0, 0, 0, 2, 4])
     assert best_of_others(values, frame).tolist() == [7, 5, 7, -np.inf, -np.inf]
 
 
-def test_sides_of_a_box_far_away_are_those_that_the_camera_sees(rig):
+def test_sides_of_a_distant_box_match_the_camera_view(rig):
     camera = rig.camera
     left, right = camera.cx - 0.2 * camera.fx, camera.cx + 0.1 * camera.fx
-    # Far away the array and the camera see the same: a foot hardly below the horizon.
+    # For a distant box, its foot just below the horizon, array and camera agree.
     box = np.array([[left, camera.cy - 20, right, camera.cy + 0.02 * camera.fy]])
     sides = box_sides_deg(box, rig)[0]
     assert sides == pytest.approx(np.degrees([np.arctan(0.2), -np.arctan(0.1)]), abs=0.5)

@@ -1,4 +1,4 @@
-"""Which labels a filter keeps, on frames in which what sounds is known."""
+"""Labels that a filter keeps, on frames whose sounding vehicles are known."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ DRIVE = 'drive_day_2030_01_01_10_00_00'
 
 
 @pytest.fixture
-def written(sounding_drives, make_vehicle):
-    """Three frames: two boxes and a hidden vehicle, one box, and none."""
+def written_set(sounding_drives, make_vehicle):
+    """Three frames: two boxes and a hidden vehicle, one box, and no vehicle."""
     frames = [
         [
             make_vehicle(1, 400, 55.0),
@@ -39,15 +39,15 @@ def written(sounding_drives, make_vehicle):
 
 
 def heard_from(*azimuths_deg):
-    """-40 dB from everywhere, -3 dB from one direction of each frame."""
+    """Sound of -40 dB from everywhere, and -3 dB from one direction in each frame."""
     level = np.full((len(azimuths_deg), len(AZIMUTHS_DEG)), -40.0, np.float32)
     for row, azimuth in zip(level, azimuths_deg, strict=True):
         row[np.abs(AZIMUTHS_DEG - azimuth).argmin()] = -3
     return Received(np.zeros_like(level), level, np.zeros(len(level), np.float32))
 
 
-def test_by_truth_what_does_not_sound_and_what_is_hidden_stay_open(written):
-    root, drives = written
+def test_by_truth_leaves_silent_and_hidden_vehicles_open(written_set):
+    root, drives = written_set
     boxes = true_boxes(root, drives)
     found = by_truth(boxes, root, boxes.sounds, hidden=True)
     assert [its.verdict.tolist() for its in found] == [[KEEP, OPEN], [KEEP], []]
@@ -60,25 +60,25 @@ def test_by_truth_what_does_not_sound_and_what_is_hidden_stay_open(written):
     assert [len(its.boxes_px) for its in again.values()] == [2, 1, 0]
 
 
-def test_by_score_the_sure_are_kept_and_the_quiet_become_road(written, rig):
-    boxes = true_boxes(*written)
+def test_by_score_keeps_sure_boxes_and_turns_quiet_ones_into_road(written_set, rig):
+    boxes = true_boxes(*written_set)
     left, right, middle = box_sides_deg(boxes.boxes_px, rig).mean(axis=1)
     assert left > middle > right
     chance = np.array([0.9, 0.1, 0.5])
     found = by_score(boxes, chance, heard_from(left, 35.0, 35.0), rig, Thresholds(quiet=0.4))
     assert found[0].verdict.tolist() == [KEEP, ROAD]
     assert found[0].score == pytest.approx([0.9, 0.1])
-    # Nothing is there where the second and third frame's sound comes from: hidden, or behind.
+    # No box lies where the sound of the second and third frame comes from.
     assert found[1].verdict.tolist() == [OPEN]
     np.testing.assert_allclose(found[1].open_px, [strip_px(35.0, rig)])
     assert len(found[2].open_px) == 1
     unsure = by_score(boxes, chance, heard_from(left, middle, 35.0), rig, Thresholds(0.95, 0.2))
-    assert unsure[0].verdict.tolist()[0] == KEEP, 'the box where the sound comes from stays'
+    assert unsure[0].verdict.tolist()[0] == KEEP, 'the box in the direction of the sound stays'
     assert unsure[1].verdict.tolist() == [KEEP]
     assert not len(unsure[1].open_px)
 
 
-def test_a_strip_lies_in_its_direction(rig):
+def test_strip_covers_its_direction(rig):
     left, top, right, bottom = strip_px(0.0, rig)
     assert left < rig.camera.cx < right
     assert (top, bottom) == (0, rig.camera.height_px)
@@ -86,8 +86,8 @@ def test_a_strip_lies_in_its_direction(rig):
     assert 60 < right - left < 120
 
 
-def test_moving_needs_speeds(written):
-    boxes = true_boxes(*written)
+def test_check_speeds_rejects_unknown_speeds(written_set):
+    boxes = true_boxes(*written_set)
     check_speeds(boxes, 'labels')
     unknown = replace(boxes, speed_mps=np.full(len(boxes), np.nan))
     with pytest.raises(AvdetError, match='whose speed the truth knows, for what moves, found'):

@@ -1,4 +1,4 @@
-"""Hand-made rows on boxes whose vehicles sound or do not, by hand."""
+"""Hand-made scores of boxes whose vehicles are known to sound or not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DRIVE = 'drive_day_2030_01_01_10_00_00'
 
 
 @pytest.mark.parametrize('azimuth_deg', [-31, 0, 18])
-def test_the_response_peaks_where_the_wave_comes_from(rig, azimuth_deg):
+def test_response_peaks_in_the_direction_of_the_wave(rig, azimuth_deg):
     heard = directions.received([plane_wave(rig, azimuth_deg)], rig)
     for values in (heard.coherent, heard.level_db):
         best = directions.AZIMUTHS_DEG[values[0].argmax()]
@@ -25,7 +25,7 @@ def test_the_response_peaks_where_the_wave_comes_from(rig, azimuth_deg):
     assert heard.level_db.max() <= 0.01
 
 
-def test_level_is_weighted_as_people_hear(rig):
+def test_level_uses_the_a_weighting(rig):
     quiet, loud = (
         directions.received([plane_wave(rig, 0, level)], rig).total_db for level in (-60.0, -40.0)
     )
@@ -34,8 +34,8 @@ def test_level_is_weighted_as_people_hear(rig):
     assert directions.a_weighting_db(cnossos.BANDS_HZ) == pytest.approx(expected, abs=0.2)
 
 
-def test_what_sounds_is_told_from_what_does_not(rig, sounding_drives, make_vehicle):
-    """A distant vehicle sounds, a near one is parked: nearness errs and the array does not."""
+def test_array_scores_separate_sounding_from_silent_vehicles(rig, sounding_drives, make_vehicle):
+    """A distant vehicle sounds, a near one is parked: nearness is wrong, the array is right."""
     frames = []
     for index, side in enumerate((20, -10, 25, 5)):
         left, right = (column_px(rig, azimuth) for azimuth in (side, side - 25))
@@ -61,7 +61,7 @@ def test_what_sounds_is_told_from_what_does_not(rig, sounding_drives, make_vehic
     assert area['steered level against the other boxes'] == 1.0
 
 
-def test_a_box_of_nothing_known_scores_as_the_median(sounding_drives, make_vehicle):
+def test_box_of_unknown_distance_gets_the_median_score(sounding_drives, make_vehicle):
     frames = [[make_vehicle(1, 500, 50.0), make_vehicle(2, 700, 50.0, distance_m=10.0)]]
     boxes = true_boxes(*sounding_drives({DRIVE: frames}))
     boxes.distance_m[0] = np.nan
@@ -72,6 +72,6 @@ def test_a_box_of_nothing_known_scores_as_the_median(sounding_drives, make_vehic
     )
 
 
-def test_the_best_other_box_is_of_the_same_frame():
+def test_best_other_box_is_of_the_same_frame():
     best = directions.best_of_others(np.array([1.0, 5, 3, 9]), np.array([0, 0, 0, 1]))
     assert best.tolist() == [5, 3, 5, -np.inf]

@@ -1,4 +1,4 @@
-"""Average precision and its company on rankings whose scores are worked out by hand."""
+"""Average precision and related scores of rankings, calculated by hand."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ SCORES = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
 SOUNDS = np.array([True, False, True, True, False])
 
 
-def test_worked_by_hand():
+def test_ranking_scores_match_hand_calculation():
     found = ranking.rank(SCORES, SOUNDS)
-    # Precision at the sounding ones: 1/1, 2/3, 3/4; at the inaudible ones from below: 1/1, 2/4.
+    # Precision at sounding boxes: 1/1, 2/3, 3/4; at inaudible ones from below: 1/1, 2/4.
     assert found.ap_sounding == pytest.approx((1 + 2 / 3 + 3 / 4) / 3)
     assert found.ap_inaudible == pytest.approx((1 + 2 / 4) / 2)
-    # Of the six pairs four are in order: .9 beats both, .7 and .6 beat the last.
+    # Four of six pairs are in order: .9 ranks above both, .7 and .6 above the last.
     assert found.roc_auc == pytest.approx(4 / 6)
     assert (found.boxes, found.sounding) == (5, 3)
 
 
-def test_equal_scores_are_worth_what_a_constant_is():
+def test_equal_scores_rank_like_a_constant():
     found = ranking.rank(np.zeros(10), np.arange(10) < 7)
     assert (found.ap_sounding, found.ap_inaudible) == pytest.approx((0.7, 0.3))
     assert found.roc_auc == 0.5
@@ -30,7 +30,7 @@ def test_equal_scores_are_worth_what_a_constant_is():
     assert tied == pytest.approx((1 / 2 + 2 / 3) / 2)
 
 
-def test_one_kind_alone_has_no_score_of_the_other():
+def test_scores_of_a_missing_class_are_nan():
     found = ranking.rank(SCORES, np.ones(5, bool))
     assert found.ap_sounding == 1
     assert np.isnan(found.ap_inaudible)
@@ -38,8 +38,8 @@ def test_one_kind_alone_has_no_score_of_the_other():
     assert np.isnan(ranking.rank(np.zeros(0), np.zeros(0, bool)).ap_sounding)
 
 
-def test_threshold_of_validation_is_judged_on_test():
-    # Above .65 two are right and one wrong; above .55 three and one: the best.
+def test_best_threshold_maximises_accuracy():
+    # Above .65 two are right and one is wrong; above .55 three and one, which is best.
     threshold = ranking.best_threshold(SCORES, SOUNDS)
     assert threshold == pytest.approx(0.55)
     assert ranking.accuracy(SCORES, SOUNDS, threshold) == pytest.approx(4 / 5)
@@ -48,7 +48,7 @@ def test_threshold_of_validation_is_judged_on_test():
     assert ranking.accuracy(SCORES, np.zeros(5, bool), np.inf) == 1
 
 
-def test_reliability():
+def test_reliability_bins_count_and_average_scores():
     bins = ranking.reliability(np.array([0.05, 0.01, 0.95, 1.0]), np.array([0, 1, 1, 1], bool))
     assert bins[0] == pytest.approx([2, 0.03, 0.5])
     assert bins[-1] == pytest.approx([2, 0.975, 1.0])
@@ -56,18 +56,18 @@ def test_reliability():
     assert np.isnan(bins[4, 1:]).all()
 
 
-def test_interval_draws_whole_drives():
+def test_interval_resamples_whole_drives():
     drive = np.repeat([0, 1, 2], [1, 1, 8])
     values = np.repeat([0.0, 0.0, 1.0], [1, 1, 8])
     low, high = ranking.interval(lambda places: values[places].mean(), drive)
-    assert (low, high) == (0.0, 1.0), 'a drive is there or it is not'
+    assert (low, high) == (0.0, 1.0), 'a drive is drawn as a whole or not at all'
     again = ranking.interval(lambda places: values[places].mean(), drive)
     assert again == (low, high)
     assert np.isnan(ranking.interval(lambda places: 1.0, np.zeros(5))).all()
     assert np.isnan(ranking.interval(lambda places: np.nan, drive)).all()
 
 
-def test_retrieval_by_hand():
+def test_ndcg_matches_hand_calculation():
     relevance = np.array([[1.0, 0.5, 0.0]])
     best = ranking.ndcg(np.array([[3.0, 2, 1]]), relevance)
     assert best == 1
@@ -79,6 +79,6 @@ def test_retrieval_by_hand():
     assert ranking.ndcg(np.array([[1.0, 2, 3]]), relevance, most=1) == 0
 
 
-def test_frames_are_alike_that_have_as_many_on_each_side():
+def test_frames_with_equal_counts_per_side_are_fully_relevant():
     alike = ranking.relevance_of([[1, 0], [1, 0], [0, 2]])
     assert alike[0].tolist() == [1, 1, 0.25]

@@ -1,4 +1,4 @@
-"""What the live page shows of filtered labels."""
+"""Filtered labels on the live page."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def frame(score):
     return FilteredFrame(boxes, np.array([1, -1], np.int8), np.float32(score), strip)
 
 
-def test_a_verdict_stands_where_there_is_no_number():
+def test_chances_fall_back_to_the_verdict_without_scores():
     assert chances(frame([0.75, 0.25])).tolist() == [0.75, 0.25]
     assert chances(frame([np.nan, np.nan])).tolist() == [1.0, 0.0]
 
 
-def test_boxes_carry_how_likely_they_sound(
+def test_boxes_show_their_sounding_probability(
     sounding_drives, make_vehicle, tmp_path, monkeypatch, capsys
 ):
     root, drives = sounding_drives({DRIVE: [[make_vehicle(1, 500, 50.0)]] * 2})

@@ -1,4 +1,4 @@
-"""Tables of rows whose scores are worked out by hand."""
+"""Tables of rows whose scores are calculated by hand."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from avdet_ros.evaluation.sounding.tables import (
 DAY, NIGHT = 'drive_day_2030_01_01_10_00_00', 'drive_night_2030_01_02_22_00_00'
 
 
-def test_numbers_stand_where_they_belong(sounding_drives, make_vehicle):
+def test_tables_show_numbers_in_the_right_cells(sounding_drives, make_vehicle):
     pair = [make_vehicle(1, 500, 55.0), make_vehicle(2, 900, None, speed_mps=0.0)]
     boxes = true_boxes(*sounding_drives({DAY: [pair], NIGHT: [pair]}))
     right, wrong = np.array([2.0, 1, 2, 1]), np.array([1.0, 2, 1, 2])
@@ -28,7 +28,7 @@ def test_numbers_stand_where_they_belong(sounding_drives, make_vehicle):
         RowScores('does not', False, 'speed', [right], {'own': [right]}, 'own'),
     ]
     text = main_table(rows, {'val': boxes, 'test': boxes}, ('mirrored', 'other'))
-    # Half of the pairs are in order; from below a wrong order has precision 1/2 at both.
+    # Half of the pairs are in order; a wrong order has precision 1/2 for both kinds.
     assert (
         '| hears | - | .75 ± .25 | .75 ± .25 (1.00 to 1.00) | .50 ± .50 | .50 ± .50 | .50' in text
     )
@@ -47,7 +47,7 @@ def test_numbers_stand_where_they_belong(sounding_drives, make_vehicle):
     assert '| frames with both | 100 % |' in shares
 
 
-def test_reliability_counts_the_boxes_of_all_seeds(sounding_drives, make_vehicle):
+def test_reliability_table_counts_boxes_of_all_seeds(sounding_drives, make_vehicle):
     pair = [make_vehicle(1, 500, 55.0), make_vehicle(2, 900, None, speed_mps=0.0)]
     boxes = true_boxes(*sounding_drives({DAY: [pair]}))
     seeds = [np.log(np.array([0.75, 0.25]) / np.array([0.25, 0.75])), np.array([1.0, 1.0])]
@@ -55,7 +55,7 @@ def test_reliability_counts_the_boxes_of_all_seeds(sounding_drives, make_vehicle
         [RowScores('two', True, '', [], {'own': seeds}, 'own')], boxes
     ).splitlines()
     assert head.startswith('| said | 0.0 to 0.1 | 0.1 to 0.2 |')
-    # Of two boxes that 1 / (1 + 1 / e) is said of one sounds, as does that of 0.75.
+    # Of the two boxes with probability 1 / (1 + 1 / e) one sounds, as does that with 0.75.
     off = (0.25 + 0.75 + 2 / (1 + np.exp(-1)) - 2) / 4
     assert (
         row == f'| two | - | - | 0 % of 1 | - | - | - | - | 67 % of 3 | - | - | .{100 * off:.0f} |'

@@ -18,13 +18,13 @@ def two(count=10):
     return [TruthFrame.of([LEFT, RIGHT], [7, 9]) for _ in range(count)]
 
 
-def test_perfect_tracks():
+def test_perfect_tracks_score_one():
     metrics = track_metrics([two()], [[tracks((1, LEFT), (2, RIGHT))] * 10])
     assert metrics.mota == metrics.idf1 == metrics.hota == 1
     assert (metrics.switches, metrics.fragmentations, metrics.boxes) == (0, 0, 20)
 
 
-def test_switch_in_the_middle():
+def test_identity_switches_lower_mota_and_idf1():
     found = [tracks((1, LEFT), (2, RIGHT))] * 5 + [tracks((2, LEFT), (1, RIGHT))] * 5
     metrics = track_metrics([two()], [found])
     assert metrics.switches == 2
@@ -32,7 +32,7 @@ def test_switch_in_the_middle():
     assert metrics.idf1 == pytest.approx(0.5)
 
 
-def test_hole_is_a_fragmentation_and_misses():
+def test_gap_counts_as_fragmentation_and_misses():
     found = [tracks((1, LEFT), (2, RIGHT))] * 4 + [tracks((1, LEFT))] * 2
     found += [tracks((1, LEFT), (2, RIGHT))] * 4
     metrics = track_metrics([two()], [found])
@@ -41,14 +41,14 @@ def test_hole_is_a_fragmentation_and_misses():
     assert metrics.mota == pytest.approx(0.9)
 
 
-def test_false_tracks():
+def test_false_tracks_count_as_false_positives():
     found = [tracks((1, LEFT), (2, RIGHT), (3, [900, 0, 950, 90]))] * 10
     metrics = track_metrics([two()], [found])
     assert metrics.false_positives == 10
     assert metrics.mota == pytest.approx(0.5)
 
 
-def test_nothing_tracked_and_nothing_there():
+def test_metrics_handle_missing_tracks_and_vehicles():
     silent = track_metrics([two()], [[[]] * 10])
     assert (silent.mota, silent.idf1, silent.hota, silent.false_negatives) == (0, 0, 0, 20)
     empty = [TruthFrame.of([], [])] * 10
@@ -56,7 +56,7 @@ def test_nothing_tracked_and_nothing_there():
     assert np.isnan(lost.mota)
     assert lost.false_positives == 10
     assert track_metrics([], []).boxes == 0
-    # A drive without vehicles still charges its false alarms to the whole.
+    # False alarms of a drive without vehicles still count in the total.
     both = track_metrics(
         [two(), empty], [[tracks((1, LEFT), (2, RIGHT))] * 10, [tracks((1, LEFT))] * 10]
     )

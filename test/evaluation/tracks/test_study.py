@@ -24,7 +24,7 @@ pytest.importorskip('trackers')
 ERRORS = {'model': (10, 0.15)}
 
 
-def test_choice_finds_what_works(drive):
+def test_choose_finds_the_best_parameters(drive):
     records = [drive(seed, ERRORS) for seed in range(3)]
     choices = {'new_track_threshold': (0.999, 0.5), 'iou_threshold': (0.3,)}
     contender = Contender('x', lambda rate_hz, **p: IouTracker(**p), choices)
@@ -34,7 +34,7 @@ def test_choice_finds_what_works(drive):
     }
 
 
-def test_public_tracker_links_and_starts_anew(drive):
+def test_public_tracker_links_boxes_and_restarts(drive):
     records = [drive(seed, {'model': (3, 0.0)}) for seed in range(3)]
     public = next(c for c in CONTENDERS if 'shipped' in c.name).make(rate_hz=10)
     metrics = run_tracker(records, 'model', public)
@@ -46,7 +46,7 @@ def test_public_tracker_links_and_starts_anew(drive):
 
 
 @pytest.mark.slow
-def test_study_and_its_page(drive, counted):
+def test_study_scores_all_trackers_and_fills_its_page(drive, counted):
     validation = [drive(seed, ERRORS) for seed in range(1)]
     test = [drive(seed, ERRORS, windows=80) for seed in range(10, 12)]
     outcomes = study(validation, test, 'model', 20, counted)
@@ -60,9 +60,9 @@ def test_study_and_its_page(drive, counted):
     assert f'{outcomes[2].metrics[20].hota:.3f}' in page
 
 
-def test_parameters_are_chosen_at_ten_and_scored_at_each_rate(drive, counted, monkeypatch):
-    """On validation drives of 20 windows a second every second one is looked at, on test drives
-    every fourth, second and each."""
+def test_parameters_are_chosen_at_10_hz_and_scored_at_each_rate(drive, counted, monkeypatch):
+    """At 20 windows a second, validation uses every second window; test drives use every fourth,
+    every second and every window."""
     seen = []
 
     class Watched(IouTracker):
@@ -107,8 +107,8 @@ def test_parameters_are_chosen_at_ten_and_scored_at_each_rate(drive, counted, mo
     assert plain['metrics']['20']['boxes'] == 4 * plain['metrics']['5']['boxes']
 
 
-def test_a_choice_has_no_second_threshold_above_the_first(drive):
-    """Of equals the first one is kept, and what makes no sense is not tried."""
+def test_choose_skips_high_thresholds_above_the_new_track_threshold(drive):
+    """The first of equal choices is kept, and invalid combinations are not tried."""
     tried = []
 
     def make(rate_hz, **parameters):
@@ -124,7 +124,7 @@ def test_a_choice_has_no_second_threshold_above_the_first(drive):
     assert tried == [(0.5, 0.5), (0.7, 0.6), (0.7, 0.5)]
 
 
-def test_the_page_by_hand():
+def test_markdown_page_has_the_expected_lines():
     def metrics(of):
         return TrackMetrics(of + 0.1, of + 0.2, of + 0.3, 4, 5, 6, 7, 8)
 
@@ -167,15 +167,15 @@ def test_the_page_by_hand():
 
 
 def found(*boxes):
-    """Boxes with scores that begin a track."""
+    """Boxes with scores high enough to start a track."""
     return Detections(np.float32(boxes).reshape(-1, 4), np.full(len(boxes), 0.9, np.float32))
 
 
 LEFT, RIGHT = (100, 300, 200, 380), (900, 300, 1050, 400)
 
 
-def test_the_public_tracker_speaks_as_ours_do():
-    """Identities from the first one on in the order of their birth, ages and scores."""
+def test_public_tracker_reports_tracks_like_our_trackers():
+    """Identities count up from the first one in order of appearance; ages and scores are set."""
     public = PublicByteTrack(10.0)
     public.reset(first_id=7)
     public.update(0.0, found(LEFT))
@@ -191,14 +191,14 @@ def test_the_public_tracker_speaks_as_ours_do():
     ages_s = [track.age_s for track in tracks]
     assert ages_s[0] > ages_s[1] >= 0
     assert ages_s[0] == pytest.approx(0.2, abs=0.11)
-    # Time that goes back begins anew, with the same first identity as at first.
+    # The tracker restarts when time goes back, and identities start at 1.
     assert public.update(0.0, found(LEFT)) == []
     public.update(0.1, found(LEFT))
     (track,) = public.update(0.2, found(LEFT))
     assert track.track_id == 1
 
 
-def test_the_public_trackers_parameters_do_what_they_say():
+def test_public_tracker_parameters_have_their_effect():
     def windows(public, *frames):
         return [len(public.update(0.1 * at, frame)) for at, frame in enumerate(frames)]
 
@@ -208,7 +208,7 @@ def test_the_public_trackers_parameters_do_what_they_say():
     assert windows(PublicByteTrack(10.0, new_track_threshold=0.6), faint, faint, faint)[-1] == 1
     slow = PublicByteTrack(10.0, confirm_windows=4)
     assert sum(windows(slow, sure, sure, sure)) < sum(windows(PublicByteTrack(10.0), *[sure] * 3))
-    # A vehicle that is away for half a second comes back as itself or as another one.
+    # A vehicle missing for half a second returns with its old or with a new identity.
     gone = [sure, sure, sure, *[found()] * 5, sure, sure, sure]
     ids = []
     for coast_s in (0.1, 2.0):

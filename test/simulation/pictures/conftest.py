@@ -1,4 +1,4 @@
-"""The cameras that the tests of pictures share."""
+"""Cameras shared by the picture tests."""
 
 from __future__ import annotations
 

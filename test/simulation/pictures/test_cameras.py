@@ -1,4 +1,4 @@
-"""Three cameras of one drive: what is drawn, where and in which pixels."""
+"""Three cameras of one drive: what they draw, where, and in which pixels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 def shown_box(cameras: Cameras, t_s: float, identity: int) -> np.ndarray:
-    """Box around the pixels that change when a vehicle is taken out of the RGB picture."""
+    """Box around the pixels that change when a vehicle is removed from the RGB picture."""
     nothing = np.zeros(cameras.rgb.ground_light.beam.shape, np.float32)
     cameras.rgb.ground_light.shadows = lambda *_: (nothing, nothing)
     with_it = cameras.rgb.paint(t_s).astype(int)
@@ -30,7 +30,7 @@ def shown_box(cameras: Cameras, t_s: float, identity: int) -> np.ndarray:
 
 @pytest.mark.parametrize('kind', KINDS)
 @pytest.mark.parametrize(('ahead_m', 'lane'), [(9.0, 0.5), (24.0, -0.5), (45.0, 1.5)])
-def test_vehicle_is_drawn_where_the_truth_has_it(kind: str, ahead_m: float, lane: float) -> None:
+def test_drawn_vehicle_matches_truth_box(kind: str, ahead_m: float, lane: float) -> None:
     scene = lone_scene(kind, ahead_m, lane, speed=0.0)
     cameras = Cameras(scene, CLEAR)
     truth = scene.truth(0.0)
@@ -40,7 +40,7 @@ def test_vehicle_is_drawn_where_the_truth_has_it(kind: str, ahead_m: float, lane
     assert iou > (0.7 if kind == 'motorcycle' else 0.8), (drawn, truth.boxes_px)
 
 
-def test_index_gives_each_vehicle_its_pixels(lone: Cameras) -> None:
+def test_vehicle_pixels_lie_in_truth_box_and_are_counted(lone: Cameras) -> None:
     truth = lone.world.scene.truth(0.5)
     composed = lone.world.compose(0.5)
     mask = composed.look_up(composed.owner, -1) == 0
@@ -54,7 +54,7 @@ def test_index_gives_each_vehicle_its_pixels(lone: Cameras) -> None:
     assert lone.pixels(0.5, frozenset([1])) == {}
 
 
-def test_a_frame_does_not_depend_on_the_frames_before_it() -> None:
+def test_frame_does_not_depend_on_earlier_frames() -> None:
     scene = random_scene(300003, duration_s=4.0)
     conditions = random_conditions(300003, scene.temperature_c)
     first = Cameras(scene, conditions)
@@ -77,7 +77,7 @@ def test_every_setting_can_be_drawn(setting: str) -> None:
     assert sky.mean() < 0.5 if setting == 'tunnel' else sky.mean() > 0.5
 
 
-def test_a_hill_hides_the_foot_of_what_is_behind_it() -> None:
+def test_hill_hides_lower_part_of_vehicle_behind_it() -> None:
     from scipy.interpolate import CubicSpline
 
     from avdet_ros.simulation.road import Road

@@ -7,7 +7,7 @@ import numpy as np
 from avdet_ros.simulation.pictures import random_conditions
 
 
-def test_conditions_are_drawn_in_their_ranges() -> None:
+def test_night_and_rain_occur_at_expected_rates() -> None:
     drawn = [random_conditions(seed, 20.0) for seed in range(300)]
     night = np.mean([c.night for c in drawn])
     assert 0.35 < night < 0.65

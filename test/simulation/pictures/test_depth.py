@@ -1,4 +1,4 @@
-"""Depth against the geometry it claims."""
+"""Depth pictures match the geometry of the scene."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from avdet_ros.dataset.depth_colours import BASELINE_M
 from avdet_ros.simulation.pictures import Cameras
 
 
-def test_depth_is_the_distance_of_what_is_drawn(lone: Cameras) -> None:
+def test_exact_depth_matches_distance_of_drawn_vehicle(lone: Cameras) -> None:
     scene = lone.world.scene
     composed = lone.world.compose(0.0)
     exact = lone.depth.exact_m(0.0)
@@ -25,7 +25,7 @@ def test_depth_is_the_distance_of_what_is_drawn(lone: Cameras) -> None:
     assert np.quantile(inside, 0.98) < depth.max() + 0.3
 
 
-def test_measured_depth_is_noisy_and_ends_with_distance(lone: Cameras) -> None:
+def test_measured_depth_is_noisy_and_limited_in_range(lone: Cameras) -> None:
     cameras = Cameras(lone.world.scene, replace(CLEAR, depth_range_m=50.0, depth_noise_px=0.5))
     rgb = cameras.rgb.paint(0.0)
     exact = cameras.depth.exact_m(0.0)
@@ -40,7 +40,7 @@ def test_measured_depth_is_noisy_and_ends_with_distance(lone: Cameras) -> None:
 
 
 @pytest.mark.slow
-def test_depth_loses_wet_and_dark_surfaces(lone: Cameras) -> None:
+def test_depth_is_missing_on_wet_and_dark_surfaces(lone: Cameras) -> None:
     def known(**changes: float) -> float:
         cameras = Cameras(lone.world.scene, replace(CLEAR, **changes))
         _, metres = cameras.depth.paint(0.0, cameras.rgb.paint(0.0))

@@ -1,4 +1,4 @@
-"""Faces against the geometry of the camera."""
+"""Faces are projected by the geometry of the camera."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from avdet_ros.rig import load_rig
 from avdet_ros.simulation.pictures.faces import FaceList, look, view_of
 
 
-def test_a_known_corner_lands_on_its_pixel() -> None:
+def test_known_corner_is_projected_to_its_pixel() -> None:
     camera = load_rig().camera
     faces = FaceList()
     square = [(10.0, 1.0, 1.0), (10.0, -1.0, 1.0), (10.0, -1.0, 2.0), (10.0, 1.0, 2.0)]
@@ -17,13 +17,13 @@ def test_a_known_corner_lands_on_its_pixel() -> None:
     seen = look(faces.build(), view_of(camera, np.zeros(3), np.eye(3)))
     expected, depth = camera.project(square)
     np.testing.assert_allclose(seen.polygons[0], expected, atol=1e-9)
-    # the plane gives back the depth at a corner
+    # the plane yields the depth at a corner
     a, b, c = seen.plane[0]
     x, y = expected[0]
     assert 1 / (a * x + b * y + c) == pytest.approx(depth[0])
 
 
-def test_faces_that_reach_behind_the_camera_are_cut() -> None:
+def test_faces_reaching_behind_camera_are_clipped() -> None:
     camera = load_rig().camera
     faces = FaceList()
     floor = [(-50.0, 3.0, 0.0), (-50.0, -3.0, 0.0), (80.0, -3.0, 0.0), (80.0, 3.0, 0.0)]

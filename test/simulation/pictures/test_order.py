@@ -1,4 +1,4 @@
-"""The painter's order."""
+"""The order of painting, from back to front."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from avdet_ros.simulation.pictures.order import back_to_front
 
 
-def test_painter_puts_the_near_end_of_a_long_wall_behind_a_car_before_it() -> None:
+def test_wall_with_nearer_end_is_painted_before_car_in_front_of_it() -> None:
     wall = np.array([[5, 6], [60, 6], [60, 7], [5, 7]], float)
     car = np.array([[20, 2], [24, 2], [24, 4], [20, 4]], float)
     order = back_to_front(np.array([wall, car]), np.array([5.0, 20.0]), np.array([[0, 9], [0, 9]]))

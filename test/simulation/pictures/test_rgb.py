@@ -13,7 +13,7 @@ from avdet_ros.simulation.pictures.thermal import temperature_c
 
 
 def body_contrast(picture: np.ndarray, composed) -> float:
-    """How far a vehicle's mean stands out from its rim, in the picture's units."""
+    """Difference between the mean of a vehicle and of its surroundings, in the picture's units."""
     import cv2
 
     owner = composed.look_up(composed.owner, -1)
@@ -23,8 +23,8 @@ def body_contrast(picture: np.ndarray, composed) -> float:
     return abs(float(picture[mask > 0].mean()) - float(picture[rim > 0].mean()))
 
 
-def test_night_hides_a_vehicle_without_lights_from_rgb_but_not_from_thermal() -> None:
-    # to the side of the own headlamps' beam
+def test_night_hides_unlit_vehicle_in_rgb_but_not_in_thermal() -> None:
+    # beside the beam of the ego vehicle's headlamps
     scene = lone_scene('van', ahead_m=12.0, lane=2.6, seed=3)
     results = {}
     for name, elevation in (('day', 35.0), ('night', -25.0)):
@@ -41,7 +41,7 @@ def test_night_hides_a_vehicle_without_lights_from_rgb_but_not_from_thermal() ->
     assert results['night'][1] > 1.0
 
 
-def test_lamps_shine_at_night() -> None:
+def test_vehicle_lamps_are_bright_at_night() -> None:
     scene = lone_scene('car', ahead_m=25.0)
     night = replace(CLEAR, sun_elevation_deg=-25.0, street_lamps=0.0)
     picture = render_rgb(scene, night, 0.0)
@@ -53,7 +53,7 @@ def test_lamps_shine_at_night() -> None:
 
 
 @pytest.mark.slow
-def test_rain_and_glare_do_what_their_parameters_say(lone: Cameras) -> None:
+def test_rain_adds_streaks_and_glare_brightens_picture_middle(lone: Cameras) -> None:
     dry = lone.rgb.paint(0.0)
     rainy = Cameras(lone.world.scene, replace(CLEAR, rain=0.8, cloud=1.0)).rgb.paint(0.0)
 

@@ -14,7 +14,7 @@ from avdet_ros.simulation.scene import Scene
 
 
 @pytest.mark.slow
-def test_thermal_loses_contrast_on_a_hot_day_and_for_a_cold_car() -> None:
+def test_thermal_contrast_drops_on_hot_day_and_for_cold_car() -> None:
     scene = lone_scene('car', ahead_m=12.0)
 
     def contrast(scene: Scene, **changes: float) -> float:
@@ -39,6 +39,6 @@ def test_thermal_loses_contrast_on_a_hot_day_and_for_a_cold_car() -> None:
     assert night > 4.0
 
 
-def test_counts_and_temperatures_are_each_others_inverse() -> None:
+def test_counts_and_temperatures_convert_both_ways() -> None:
     assert counts(np.array([-0.65, 39.35])) == pytest.approx([21800, 25000])
     assert temperature_c(counts(np.float32(20.0))) == pytest.approx(20.0, abs=1e-3)

@@ -1,4 +1,4 @@
-"""Taps on one microphone after the other, in noise, with the mount carrying them on."""
+"""Taps on one microphone after another, in noise and carried to the others by the mount."""
 
 from dataclasses import replace
 import io
@@ -21,7 +21,7 @@ RATE = 44100
 
 
 def taps(order, every_s=2.0, first_s=1.6, noise=0.002, channels=8):
-    """(n, channels) float32 with one tap a channel of `order`; the others hear it 12 dB weaker."""
+    """Return (n, channels) float32: one tap per channel in `order`, 12 dB weaker on the others."""
     rng = np.random.default_rng(8)
     count = int((first_s + every_s * len(order)) * RATE)
     sound = noise * rng.standard_normal((count, channels))
@@ -36,14 +36,14 @@ def taps(order, every_s=2.0, first_s=1.6, noise=0.002, channels=8):
 
 @pytest.mark.parametrize('channel', range(8))
 @pytest.mark.parametrize('size', [441, 5000])
-def test_the_tapped_channel_is_found(channel, size):
+def test_tapped_channel_is_found(channel, size):
     sound = taps([channel])
     finder = TapFinder(RATE)
     answers = [finder.push(sound[start : start + size]) for start in range(0, len(sound), size)]
     assert [answer for answer in answers if answer is not None] == [channel]
 
 
-def test_noise_and_a_clap_for_all_are_no_tap():
+def test_noise_and_a_clap_on_all_channels_are_no_tap():
     sound = taps([0], noise=0.01)
     clap = np.repeat(sound[:, :1], 8, axis=1)
     assert TapFinder(RATE).push(clap) is None
@@ -53,7 +53,7 @@ def test_noise_and_a_clap_for_all_are_no_tap():
 
 
 @pytest.mark.slow
-def test_microphones_are_asked_for_in_turn(tmp_path):
+def test_microphones_are_requested_in_turn(tmp_path):
     order = [4, 1, 7]
     soundfile.write(tmp_path / 'taps.wav', taps(order), RATE)
     source = FileSource(tmp_path / 'taps.wav', RATE)
@@ -72,7 +72,7 @@ def test_microphones_are_asked_for_in_turn(tmp_path):
         ([8, 1, 2, 3, 4, 5, 6, 6], 'another channel to answer for each microphone, found 8, 1,'),
     ],
 )
-def test_channels_above_the_eighth_are_tapped(tmp_path, monkeypatch, capsys, order, words):
+def test_channels_above_the_eighth_can_be_tapped(tmp_path, monkeypatch, capsys, order, words):
     positions = (*virtual_device.ALSA_ORDER, *(f'aux{number}' for number in range(4)))
     monkeypatch.setattr(virtual_device, 'ALSA_ORDER', positions)
     soundfile.write(tmp_path / 'taps.wav', taps(order, 2.5, 4.0, channels=12), RATE)
@@ -89,7 +89,7 @@ def test_channels_above_the_eighth_are_tapped(tmp_path, monkeypatch, capsys, ord
             assert "every microphone is on the rig's channel" in capsys.readouterr().out
 
 
-def test_a_tap_that_never_comes_is_reported(tmp_path, monkeypatch):
+def test_missing_tap_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(identify_channels, 'PATIENCE_S', 0.3)
     soundfile.write(tmp_path / 'quiet.wav', taps([])[: RATE // 2], RATE)
     source = FileSource(tmp_path / 'quiet.wav', RATE)

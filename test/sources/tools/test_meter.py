@@ -1,4 +1,4 @@
-"""The page of levels, and what is recorded, of a device whose every block is known."""
+"""Level display, recording and channel identification with a scripted device."""
 
 from __future__ import annotations
 
@@ -35,9 +35,7 @@ RATE_HZ = 44100
         (3, 3, 39, 39, 'red'),
     ],
 )
-def test_a_bar_reaches_to_the_level_and_has_a_mark_at_the_peak(
-    level_db, peak_db, length, mark, style
-):
+def test_bar_shows_the_level_and_marks_the_peak(level_db, peak_db, length, mark, style):
     bar = _bar(level_db, peak_db)
     assert (len(bar.plain), bar.style) == (40, style)
     assert bar.plain.index('┃') == mark
@@ -56,7 +54,7 @@ def states():
     return [ChannelState(-40.0, 0.1, 0.0, 0.0, 0.0) for _ in range(8)]
 
 
-def test_the_page_has_a_line_a_microphone(rig, states):
+def test_meter_view_shows_one_line_per_microphone(rig, states):
     rig = replace(rig, channels=np.array([7, 6, 5, 4, 3, 2, 1, 0]))
     states[2].faults = ['dead', 'hum']
     old = np.full((RATE_HZ, 8), 32767, np.int16)  # longer ago than a tenth of a second
@@ -80,8 +78,8 @@ def test_the_page_has_a_line_a_microphone(rig, states):
     assert len(shown(meter_view(rig, [square], states, None, 'x'))) == 11
 
 
-class Scripted(Source):
-    """A device that gives these blocks, and then does what a device may do."""
+class ScriptedDevice(Source):
+    """A device that returns these blocks, and then fails, reports trouble or gives nothing."""
 
     def __init__(self, *blocks, end=None, trouble='', channels=8):
         super().__init__('scripted', RATE_HZ, channels)
@@ -114,7 +112,7 @@ def sound(first, count, lost=0, value=100):
 
 @pytest.fixture
 def device(monkeypatch):
-    """Puts a scripted device in the place of every device; tells with what it was made."""
+    """Replace every device by a scripted one; returns the arguments it was made with."""
     made = []
 
     def device(source):
@@ -133,9 +131,9 @@ def recorded(path):
     return soundfile.read(path, dtype='int16')
 
 
-def test_lost_samples_become_silence_and_the_rest_is_as_it_came(rig, tmp_path, device, caplog):
+def test_recording_replaces_lost_samples_with_silence(rig, tmp_path, device, caplog):
     caplog.set_level(logging.INFO)
-    source = Scripted(None, sound(0, 3000), sound(4000, 2000, lost=1000), sound(6000, 9000))
+    source = ScriptedDevice(None, sound(0, 3000), sound(4000, 2000, lost=1000), sound(6000, 9000))
     source.notice = 'a notice'
     made = device(source)
     path = tmp_path / 'own.flac'
@@ -154,8 +152,8 @@ def test_lost_samples_become_silence_and_the_rest_is_as_it_came(rig, tmp_path, d
     ]
 
 
-def test_a_loss_at_the_end_is_cut_to_the_length(rig, tmp_path, device):
-    device(Scripted(sound(0, 1000), sound(9000, 500, lost=8000)))
+def test_loss_at_the_end_is_cut_to_the_recording_length(rig, tmp_path, device):
+    device(ScriptedDevice(sound(0, 1000), sound(9000, 500, lost=8000)))
     record.record_device(rig, None, 2000 / RATE_HZ, tmp_path / 'own.wav')
     samples, _ = recorded(tmp_path / 'own.wav')
     assert len(samples) == 2000
@@ -163,66 +161,66 @@ def test_a_loss_at_the_end_is_cut_to_the_length(rig, tmp_path, device):
 
 
 @pytest.mark.parametrize(('quiet', 'words'), [([2, 5], 'left, rear_right'), (range(8), 'all')])
-def test_silent_channels_are_named(rig, tmp_path, device, caplog, quiet, words):
+def test_silent_channels_are_reported(rig, tmp_path, device, caplog, quiet, words):
     block = sound(0, 1000)
     block.samples[:, list(quiet)] = 0
-    device(Scripted(block))
+    device(ScriptedDevice(block))
     record.record_device(rig, None, 1000 / RATE_HZ, tmp_path / 'own.wav')
     (line,) = [each.message for each in caplog.records if each.levelname == 'WARNING']
     assert f'own.wav: silent: {words}' in line
 
 
-def test_what_came_before_a_device_died_is_kept(rig, tmp_path, device):
+def test_sound_before_the_device_disappears_is_kept(rig, tmp_path, device):
     path = tmp_path / 'own.wav'
-    device(Scripted(sound(0, 4410), end=SourceLost('card: gone')))
+    device(ScriptedDevice(sound(0, 4410), end=SourceLost('card: gone')))
     with pytest.raises(AvdetError, match=r'card: gone; .*own\.wav holds the 0\.1 s before'):
         record.record_device(rig, None, 9.0, path)
     assert len(recorded(path)[0]) == 4410
     path.unlink()
-    device(Scripted(sound(0, 4410), trouble='48000 Hz'))
+    device(ScriptedDevice(sound(0, 4410), trouble='48000 Hz'))
     with pytest.raises(AvdetError, match=r'48000 Hz; .*own\.wav holds the 0\.1 s before'):
         record.record_device(rig, None, 9.0, path)
     path.unlink()
-    device(Scripted(end=SourceLost('card: gone')))
+    device(ScriptedDevice(end=SourceLost('card: gone')))
     with pytest.raises(AvdetError, match=r'^card: gone$'):
         record.record_device(rig, None, 9.0, path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_ctrl_c_ends_a_recording_early(rig, tmp_path, device, caplog):
-    device(Scripted(sound(0, 4410), end=KeyboardInterrupt()))
+    device(ScriptedDevice(sound(0, 4410), end=KeyboardInterrupt()))
     record.record_device(rig, None, 9.0, tmp_path / 'own.wav')
     assert len(recorded(tmp_path / 'own.wav')[0]) == 4410
     assert 'ended early' in caplog.text
 
 
 @pytest.mark.parametrize('name', ['own.mp4', 'own', 'own.txt'])
-def test_an_ending_that_names_no_format_is_refused(rig, tmp_path, name):
+def test_unknown_file_endings_are_rejected(rig, tmp_path, name):
     with pytest.raises(AvdetError, match=r'expected a name ending in \.flac or \.wav, found'):
         record.record_device(rig, None, 1.0, tmp_path / name)
 
 
-def test_what_is_too_long_for_a_kind_of_file_is_refused(rig, tmp_path, device):
+def test_recordings_too_long_for_their_format_are_rejected(rig, tmp_path, device):
     longest = record.LARGEST_BYTES / 16 / RATE_HZ
     with pytest.raises(AvdetError, match=rf'at most {longest:.0f} s in a file of this kind'):
         record.record_device(rig, None, longest + 1, tmp_path / 'own.au')
     for ending, kind in (('wav', 'RF64'), ('flac', 'FLAC')):
-        device(Scripted(sound(0, 4410), end=KeyboardInterrupt()))
+        device(ScriptedDevice(sound(0, 4410), end=KeyboardInterrupt()))
         record.record_device(rig, None, longest + 1, tmp_path / f'own.{ending}')
         assert soundfile.info(tmp_path / f'own.{ending}').format == kind
-    device(Scripted(sound(0, 4410), end=KeyboardInterrupt()))
+    device(ScriptedDevice(sound(0, 4410), end=KeyboardInterrupt()))
     record.record_device(rig, None, longest, tmp_path / 'own.wav')
     assert soundfile.info(tmp_path / 'own.wav').format == 'WAV'
 
 
-def test_a_folder_that_is_not_there_is_named(rig, tmp_path, device):
-    device(Scripted(sound(0, 10)))
+def test_missing_output_folder_is_reported(rig, tmp_path, device):
+    device(ScriptedDevice(sound(0, 10)))
     with pytest.raises(AvdetError, match=r'cannot write .*own\.wav'):
         record.record_device(rig, None, 1.0, tmp_path / 'none' / 'own.wav')
 
 
 def taps(channels, rate_hz=RATE_HZ):
-    """Quiet noise with a click on each channel in turn, a second apart."""
+    """Yield blocks of quiet noise with a click on each channel in turn, a second apart."""
     rng = np.random.default_rng(0)
     for channel in channels:
         piece = rng.normal(0, 20, (round(1.2 * rate_hz), 8))
@@ -239,12 +237,14 @@ def taps(channels, rate_hz=RATE_HZ):
         ([0, 1, 2, 3, 4, 5, 6, 6], 'another channel to answer for each microphone, found 0, 1'),
     ],
 )
-def test_a_map_is_compared_with_what_responds(rig, device, monkeypatch, capsys, order, words):
+def test_channel_map_is_compared_with_tapped_channels(
+    rig, device, monkeypatch, capsys, order, words
+):
     monkeypatch.setattr(identify_channels, '_AFTER_S', 0.0)
     monkeypatch.setattr(identify_channels, 'rescan', lambda: None)
     asked = []
     monkeypatch.setattr(identify_channels, 'find_device', lambda *what: asked.append(what))
-    source = Scripted(*taps(order))
+    source = ScriptedDevice(*taps(order))
     made = device(source)
     if words is None:
         identify_channels.run_tapping(rig, 'card')
@@ -257,11 +257,13 @@ def test_a_map_is_compared_with_what_responds(rig, device, monkeypatch, capsys, 
     assert source.stopped == 1
 
 
-def test_a_channel_that_responds_twice_is_told(monkeypatch):
+def test_channel_that_responds_twice_is_reported(monkeypatch):
     monkeypatch.setattr(identify_channels, '_AFTER_S', 0.0)
     paper = io.StringIO()
     names = ('front', 'left', 'rear')
-    found = identify_channels.find_taps(Scripted(*taps([2, 5, 2])), names, Console(file=paper))
+    found = identify_channels.find_taps(
+        ScriptedDevice(*taps([2, 5, 2])), names, Console(file=paper)
+    )
     assert found == [2, 5, 2]
     assert paper.getvalue().splitlines() == [
         'tap the microphone front ... channel 2',
@@ -270,12 +272,12 @@ def test_a_channel_that_responds_twice_is_told(monkeypatch):
     ]
 
 
-def test_the_meter_judges_the_last_seconds(rig, device, monkeypatch):
-    """Whatever the blocks' sizes: of ten short ones and a long one the last few are left."""
+def test_meter_judges_the_last_seconds(rig, device, monkeypatch):
+    """Block sizes do not matter: of ten short blocks and a long one, the last few remain."""
     monkeypatch.setattr(meter, 'JUDGED_S', 1.0)
     monkeypatch.setattr(meter, '_JUDGE_S', 99.0)
     clock = SimpleNamespace(monotonic=itertools.count(0, 0.15).__next__)
-    monkeypatch.setattr(meter, 'time', clock)  # each look takes its time, on any machine
+    monkeypatch.setattr(meter, 'time', clock)  # each update takes 0.15 s on any machine
     judged = []
 
     def look(rig, recent, *rest):
@@ -284,14 +286,14 @@ def test_the_meter_judges_the_last_seconds(rig, device, monkeypatch):
 
     monkeypatch.setattr(meter, 'meter_view', look)
     tenth, long = RATE_HZ // 10, RATE_HZ // 2
-    device(Scripted(*[sound(0, tenth)] * 10, sound(0, long)))
+    device(ScriptedDevice(*[sound(0, tenth)] * 10, sound(0, long)))
     meter.run_meter(rig, 'card', 5.0)
     assert judged[-1] == RATE_HZ + tenth
 
 
-def test_the_meter_shows_what_comes_and_ends_after_its_time(rig, device, capsys):
+def test_meter_shows_the_levels_and_ends_after_its_time(rig, device, capsys):
     noise = np.random.default_rng(0).normal(0, 300, (RATE_HZ, 8)).astype(np.int16)
-    source = Scripted(*[Block(part, 0, 0.0) for part in np.array_split(noise, 10)])
+    source = ScriptedDevice(*[Block(part, 0, 0.0) for part in np.array_split(noise, 10)])
     made = device(source)
     meter.run_meter(rig, 'card', 0.4)
     assert made == [(rig, 'card')]
@@ -299,7 +301,7 @@ def test_the_meter_shows_what_comes_and_ends_after_its_time(rig, device, capsys)
     out = capsys.readouterr().out
     assert 'scripted' in out
     assert all(name in out for name in rig.names)
-    device(Scripted(sound(0, 10), trouble='48000 Hz'))
+    device(ScriptedDevice(sound(0, 10), trouble='48000 Hz'))
     with pytest.raises(AvdetError, match='48000 Hz'):
         meter.run_meter(rig, 'card', 5.0)
     assert check_channels(noise, RATE_HZ)[0].faults == []

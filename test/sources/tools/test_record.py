@@ -1,4 +1,4 @@
-"""A device that dies while it is recorded."""
+"""Recording of a device that disappears, and of very long sounds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECOND_BYTES = RATE * 8 * 2
 
 
 @pytest.mark.slow
-def test_sound_before_the_device_died_is_kept(virtual_device, tmp_path):
+def test_sound_before_the_device_disappears_is_kept(virtual_device, tmp_path):
     path = tmp_path / 'out.wav'
     part = tmp_path / '.out.wav.part'
 
@@ -43,7 +43,7 @@ def test_sound_before_the_device_died_is_kept(virtual_device, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_wav_beyond_4_gib_has_lengths_of_64_bits(virtual_device, tmp_path, monkeypatch):
+def test_wav_beyond_4_gib_is_written_as_rf64(virtual_device, tmp_path, monkeypatch):
     monkeypatch.setattr(record, 'LARGEST_BYTES', 1000)
     path = tmp_path / 'out.wav'
     record_device(load_rig(), DEVICE, 0.5, path)

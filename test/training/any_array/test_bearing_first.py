@@ -23,7 +23,7 @@ SMALL = BearingShape(width=12, deep=24)
 
 
 def inputs(rig, azimuth_deg: float, dead: tuple[int, ...] = (), pair_count: int = 12):
-    """Level, coherences and steering as a network has them, of noise from one direction."""
+    """Return the network inputs (level, coherences, steering) for noise from one direction."""
     front_end = FrontEnd(pair_count=pair_count)
     alive = np.ones(8, bool)
     alive[list(dead)] = False
@@ -39,7 +39,7 @@ def inputs(rig, azimuth_deg: float, dead: tuple[int, ...] = (), pair_count: int 
 
 @pytest.mark.parametrize('seed', range(3))
 @pytest.mark.parametrize('dead', [(), (3,), (0, 5)])
-def test_the_unblurred_response_is_largest_where_sound_comes_from(seed, dead):
+def test_unblurred_response_is_largest_at_the_sound_direction(seed, dead):
     level_db, coherence, weights = inputs(scattered_rig(seed), 23.0, dead)
     parts, beam = BearingFirst(SMALL).unblurred(level_db, coherence, weights)
     groups = SMALL.groups
@@ -51,7 +51,7 @@ def test_the_unblurred_response_is_largest_where_sound_comes_from(seed, dead):
 
 @pytest.mark.parametrize('seed', range(3))
 @pytest.mark.parametrize('dead', [(), (3,), (0, 5)])
-def test_least_is_kept_out_and_amplified_where_sound_comes_from(seed, dead):
+def test_adaptive_beams_are_smallest_at_the_sound_direction(seed, dead):
     shape = replace(SMALL, **BEAMS['adaptive'])
     inside = inputs(scattered_rig(seed), 23.0, dead, pair_count=28)
     both = BearingFirst(shape).adaptive(*inside)
@@ -62,7 +62,7 @@ def test_least_is_kept_out_and_amplified_where_sound_comes_from(seed, dead):
 
 
 @pytest.mark.parametrize('beams', BEAMS)
-def test_columns_of_any_batch(beams):
+def test_columns_do_not_depend_on_the_batch_size(beams):
     torch.manual_seed(0)
     network = BearingFirst(replace(SMALL, **BEAMS[beams])).eval()
     level_db, coherence, weights = inputs(scattered_rig(0), -10.0, pair_count=28)
@@ -75,8 +75,8 @@ def test_columns_of_any_batch(beams):
     torch.testing.assert_close(twice[1], predicted[0], atol=1e-4, rtol=1e-3)
 
 
-def test_what_is_learned_belongs_to_no_azimuth():
-    """A turned array and a turned wave: the same in another column, far from the edges."""
+def test_turning_array_and_wave_shifts_the_columns():
+    """Array and wave turned together give the same values in other columns, far from the edges."""
     torch.manual_seed(0)
     network = BearingFirst(replace(SMALL, around=0)).eval()
     rig, front_end = scattered_rig(1), FrontEnd()
@@ -87,12 +87,12 @@ def test_what_is_learned_belongs_to_no_azimuth():
         weights = torch.from_numpy(steering(rig, front_end, grid))[None]
         level_db = mean_level(features[:, :8], live_microphones(weights))
         predicted.append(network(level_db, features[:, 8:].transpose(1, 2), weights)[0])
-    # 15 columns of context to each side and the strided layers' three.
+    # The context is 15 columns to each side, and three more of the strided layers.
     here, there = predicted[0][:, 24:40], predicted[1][:, 14:30]
     assert (here - there).abs().max() < 0.05 * here.abs().max()
 
 
-def test_a_dead_microphone_is_not_listened_to():
+def test_dead_microphone_is_ignored():
     network = BearingFirst(SMALL).eval()
     level_db, coherence, weights = inputs(scattered_rig(0), 5.0, (2,))
     assert live_microphones(weights).tolist() == [[1, 1, 0, 1, 1, 1, 1, 1]]
@@ -105,14 +105,14 @@ def test_a_dead_microphone_is_not_listened_to():
     assert network(level_db, coherence, weights).isfinite().all()
 
 
-def test_without_deconvolution_and_other_sizes():
+def test_network_runs_without_deconvolution_and_with_other_width():
     network = BearingFirst(replace(SMALL, steps=0, width=24)).eval()
     level_db, coherence, weights = inputs(scattered_rig(0), 5.0)
     assert network(level_db, coherence, weights).shape == (1, VALUES, 64)
     assert not hasattr(network, 'from_parts')
 
 
-def test_own_columns_begin_as_copies_and_leave_presence_and_offset_alone():
+def test_own_columns_start_as_copies_and_do_not_change_presence_or_offset():
     torch.manual_seed(0)
     whole = inputs(scattered_rig(1), 10.0)
     network = BearingFirst(replace(SMALL, own_columns=True)).eval()
@@ -129,7 +129,7 @@ def test_own_columns_begin_as_copies_and_leave_presence_and_offset_alone():
     assert (other[:, 2:] != said[:, 2:]).all()
 
 
-def test_levels_are_scaled_by_what_training_has():
+def test_level_scaling_comes_from_training_levels():
     network = BearingFirst(SMALL)
     network.set_levels(torch.randn(50, 80, 44) * 4 - 70)
     assert float(network.level_mean.mean()) == pytest.approx(-70, abs=0.5)

@@ -1,4 +1,4 @@
-"""Boxes of a pinhole camera as directions: those that the simulator gives the same vehicles."""
+"""Boxes of a pinhole camera become directions that match those of the simulator."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def frame(boxes_px, distance_m=None, disparity_px=None):
     )
 
 
-def turned(rig):
-    """The rig with its array behind the camera, which looks a little to the right."""
+def turned_rig(rig):
+    """Return the rig with its array behind the camera and the camera turned to the right."""
     heading = np.radians(-8)
     c, s = np.cos(heading), np.sin(heading)
     turn = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
@@ -37,7 +37,7 @@ def turned(rig):
     return replace(rig, camera=camera, array_position_m=np.array([-0.6, 0.1, 1.5]))
 
 
-def test_true_boxes_become_the_directions_that_the_simulator_says(rig):
+def test_true_boxes_give_the_directions_of_the_simulator(rig):
     apart, many = [], 0
     for seed in range(40):
         scene = random_scene(seed, rig, 4.0)
@@ -54,13 +54,13 @@ def test_true_boxes_become_the_directions_that_the_simulator_says(rig):
         assert int(found['count']) == whole.sum()
         assert not found['unsure'].any()
     assert many > 20
-    # A box is flat, a vehicle is not: near ones shift a little between camera and array.
+    # Boxes are flat and vehicles are not: near ones shift a little between camera and array.
     assert np.median(np.concatenate(apart)) < 0.05
     assert np.percentile(np.concatenate(apart), 95) < 0.5
 
 
-@pytest.mark.parametrize('change', [lambda rig: rig, turned])
-def test_boxes_of_known_range_are_those_that_the_detector_draws(rig, change):
+@pytest.mark.parametrize('change', [lambda rig: rig, turned_rig])
+def test_boxes_of_known_range_match_detector_boxes_and_convert_back(rig, change):
     rig = change(rig)
     boxes_px = np.array([[200, 280, 320, 350], [900, 290, 960, 330], [1500, 250, 1800, 420]])
     range_m = np.array([30.0, 45.0, 9.0])
@@ -69,12 +69,12 @@ def test_boxes_of_known_range_are_those_that_the_detector_draws(rig, change):
     angles = np.stack([found[name][order] for name in ANGLES], axis=-1)
     assert angles == pytest.approx(degrees_from_boxes(from_pixels(boxes_px, range_m, rig)))
     plane = from_pixels(boxes_px, range_m, rig)
-    # Its corners are taken as equally far away, a near and wide box is not quite.
+    # All corners are assumed to be equally far away, which a near and wide box only roughly fits.
     assert to_pixels(plane, range_m, rig) == pytest.approx(boxes_px, abs=8)
 
 
-def test_a_range_comes_from_the_depth_picture_or_is_not_known(rig):
-    # 10 m ahead of the camera, 20 degrees to the right, and one without a disparity.
+def test_range_comes_from_disparity_or_is_unknown(rig):
+    # One box is 10 m ahead of the camera and 20 degrees to the right, one has no disparity.
     right = 960 + 1000 * np.tan(np.radians(20))
     boxes_px = [[right - 60, 250, right + 60, 350], [800, 280, 880, 330]]
     disparity = 1000 * BASELINE_M / 10.0
@@ -86,7 +86,7 @@ def test_a_range_comes_from_the_depth_picture_or_is_not_known(rig):
     assert np.isnan(label_fields(frame(boxes_px), rig)['range_m'][:2]).all()
 
 
-def test_a_box_stands_on_the_road(rig):
+def test_range_on_road_follows_from_the_foot_of_a_box(rig):
     # The foot of a box 20 m ahead of a camera 1.55 m high.
     foot = 300 + 1000 * 1.55 / 20
     away_m = ranges_on_road(np.array([[940.0, 320, 980, foot], [940, 200, 980, 280]]), rig)
@@ -94,7 +94,7 @@ def test_a_box_stands_on_the_road(rig):
     assert away_m[1] == 100
 
 
-def test_what_the_edge_cuts_is_unsure_and_the_sector_is_the_cameras(rig):
+def test_boxes_cut_by_the_edge_are_unsure_and_seen_sector_is_the_camera_view(rig):
     found = label_fields(frame([[0, 300, 200, 500], [900, 290, 960, 330]]), rig)
     assert found['unsure'][:2].tolist() == [False, True]
     half = np.degrees(np.arctan(0.96))
@@ -104,6 +104,6 @@ def test_what_the_edge_cuts_is_unsure_and_the_sector_is_the_cameras(rig):
     assert crop['unsure'][0]
     ends = np.degrees(np.arctan(0.76))
     assert crop['seen_deg'] == pytest.approx([ends, -ends])
-    empty = label_fields(frame([]), turned(rig))
+    empty = label_fields(frame([]), turned_rig(rig))
     assert empty['count'] == 0
     assert empty['seen_deg'] == pytest.approx([half, -half])

@@ -24,11 +24,11 @@ from avdet_ros.training.any_array.boxes import (
 SHAPE = BearingShape()
 
 
-def test_columns_are_the_steering_s_directions():
+def test_columns_match_the_steering_azimuths():
     np.testing.assert_allclose(columns_deg(SHAPE).numpy(), azimuth_grid()[:64], rtol=1e-5)
 
 
-def test_ways_back():
+def test_encoded_boxes_decode_to_the_same_angles():
     rng = np.random.default_rng(0)
     angles = torch.from_numpy(
         np.stack(
@@ -48,7 +48,7 @@ def test_ways_back():
     np.testing.assert_allclose(plane_boxes(angles).numpy(), exact, rtol=2e-4, atol=1e-5)
 
 
-def test_boxes_stay_finite():
+def test_boxes_and_ranges_stay_finite_for_extreme_values():
     wild = torch.full((2, 64, VALUES), 1e6)
     wild[1] = -1e6
     assert plane_boxes(decoded_angles(wild, SHAPE)).isfinite().all()
@@ -56,7 +56,7 @@ def test_boxes_stay_finite():
 
 
 @pytest.mark.parametrize('bin_', [0, 7, 23])
-def test_quantiles_of_a_known_distribution(bin_):
+def test_range_quantiles_match_known_distributions(bin_):
     columns = torch.zeros(1, VALUES)
     columns[0, 5 + bin_] = 50.0
     step = np.log(LARGEST_RANGE_M / LEAST_RANGE_M) / RANGE_BINS

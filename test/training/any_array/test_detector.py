@@ -10,8 +10,8 @@ from avdet_ros.training.any_array.detector import averaged_azimuths, distinct
 SHAPE = BearingShape()
 
 
-def columns_saying(*vehicles):
-    """(64, VALUES): silent but for (column, logit, azimuth, width) vehicles."""
+def columns_with(*vehicles):
+    """Return (64, VALUES) columns, empty except for (column, logit, azimuth, width) vehicles."""
     columns = torch.zeros(64, VALUES)
     columns[:, 0] = -10 - 0.01 * torch.arange(64)
     angles = torch.tensor([[0.0, -1.0, 0.5, 3.0]]).repeat(64, 1)
@@ -23,7 +23,7 @@ def columns_saying(*vehicles):
     return columns
 
 
-def loud(columns):
+def likely_boxes(columns):
     angles, logits, range_m = distinct(columns, SHAPE)
     assert (logits.diff() <= 0).all()
     assert angles.shape[1:] == (4,)
@@ -31,34 +31,34 @@ def loud(columns):
     return [(round(float(a), 1), round(float(w), 1)) for a, _, w, _ in angles[logits > -5]]
 
 
-def test_likeliest_first_and_what_is_said_twice_once():
-    columns = columns_saying((20, 1.0, 20.0, 3.0), (21, 3.0, 18.6, 3.0), (50, 2.0, -32.0, 3.0))
-    # The one that is dropped draws a little at the one that is kept.
-    first, second = loud(columns)
+def test_boxes_are_sorted_by_logit_and_duplicates_are_dropped():
+    columns = columns_with((20, 1.0, 20.0, 3.0), (21, 3.0, 18.6, 3.0), (50, 2.0, -32.0, 3.0))
+    # The dropped box slightly shifts the bearing of the kept one.
+    first, second = likely_boxes(columns)
     assert first == pytest.approx((18.6, 3.0), abs=0.15)
     assert second == (-32.0, 3.0)
 
 
-def test_large_boxes_that_overlap_are_one_vehicle_and_a_small_one_beside_it_is_another():
-    columns = columns_saying((20, 3.0, 20.0, 30.0), (23, 2.0, 15.0, 30.0), (26, 1.0, 12.0, 2.0))
-    assert loud(columns) == [(20.0, 30.0), (12.0, 2.0)]
+def test_large_overlapping_boxes_are_one_vehicle_and_a_small_one_is_another():
+    columns = columns_with((20, 3.0, 20.0, 30.0), (23, 2.0, 15.0, 30.0), (26, 1.0, 12.0, 2.0))
+    assert likely_boxes(columns) == [(20.0, 30.0), (12.0, 2.0)]
 
 
-def test_two_vehicles_three_degrees_apart_are_two():
-    assert len(loud(columns_saying((30, 2.0, 3.0, 2.0), (32, 1.0, 0.0, 2.0)))) == 2
+def test_two_vehicles_three_degrees_apart_are_both_kept():
+    assert len(likely_boxes(columns_with((30, 2.0, 3.0, 2.0), (32, 1.0, 0.0, 2.0)))) == 2
 
 
-def test_a_vehicle_on_the_slope_of_a_louder_one_is_said():
-    # Columns 1.75 degrees apart whose logits fall to the right: each is near to a likelier one.
+def test_box_near_only_a_dropped_box_is_kept():
+    # Columns 1.75 degrees apart with falling logits: each is near a more probable one.
     azimuths = columns_deg(SHAPE)[30:34].tolist()
     slope = [(30 + k, 3.0 - k, azimuths[k], 1.0) for k in range(4)]
-    said = [azimuth for azimuth, _ in loud(columns_saying(*slope))]
+    said = [azimuth for azimuth, _ in likely_boxes(columns_with(*slope))]
     assert said == pytest.approx([azimuths[0], azimuths[2]], abs=0.15)
 
 
-def test_columns_that_mean_one_vehicle_say_its_bearing_together():
+def test_bearings_of_columns_of_one_vehicle_are_averaged():
     angles = torch.tensor([[10.0, -1.0, 3.0, 2.0]]).repeat(64, 1)
-    angles[:, 0] = columns_deg(SHAPE) * 2  # far from one another
+    angles[:, 0] = columns_deg(SHAPE) * 2  # far apart
     angles[20:23, 0] = torch.tensor([10.0, 10.4, 10.2])
     logits = torch.full((64,), -8.0)
     logits[20:23] = torch.tensor([3.0, 3.0, -8.0])
@@ -67,11 +67,11 @@ def test_columns_that_mean_one_vehicle_say_its_bearing_together():
     assert torch.equal(averaged[:, 1:], angles[:, 1:])
     both = averaged_azimuths(angles.expand(2, -1, -1), logits.expand(2, -1))
     assert torch.equal(both[1], averaged)
-    # Where nothing is heard at all there is still a number.
+    # The average stays finite where all logits are very low.
     assert torch.isfinite(averaged_azimuths(angles, torch.full((64,), -80.0))).all()
 
 
-def test_a_vehicle_two_degrees_away_hardly_draws_at_a_bearing():
-    columns = columns_saying((30, 2.0, 2.2, 1.0), (32, 2.0, 0.0, 1.0))
+def test_vehicle_two_degrees_away_hardly_shifts_a_bearing():
+    columns = columns_with((30, 2.0, 2.2, 1.0), (32, 2.0, 0.0, 1.0))
     angles, _, _ = distinct(columns, SHAPE)
     assert sorted(angles[:2, 0].tolist()) == pytest.approx([0.0, 2.2], abs=0.03)

@@ -1,4 +1,4 @@
-"""Labels against a network that hears by the steered response alone."""
+"""Labels compared with a network that uses nothing but the steered response."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from avdet_ros.training.any_array.run import AnyArrayRun
 SHAPE = BearingShape(width=12, deep=32, steps=4)
 
 
-class Beam(nn.Module):
-    """Says a vehicle where most of the sound comes from."""
+class SteeredResponseNetwork(nn.Module):
+    """Detects a vehicle in the direction of most of the sound."""
 
     shape = SHAPE
 
@@ -31,9 +31,10 @@ class Beam(nn.Module):
 
 @pytest.fixture(scope='module')
 def labelled(tmp_path_factory):
-    """A shard whose windows with one wave have a false label, no label, or the true one.
+    """A shard whose windows with one wave have the true label, an additional false one, or none.
 
-    The last window is labelled all around, as the simulator does it, the others as by a camera.
+    The last window with a false label is labelled all around, as by the simulator, and all others
+    as by a camera.
     """
     folder = tmp_path_factory.mktemp('doubts') / 'train'
     path = write_shard(folder, 3)
@@ -60,10 +61,10 @@ def labelled(tmp_path_factory):
     return store, kinds, arrays
 
 
-def test_what_is_seen_and_not_heard_and_what_is_heard_and_not_seen_stays_open(labelled):
+def test_vehicles_only_seen_or_only_heard_become_unsure_labels(labelled):
     store, kinds, true = labelled
     before = store.column('count').copy()
-    doubts = settle_doubts(Beam(), store)
+    doubts = settle_doubts(SteeredResponseNetwork(), store)
     unsure, count = store.column('unsure'), store.column('count')
     found = {'true': 0, 'parked': 0, 'missing': 0}
     for row, kind in kinds.items():
@@ -87,7 +88,7 @@ def test_what_is_seen_and_not_heard_and_what_is_heard_and_not_seen_stays_open(la
     assert doubts.labels == before.sum() - before[simulated]
 
 
-def test_a_bearing_takes_the_widest_box_near_it_and_no_other():
+def test_bearing_takes_only_the_widest_box_near_it():
     centres = columns_deg(SHAPE, torch.device('cpu'))
     heard = torch.zeros(2, SHAPE.front)
     for row, azimuth_deg, sure in (
@@ -104,16 +105,16 @@ def test_a_bearing_takes_the_widest_box_near_it_and_no_other():
     labels = BearingLabels(angles, torch.full((2, 5), torch.nan), valid)
     near = near_labels(labels, centres)
     taken = taken_labels(heard, labels, near)
-    # The second bearing is left the wider of what the first has not taken.
+    # The second bearing takes the wider of the boxes that the first has left.
     assert taken[0].tolist() == [False, True, True, False, False]
     assert taken[1].tolist() == [True, False, False, False, False], 'the widest is padding'
     assert taken_labels(heard, labels, near, 0.6)[0].tolist() == [False, True] + [False] * 3
 
 
-def test_where_the_simulator_has_labelled_everything_there_is_no_doubt(tmp_path):
+def test_fully_simulated_labels_stay_sure(tmp_path):
     write_shard(tmp_path / 'train', 3)
     run = AnyArrayRun(tmp_path / 'train', tmp_path / 'train', tmp_path / 'run', shape=SHAPE)
     store = run.store(run.train, None)
     store.refresh()
-    assert settle_doubts(Beam(), store) == Doubts(0, 0, 0)
+    assert settle_doubts(SteeredResponseNetwork(), store) == Doubts(0, 0, 0)
     assert not store.column('unsure').any()

@@ -19,7 +19,7 @@ SHAPE = BearingShape()
 
 
 def labels(*windows):
-    """Windows of (azimuth, elevation, width, height, range) rows."""
+    """Make labels from windows of (azimuth, elevation, width, height, range) rows."""
     angles, range_m = torch.zeros(len(windows), 4, 4), torch.zeros(len(windows), 4)
     valid = torch.zeros(len(windows), 4, dtype=torch.bool)
     for row, window in enumerate(windows):
@@ -32,7 +32,7 @@ def labels(*windows):
 NEAR, FAR = (20.3, -6.0, 18.0, 8.0, 9.0), (-31.0, -1.0, 3.0, 2.0, 40.0)
 
 
-def perfect(truth: BearingLabels) -> torch.Tensor:
+def perfect_prediction(truth: BearingLabels) -> torch.Tensor:
     targets = bearing_targets(truth, SHAPE)
     columns = torch.zeros(len(truth.valid), 64, VALUES)
     columns[..., 0] = torch.where(targets.heat >= 1, 12.0, -12.0)
@@ -41,21 +41,21 @@ def perfect(truth: BearingLabels) -> torch.Tensor:
     return columns.transpose(1, 2)
 
 
-def test_columns_of_the_targets():
+def test_targets_lie_in_the_columns_of_the_vehicles():
     targets = bearing_targets(labels([NEAR, FAR], []), SHAPE)
     assert float(targets.vehicles) == 2
     assert targets.heat[1].max() == 0
     peaks = torch.nonzero(targets.heat[0] >= 1).flatten().tolist()
     centres = columns_deg(SHAPE)
     assert [round(float(centres[peak]), 1) for peak in peaks] == [20.1, -30.6]
-    # The wide one is learned by more columns than the narrow one.
+    # The wide vehicle is a target of more columns than the narrow one.
     assert (targets.weights[0, :32] > 0).sum() > (targets.weights[0, 32:] > 0).sum() >= 1
     assert targets.range_m[0, peaks].tolist() == [9, 40]
 
 
-def test_the_truth_costs_next_to_nothing_and_every_fault_costs():
+def test_loss_is_near_zero_for_the_truth_and_increases_with_any_error():
     truth = labels([NEAR, FAR], [], [FAR])
-    predicted = perfect(truth)
+    predicted = perfect_prediction(truth)
     terms = bearing_loss(predicted, truth, SHAPE)
     best = float(terms['loss'])
     assert float(terms['focal']) < 1e-3
@@ -67,52 +67,52 @@ def test_the_truth_costs_next_to_nothing_and_every_fault_costs():
         assert float(bearing_loss(worse, truth, SHAPE)['loss']) > best + 0.05
 
 
-def test_windows_without_vehicles_teach_silence():
+def test_windows_without_vehicles_have_only_a_focal_loss():
     truth = labels([], [])
     terms = bearing_loss(torch.zeros(2, VALUES, 64), truth, SHAPE)
     assert float(terms['focal']) > 1
     assert float(terms['huber']) == float(terms['giou']) == float(terms['range']) == 0
 
 
-def test_a_vehicle_outside_the_front_sector_is_no_target():
+def test_vehicle_outside_the_front_sector_is_not_a_target():
     targets = bearing_targets(labels([(57.0, 0, 4.0, 3.0, 10.0)]), SHAPE)
     assert targets.heat.max() == 0
 
 
-def test_mirrored():
+def test_mirrored_labels_mirror_the_targets():
     truth = labels([NEAR], [NEAR])
     turned = truth.mirrored(torch.tensor([True, False]))
     heat = bearing_targets(turned, SHAPE).heat
     torch.testing.assert_close(heat[0], heat[1].flip(0))
 
 
-def test_turned():
-    truth = watched([NEAR, FAR], [NEAR], seen=(40.0, -80.0))
+def test_turned_labels_shift_azimuths_and_seen_sector():
+    truth = labels_of_camera([NEAR, FAR], [NEAR], seen=(40.0, -80.0))
     turned = truth.turned(torch.tensor([10.0, -5.0]))
     torch.testing.assert_close(turned.angles_deg[0, :2, 0], torch.tensor([30.3, -21.0]))
     torch.testing.assert_close(turned.angles_deg[1, 0, 0], torch.tensor(15.3))
     assert torch.equal(turned.angles_deg[..., 1:], truth.angles_deg[..., 1:])
-    # Labels reach 56 degrees to both sides at the most.
+    # Seen sectors are limited to 56 degrees on both sides before they are turned.
     assert turned.seen_deg.tolist() == [[50, -46], [35, -61]]
     assert labels([NEAR]).turned(torch.tensor([3.0])).seen_deg.tolist() == [[59, -53]]
 
 
-def test_ranges_lie_between_two_bins():
+def test_range_shares_are_split_between_two_bins():
     shares = range_shares(torch.tensor([1.0, 2.0, 9.0, 100.0, 500.0]))
     torch.testing.assert_close(shares.sum(dim=-1), torch.ones(5))
     assert shares[0, 0] == shares[4, RANGE_BINS - 1] == 1
     assert (shares[2] > 0).sum() == 2
 
 
-def test_giou():
+def test_generalised_iou_loss_matches_hand_calculation():
     box = torch.tensor([[0.0, 0.0, 2.0, 2.0]])
     assert float(generalised_iou_loss(box, box)) == 0
     apart = torch.tensor([[4.0, 0.0, 6.0, 2.0]])
     assert float(generalised_iou_loss(box, apart)) == pytest.approx(1 + 4 / 12)
 
 
-def watched(*windows, seen=(20.0, -20.0), unsure=()):
-    """The same as a camera of that sector sees them; ``unsure`` are (window, slot)."""
+def labels_of_camera(*windows, seen=(20.0, -20.0), unsure=()):
+    """Make labels of a camera that sees one sector; ``unsure`` are (window, slot)."""
     truth = labels(*windows)
     doubtful = torch.zeros_like(truth.valid)
     for place in unsure:
@@ -126,8 +126,8 @@ def columns_with_gradient(truth: BearingLabels) -> torch.Tensor:
     return predicted.grad.abs().sum(dim=1) > 0
 
 
-def test_directions_that_no_camera_sees_learn_nothing():
-    truth = watched(
+def test_directions_outside_the_camera_view_get_no_gradient():
+    truth = labels_of_camera(
         [(5.0, -1.0, 6.0, 3.0, 20.0), (19.0, -1.0, 9.0, 5.0, 12.0)], [], seen=(20, -40)
     )
     centres = columns_deg(SHAPE)
@@ -138,20 +138,20 @@ def test_directions_that_no_camera_sees_learn_nothing():
     assert everywhere.all()
 
 
-def test_a_vehicle_of_doubtful_place_teaches_neither_presence_nor_silence():
+def test_columns_of_an_unsure_vehicle_get_no_gradient():
     near, cut = (5.0, -1.0, 4.0, 3.0, 20.0), (14.0, -2.0, 12.0, 8.0, 7.0)
-    learned = columns_with_gradient(watched([near, cut], unsure=[(0, 1)]))[0]
+    learned = columns_with_gradient(labels_of_camera([near, cut], unsure=[(0, 1)]))[0]
     centres = columns_deg(SHAPE)
     covered = (centres <= 20.9) & (centres >= 7.1)
     assert not learned[covered].any()
     assert learned[(centres <= 7) & (centres >= -20)].all()
-    # A vehicle in front of it that is sure is learned all the same.
+    # A sure vehicle in front of it is still learned.
     small = (13.1, -1.0, 3.0, 2.0, 5.0)
-    front = columns_with_gradient(watched([small, cut], unsure=[(0, 1)]))[0]
+    front = columns_with_gradient(labels_of_camera([small, cut], unsure=[(0, 1)]))[0]
     assert front[(centres - 13.1).abs().argmin()]
 
 
-def test_a_range_that_is_not_known_costs_nothing_and_spoils_nothing():
+def test_unknown_range_adds_no_loss_and_keeps_gradients_finite():
     known, unknown = labels([NEAR]), labels([(*NEAR[:4], float('nan'))])
     predicted = torch.zeros(1, VALUES, 64, requires_grad=True)
     terms = bearing_loss(predicted, unknown, SHAPE)
@@ -165,6 +165,8 @@ def test_a_range_that_is_not_known_costs_nothing_and_spoils_nothing():
     )
 
 
-def test_mirrored_the_seen_sector_is_on_the_other_side():
-    truth = watched([NEAR], [NEAR], seen=(30.0, -10.0)).mirrored(torch.tensor([True, False]))
+def test_mirrored_labels_mirror_the_seen_sector():
+    truth = labels_of_camera([NEAR], [NEAR], seen=(30.0, -10.0)).mirrored(
+        torch.tensor([True, False])
+    )
     assert truth.seen_deg.tolist() == [[10.0, -30.0], [30.0, -10.0]]

@@ -1,4 +1,4 @@
-"""Intervals that are too wide are narrowed until nine of ten true ranges lie inside."""
+"""Range intervals are scaled until nine of ten true ranges lie inside."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from avdet_ros.training.any_array.range_spread import FEWEST, WANTED, RangeSprea
 
 
 def matched(windows, width, seed=0, known=True):
-    """Windows of one vehicle each whose range is off by a normal error of 0.2 in its logarithm."""
+    """Return matches of one vehicle per window, with a normal error of 0.2 in its log range."""
     rng = np.random.default_rng(seed)
     middle = np.exp(rng.normal(0, 0.2, windows)) * 20
     pairs = []
@@ -25,7 +25,7 @@ def matched(windows, width, seed=0, known=True):
 
 
 @pytest.mark.parametrize('width', [0.1, 0.33, 1.0])
-def test_nine_in_ten_lie_inside_afterwards(width):
+def test_fitted_intervals_contain_nine_in_ten_true_ranges(width):
     bearings = matched(2000, width)
     spread = RangeSpread()
     spread.set(fit_spread(bearings))
@@ -34,12 +34,12 @@ def test_nine_in_ten_lie_inside_afterwards(width):
     assert ((low <= 20) & (high >= 20)).mean() == pytest.approx(WANTED, abs=0.002)
 
 
-def test_a_fresh_one_changes_nothing():
+def test_initial_factor_changes_nothing():
     ranges = torch.tensor([[5.0, 10.0, 30.0], [1.0, 2.0, 3.0]])
     torch.testing.assert_close(RangeSpread()(ranges), ranges)
 
 
-def test_a_few_ranges_or_unknown_ones_say_nothing():
+def test_factor_stays_1_for_few_or_unknown_ranges():
     assert fit_spread(matched(FEWEST - 1, 0.3)) == 1
     assert fit_spread(matched(200, 0.3, known=False)) == 1
     assert fit_spread(matched(FEWEST, 0.3)) != 1

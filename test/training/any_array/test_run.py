@@ -1,4 +1,4 @@
-"""Windows with a known answer, a small network, and the whole way to a model file."""
+"""Training a small network on windows with known labels, up to the model file."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def finished(folders):
 
 
 @pytest.mark.slow
-def test_it_learns_to_hear_from_arrays_it_has_not_seen(finished):
+def test_network_learns_to_detect_with_unseen_arrays(finished):
     run, path = finished
     scores = json.loads((run.out / 'scores.json').read_text())['validation']
     assert scores['bearing_ap'] > 0.8
@@ -74,13 +74,13 @@ def test_it_learns_to_hear_from_arrays_it_has_not_seen(finished):
     assert int(rows[-1]['training_windows']) == run.store(run.train, None).refresh()
 
 
-def middle(found) -> float:
-    """Where across the image the likeliest box is, pixels."""
+def middle_px(found) -> float:
+    """Return the horizontal centre of the most probable box, pixels."""
     return float(found.boxes_px[0, [0, 2]].mean())
 
 
 @pytest.mark.slow
-def test_the_file_runs_on_any_rig_and_the_geometry_matters(finished):
+def test_model_file_runs_on_any_rig_and_depends_on_its_geometry(finished):
     _, path = finished
     front_end, rig, other = FrontEnd(), scattered_rig(5), scattered_rig(6)
     detector = Detector(path, rig, front_end, providers=['cpu'])
@@ -90,18 +90,18 @@ def test_the_file_runs_on_any_rig_and_the_geometry_matters(finished):
     strangers = detector.detect(features)
     detector.use_rig(other, front_end)
     found = detector.detect(features)
-    assert len(strangers.scores) == 0 or abs(middle(strangers) - middle(found)) > 100
-    assert middle(found) == pytest.approx(960 - 1000 * np.tan(np.radians(12)), abs=40)
+    assert len(strangers.scores) == 0 or abs(middle_px(strangers) - middle_px(found)) > 100
+    assert middle_px(found) == pytest.approx(960 - 1000 * np.tan(np.radians(12)), abs=40)
     assert np.all(np.diff(found.range_m, axis=1) >= 0)
     zoomed = replace(other, camera=replace(other.camera, fx=2000.0, fy=2000.0))
     detector.use_rig(zoomed, front_end)
-    assert middle(detector.detect(features)) == pytest.approx(
+    assert middle_px(detector.detect(features)) == pytest.approx(
         960 - 2000 * np.tan(np.radians(12)), abs=80
     )
 
 
 @pytest.mark.slow
-def test_torch_and_onnx_runtime_say_the_same_and_another_network_is_refused(finished):
+def test_export_check_rejects_a_model_file_of_another_network(finished):
     run, path = finished
     detector = BearingDetector(load_best(run.out))
     windows = list(islice(topic_windows(run.val, run.azimuths_deg()), 4))
@@ -113,7 +113,7 @@ def test_torch_and_onnx_runtime_say_the_same_and_another_network_is_refused(fini
 
 
 @pytest.mark.slow
-def test_the_file_in_8_bits_hears_about_the_same(finished, tmp_path, capsys):
+def test_int8_model_file_keeps_the_bearing_ap(finished, tmp_path, capsys):
     run, path = finished
     whole = tmp_path / 'int8.onnx'
     write_shard(tmp_path / 'val', 100_001, windows=12)
@@ -126,14 +126,14 @@ def test_the_file_in_8_bits_hears_about_the_same(finished, tmp_path, capsys):
     assert props[0] == props[1]
     kinds = [node.op_type for node in onnx.load(whole).graph.node]
     assert 'QuantizeLinear' in kinds
-    # Those behind a sum have no convolution to be folded into.
+    # Batch normalisations after a sum cannot be folded into a convolution.
     assert kinds.count('BatchNormalization') == 2
     with pytest.raises(AvdetError, match='--rig: expected none'):
         quantise(path, run.train, whole, rig=tmp_path)
 
 
 @pytest.mark.slow
-def test_a_network_of_adaptive_beams_learns_and_says_the_same_in_onnx(tmp_path):
+def test_network_with_adaptive_beams_learns_and_matches_its_onnx_model(tmp_path):
     for folder, seed in (('train', 0), ('train', 1), ('val', 100_000)):
         write_shard(tmp_path / folder, seed, windows=32, pair_count=28)
     run = run_in(tmp_path, 'run', steps=40)
@@ -147,14 +147,14 @@ def test_a_network_of_adaptive_beams_learns_and_says_the_same_in_onnx(tmp_path):
     assert 'from_parts.weight' not in again.network().state_dict()
 
 
-def test_adaptive_beams_need_all_pairs_of_microphones(folders):
+def test_adaptive_beams_require_all_pairs_of_microphones(folders):
     run = replace(run_in(folders, 'pairs'), shape=replace(SMALL, **BEAMS['adaptive']))
     with pytest.raises(AvdetError, match='expected coherences of all 28 pairs of microphones'):
         train_any_array(run)
 
 
 @pytest.mark.slow
-def test_the_file_is_made_again_without_the_training_windows(finished, tmp_path):
+def test_model_file_is_exported_again_without_the_training_windows(finished, tmp_path):
     run, path = finished
     shutil.copy(run.out / 'best.pt', tmp_path)
     again = export_only(
@@ -169,7 +169,7 @@ def test_the_file_is_made_again_without_the_training_windows(finished, tmp_path)
 
 
 @pytest.mark.slow
-def test_scores_of_another_file_are_kept(finished, tmp_path):
+def test_score_curve_of_another_model_file_is_kept(finished, tmp_path):
     run, path = finished
     logits, scores = read_curve(path)
     other = onnx.load(path)
@@ -188,20 +188,20 @@ def test_scores_of_another_file_are_kept(finished, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_that_was_interrupted_ends_with_the_same_weights(folders):
+def test_interrupted_run_ends_with_the_same_weights(folders):
     whole, parts = run_in(folders, 'whole', 18), run_in(folders, 'parts', 18)
 
-    def go(run, stop_after_s=1e9):
+    def fit_run(run, stop_after_s=1e9):
         train, val = (run.store(folder, None) for folder in (run.train, run.val))
         val.refresh()
         return fit(train, val, run.out, run.plan, run.shape, stop_after_s)
 
-    once = go(whole)
-    # An epoch is 9 steps: after the first, no time is left for a second.
-    first = go(parts, stop_after_s=0.5)
+    once = fit_run(whole)
+    # An epoch is 9 steps: there is no time for a second one.
+    first = fit_run(parts, stop_after_s=0.5)
     assert (first.epoch, first.step) == (1, 9)
     assert (parts.out / LAST).exists()
-    again = go(parts)
+    again = fit_run(parts)
     assert (once.epoch, once.step) == (again.epoch, again.step) == (2, 18)
     for one, other in zip(
         once.averaged.state_dict().values(), again.averaged.state_dict().values(), strict=True
@@ -211,14 +211,14 @@ def test_a_run_that_was_interrupted_ends_with_the_same_weights(folders):
     with pytest.raises(
         AvdetError, match=r'learning_rate: expected 0\.004 as at the start of the run'
     ):
-        go(changed)
+        fit_run(changed)
     (parts.out / LAST).write_bytes(b'broken')
     with pytest.raises(AvdetError, match=r'last\.pt: expected a file of a run of any-array'):
-        go(parts)
+        fit_run(parts)
 
 
 @pytest.mark.slow
-def test_a_run_begins_with_the_weights_of_another(folders, finished):
+def test_run_starts_from_the_weights_of_another(folders, finished):
     first, _ = finished
     further = run_in(folders, 'further', 1, start_from=str(first.out), learning_rate=1e-6)
     train, val = (further.store(folder, None) for folder in (further.train, further.val))
@@ -230,7 +230,7 @@ def test_a_run_begins_with_the_weights_of_another(folders, finished):
     for one, other in zip(before.parameters(), after.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
     assert state.step == 1
-    # What goes on is the run itself: what it began with may be gone.
+    # A continued run does not need its start weights, which may be gone.
     moved = replace(further.plan, start_from='')
     with pytest.raises(AvdetError, match=r'start_from: expected .*run as at the start of the run'):
         fit(train, val, further.out, moved, SMALL)
@@ -238,14 +238,14 @@ def test_a_run_begins_with_the_weights_of_another(folders, finished):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(('only', 'layers'), [('boxes', 'box'), ('presence', 'presence')])
-def test_last_layers_of_one_thing_are_taught(folders, finished, only, layers):
-    """All else stays to the last bit."""
+def test_only_the_chosen_last_layers_are_trained(folders, finished, only, layers):
+    """All other weights stay exactly equal."""
     first, _ = finished
     further = run_in(folders, only, 6, start_from=str(first.out), only=only)
     train, val = (further.store(folder, None) for folder in (further.train, further.val))
     val.refresh()
     fit(train, val, further.out, further.plan, SMALL)
-    # A second call goes on with what the file holds.
+    # A second call continues the run in the file.
     longer = replace(further.plan, steps=7)
     with pytest.raises(AvdetError, match='steps: expected 6'):
         fit(train, val, further.out, longer, SMALL)
@@ -257,14 +257,14 @@ def test_last_layers_of_one_thing_are_taught(folders, finished, only, layers):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('only', ['', 'presence'])
-def test_a_network_stays_where_it_is_held(folders, finished, tmp_path, only):
-    """Beside the image, `hold` keeps what the network knew."""
+def test_hold_limits_changes_outside_the_image(folders, finished, tmp_path, only):
+    """Outside the image, `hold` keeps predictions closer to those of the start network."""
     first, _ = finished
     for seed in range(3):
         path = write_shard(tmp_path / 'train', seed)
         with np.load(path) as shard:
             arrays = dict(shard)
-        # In the camera's image there are no vehicles: the network learns silence.
+        # The camera's image has no vehicles, so the network learns that there are none.
         arrays['seen_deg'] = np.tile(np.float32([25, -25]), (len(arrays['count']), 1))
         arrays['count'] = np.zeros_like(arrays['count'])
         with path.open('wb') as file:
@@ -290,7 +290,7 @@ def test_a_network_stays_where_it_is_held(folders, finished, tmp_path, only):
 
 
 @pytest.mark.slow
-def test_own_columns_are_taught_and_no_bearing_changes(folders, finished, tmp_path):
+def test_training_own_columns_changes_no_other_weights(folders, finished, tmp_path):
     first, _ = finished
     shape = replace(SMALL, own_columns=True)
     further = replace(
@@ -303,14 +303,14 @@ def test_own_columns_are_taught_and_no_bearing_changes(folders, finished, tmp_pa
     assert {name.split('.')[0] for name in changed} == {'own'}
     layers = {name.split('.')[1] for name in changed}
     assert layers == {'to_columns', 'context', 'box'}
-    # The file, which was held against the network, is what another run begins with.
+    # Another run can start from the exported file.
     start = read_start_weights(path)
     assert start.shape == shape
     assert torch.equal(start.weights['own.box.3.bias'], after['own.box.3.bias'])
 
 
 @pytest.mark.slow
-def test_last_layers_taught_alone_in_two_calls_end_with_the_same_weights(folders, finished):
+def test_last_layers_trained_in_one_or_two_calls_get_the_same_weights(folders, finished):
     first, _ = finished
     ends = []
     for out, calls in (('at once', 1), ('in two calls', 2)):
@@ -318,7 +318,7 @@ def test_last_layers_taught_alone_in_two_calls_end_with_the_same_weights(folders
         for _ in range(calls):
             train, val = (run.store(folder, None) for folder in (run.train, run.val))
             val.refresh()
-            # An epoch is 9 steps; the first call of two has time for no second one.
+            # An epoch is 9 steps; the first of two calls has no time for a second one.
             state = fit(train, val, run.out, run.plan, SMALL, 1e9 if calls == 1 else 1e-3)
         ends.append(state)
     assert [state.step for state in ends] == [18, 18]
@@ -327,7 +327,7 @@ def test_last_layers_taught_alone_in_two_calls_end_with_the_same_weights(folders
 
 
 @pytest.mark.slow
-def test_a_loss_that_is_no_number_ends_the_run_and_leaves_what_was_written(folders):
+def test_nan_loss_stops_the_run_and_writes_nothing(folders):
     wild = run_in(folders, 'wild', 9, learning_rate=1e30)
     train, val = (wild.store(folder, None) for folder in (wild.train, wild.val))
     val.refresh()
@@ -338,7 +338,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_leaves_what_was_written(folde
     assert tame.epoch == 1
 
 
-def test_validation_windows_without_vehicles_are_refused(folders, tmp_path):
+def test_validation_windows_without_vehicles_are_rejected(folders, tmp_path):
     path = write_shard(tmp_path / 'val', 100_000, windows=12)
     with np.load(path) as shard:
         arrays = dict(shard) | {'count': np.zeros(12, np.int64)}
@@ -349,7 +349,7 @@ def test_validation_windows_without_vehicles_are_refused(folders, tmp_path):
         train_any_array(run)
 
 
-def test_too_few_windows_are_refused(folders, tmp_path):
+def test_too_few_training_windows_are_rejected(folders, tmp_path):
     (tmp_path / 'none').mkdir()
     run = replace(run_in(folders, 'empty'), train=tmp_path / 'none')
     with pytest.raises(AvdetError, match='expected at least 16 windows for a batch, found 0'):
@@ -366,7 +366,7 @@ def test_too_few_windows_are_refused(folders, tmp_path):
         (['--scores-of', 'models/octagon.onnx'], 'expected a curve of scores, found no calib'),
     ],
 )
-def test_what_cannot_be_taught_is_refused(tmp_path, options, error):
+def test_invalid_training_options_are_rejected(tmp_path, options, error):
     words = ['train', 'any-array', tmp_path, tmp_path, '--out', tmp_path / 'run', *options]
     done = CliRunner().invoke(app, [str(word) for word in words])
     assert isinstance(done.exception, AvdetError)

@@ -16,7 +16,7 @@ def some_boxes(count: int, seed: int) -> torch.Tensor:
     ).float()
 
 
-def test_decode_undoes_encode():
+def test_decode_inverts_encode():
     boxes = some_boxes(20, 0)
     cells = torch.stack(
         [torch.zeros(20, dtype=torch.int64), torch.arange(20) % 6, torch.arange(20) % 9], 1
@@ -29,7 +29,7 @@ def test_decode_undoes_encode():
         torch.testing.assert_close(found[0, row * 9 + column], box, atol=1e-6, rtol=0)
 
 
-def test_targets_peak_in_the_cell_of_each_centre():
+def test_heat_targets_peak_in_the_cell_of_each_box_centre():
     window = torch.tensor([[0.1, 0.1, 0.2, 0.3], [0.5, 0.5, 0.9, 0.9]])
     targets = make_targets([window, torch.zeros(0, 4)], rows=10, columns=20)
     assert targets.vehicles == 2
@@ -44,7 +44,7 @@ def test_targets_peak_in_the_cell_of_each_centre():
 
 
 @pytest.mark.parametrize('box', [[0.99, 0.99, 1.0, 1.0], [0.0, 0.0, 0.001, 0.001], [0, 0, 1, 1]])
-def test_boxes_at_the_edge_have_a_peak(box):
+def test_boxes_at_the_image_edge_have_one_heat_peak(box):
     targets = make_targets([torch.tensor([box], dtype=torch.float32)], 16, 48)
     assert (targets.heat == 1).sum() == 1
 
@@ -58,7 +58,7 @@ def perfect_grid(boxes: list[torch.Tensor], rows: int, columns: int) -> torch.Te
     return grid
 
 
-def test_the_loss_is_nearly_zero_for_the_truth_and_large_for_anything_else():
+def test_grid_loss_is_small_for_the_truth_and_large_otherwise():
     boxes = [some_boxes(2, 1), torch.zeros(0, 4), some_boxes(1, 2)]
     targets = make_targets(boxes, 16, 48)
     right = grid_loss(perfect_grid(boxes, 16, 48), targets)
@@ -70,7 +70,7 @@ def test_the_loss_is_nearly_zero_for_the_truth_and_large_for_anything_else():
     assert grid_loss(wrong, targets)['giou'] > 10 * right['giou'] + 0.5
 
 
-def test_a_batch_without_vehicles_teaches_silence():
+def test_batch_without_vehicles_lowers_all_scores():
     grid = torch.zeros(2, CHANNELS, 4, 6, requires_grad=True)
     terms = grid_loss(grid, make_targets([torch.zeros(0, 4)] * 2, 4, 6))
     sum(terms.values()).backward()
@@ -79,14 +79,14 @@ def test_a_batch_without_vehicles_teaches_silence():
     assert (grid.grad[:, 0] > 0).all()
 
 
-def test_focal_loss_against_its_equation():
+def test_focal_loss_matches_its_equation():
     logits, heat = torch.tensor([[[0.3, -1.0]]]), torch.tensor([[[1.0, 0.6]]])
     p = 1 / (1 + np.exp(-np.array([0.3, -1.0])))
     expected = -((1 - p[0]) ** 2 * np.log(p[0])) - 0.4**4 * p[1] ** 2 * np.log(1 - p[1])
     assert float(gaussian_focal_loss(logits, heat)) == pytest.approx(expected, rel=1e-5)
 
 
-def test_gradients_agree_with_finite_differences():
+def test_grid_loss_gradients_match_finite_differences():
     torch.manual_seed(0)
     boxes = [some_boxes(2, 3).double()]
     targets = make_targets(boxes, 4, 6)
@@ -94,7 +94,7 @@ def test_gradients_agree_with_finite_differences():
     assert torch.autograd.gradcheck(lambda g: sum(grid_loss(g, targets).values()), grid, atol=1e-4)
 
 
-def test_an_open_area_teaches_nothing_but_around_a_label_inside():
+def test_open_areas_are_excluded_from_the_loss_except_at_labels():
     label = torch.tensor([[0.4, 0.4, 0.6, 0.6]])
     targets = make_targets([label, torch.zeros(0, 4)], 4, 8)
     left = torch.tensor([[0.0, 0.0, 0.25, 1.0]])
@@ -102,7 +102,7 @@ def test_an_open_area_teaches_nothing_but_around_a_label_inside():
     assert not taught[0, :, :2].any()
     assert taught[0, :, 2:].all()
     assert taught[1].all()
-    # A touched cell is open, and a label inside keeps its own cells.
+    # Partly covered cells are open too, and a label inside keeps its cells.
     taught = taught_cells(targets.heat, [torch.tensor([[0.30, 0.0, 0.9, 1.0]]), left[:0]])
     assert taught[0, :, 2:].sum() == (targets.heat[0] > 0.5).sum() > 0
     grid = torch.zeros(2, CHANNELS, 4, 8, requires_grad=True)

@@ -7,7 +7,7 @@ import torch
 from avdet_ros.training.boxes.score_calibration import KNOTS, Calibration, fit_curve, matches
 
 
-def test_each_true_box_is_matched_once_by_the_best():
+def test_each_true_box_matches_only_the_best_detection():
     truth = np.array([[0, 0, 1, 1], [2, 2, 3, 3]], float)
     found = np.array([[0, 0, 1, 0.9], [0, 0, 1, 1], [2, 2, 3, 3], [5, 5, 6, 6]], float)
     (right,) = matches([found], [truth])
@@ -16,7 +16,7 @@ def test_each_true_box_is_matched_once_by_the_best():
 
 
 @pytest.mark.parametrize('seed', range(5))
-def test_the_curve_recovers_a_known_probability(seed):
+def test_calibration_curve_recovers_a_known_probability(seed):
     rng = np.random.default_rng(seed)
     logits = rng.normal(-2, 2, 20000)
     truth = 0.95 / (1 + np.exp(-1.3 * logits))
@@ -28,7 +28,7 @@ def test_the_curve_recovers_a_known_probability(seed):
     assert truth[sure].mean() == pytest.approx(scores[sure].mean(), abs=0.05)
 
 
-def test_the_curve_rises_and_keeps_the_order():
+def test_calibration_curve_is_strictly_increasing():
     rng = np.random.default_rng(0)
     logits, scores = fit_curve(rng.normal(size=500), rng.random(500) < 0.3)
     assert len(logits) == len(scores) == KNOTS
@@ -39,14 +39,14 @@ def test_the_curve_rises_and_keeps_the_order():
 
 
 @pytest.mark.parametrize('right', [np.zeros(0, bool), np.zeros(300, bool), np.ones(300, bool)])
-def test_the_curve_survives_having_nothing_to_go_by(right):
+def test_calibration_curve_is_valid_for_empty_or_one_sided_data(right):
     logits, scores = fit_curve(np.linspace(-3, 3, len(right)), right)
     assert np.all(np.diff(scores) > 0)
     assert np.all(np.isfinite(logits))
     assert 0 < scores[0] < scores[-1] < 1
 
 
-def test_the_module_is_the_interpolation():
+def test_calibration_module_matches_numpy_interpolation():
     calibration = Calibration()
     knots, values = (
         np.sort(np.random.default_rng(1).normal(size=KNOTS)),
@@ -58,7 +58,7 @@ def test_the_module_is_the_interpolation():
     np.testing.assert_allclose(found, np.interp(x, knots, values), atol=1e-5)
 
 
-def test_the_few_that_are_sure_are_reported_to_be_sure():
+def test_few_confident_detections_keep_high_scores():
     rng = np.random.default_rng(2)
     logits = np.concatenate([rng.normal(-3, 1, 20000), rng.uniform(1, 2, 40)])
     right = np.concatenate([rng.random(20000) < 0.05, np.ones(40, bool)])

@@ -22,11 +22,11 @@ from avdet_ros.training.data.mirror import find_mirror
 from avdet_ros.training.data.windows import loader
 from avdet_ros.training.recipes.parts import Augmentation
 
-NOTHING = Augmentation(mirror=False, gain_db=0.0, channel_gain_db=0.0, mask_bands=0)
+NO_CHANGE = Augmentation(mirror=False, gain_db=0.0, channel_gain_db=0.0, mask_bands=0)
 
 
 def sound(seed: int, level: float = 0.1) -> np.ndarray:
-    """Eight microphones that hear related but unequal things."""
+    """Return eight channels of related but different sound."""
     rng = np.random.default_rng(seed)
     mixing = rng.normal(size=(8, 3))
     return (level * mixing @ rng.normal(size=(3, 44100)) / 4).astype(np.float32)
@@ -50,7 +50,7 @@ def batch(taught):
     return made
 
 
-def test_gain_is_what_a_louder_recording_has():
+def test_gain_equals_that_of_a_louder_recording():
     batch = torch.cat([features(sound(seed)) for seed in range(4)])
     found = change_levels(batch, 6.0, 0.0, generator(1))
     change = (found - batch)[:, :8]
@@ -63,7 +63,7 @@ def test_gain_is_what_a_louder_recording_has():
     )
 
 
-def test_hidden_bands_have_no_direction():
+def test_masked_bands_have_zero_coherence():
     batch = torch.cat([features(sound(seed)) for seed in range(8)])
     found = mask_bands(batch, 20, generator(3))
     hidden = (found[:, 8:] == 0).all(dim=(1, 3))
@@ -74,11 +74,11 @@ def test_hidden_bands_have_no_direction():
     )
 
 
-def test_mixing_is_nearly_what_the_sum_of_both_sounds_has():
+def test_mixed_features_approximate_those_of_the_summed_sounds():
     first, second = sound(5), sound(6, level=0.05)
     truth = features(first + second)[0].mean(dim=-1)
     found = added(features(first), features(second))[0].mean(dim=-1)
-    # The sounds are incoherent only on average, and the lowest bands are few bins wide.
+    # The sounds are incoherent only on average, and the lowest bands span few bins.
     assert (found[:8] - truth[:8])[:, 20:].abs().mean() < 0.3
     assert (found[8:] - truth[8:]).abs().mean() < 0.03
     assert (features(first)[0].mean(dim=-1)[8:] - truth[8:]).abs().mean() > 0.06
@@ -93,7 +93,7 @@ def test_no_window_is_mixed_with_itself(count, part, seed):
     assert torch.all((other >= 0) & (other < count))
 
 
-def test_a_mixture_of_two_sounds_is_the_front_end_of_their_sum():
+def test_mixing_coherent_and_incoherent_sound_approximates_their_sum():
     rng, front_end = np.random.default_rng(0), FrontEnd()
     everywhere = np.tile(rng.normal(size=44100), (8, 1))
     one, two = (0.1 * np.stack([everywhere, rng.normal(size=(8, 44100))])).astype(np.float32)
@@ -103,7 +103,7 @@ def test_a_mixture_of_two_sounds_is_the_front_end_of_their_sum():
     ]
     mixed = added(*features[:2])
 
-    def apart(sound):  # the two are incoherent on average only
+    def apart(sound):  # both are incoherent only on average
         error = (sound.mean(dim=3) - features[2].mean(dim=3)).abs()
         return float(error[:, :8].mean()), float(error[:, 8:].mean())
 
@@ -114,7 +114,7 @@ def test_a_mixture_of_two_sounds_is_the_front_end_of_their_sum():
     assert torch.allclose(added(features[0][:, :8], features[1][:, :8]), mixed[:, :8])
 
 
-def test_a_mixture_has_the_union_of_boxes_and_maps(batch):
+def test_mixture_has_boxes_and_maps_of_both_windows(batch):
     mixed = mix_batch(batch, torch.tensor([0, 1]), torch.tensor([5, 6]))
     assert len(mixed.boxes[0]) == len(batch.boxes[0]) + len(batch.boxes[5])
     assert len(mixed.boxes[1]) == len(batch.boxes[1]) + len(batch.boxes[6]) == 2
@@ -125,7 +125,7 @@ def test_a_mixture_has_the_union_of_boxes_and_maps(batch):
     assert torch.equal(batch.spectrogram[2], mixed.spectrogram[2])
 
 
-def test_a_masked_stretch_of_time_holds_no_information(batch):
+def test_masked_frames_are_contiguous_and_have_zero_coherence(batch):
     masked = mask_frames(batch.spectrogram, 0.5, generator())
     changed = (masked != batch.spectrogram).any(dim=2).any(dim=1)
     assert 0 < changed.sum() < changed.numel()
@@ -137,19 +137,19 @@ def test_a_masked_stretch_of_time_holds_no_information(batch):
     assert masked[:, :8].mean() == pytest.approx(float(batch.spectrogram[:, :8].mean()), abs=1.0)
 
 
-def test_a_dead_microphone_takes_its_pairs_along(batch):
+def test_dropped_microphone_clears_its_pairs(batch):
     sound = batch.spectrogram
     dropped = drop_channels(sound, 1.0, generator())
     dead = (dropped[:, :8] == -100).all(dim=(2, 3))
     assert (dead.sum(dim=1) == 1).all()
     silent = (dropped[:, 8:] == 0).all(dim=(2, 3)).sum(dim=1)
-    assert (silent == 2 * 3).all()  # two neighbours and the one opposite, real and imaginary
+    assert (silent == 2 * 3).all()  # with two neighbours and the opposite one, real and imaginary
     assert torch.equal(drop_channels(sound, 0.0, generator()), sound)
     assert drop_channels(sound[:, :8], 1.0, generator()).shape == sound[:, :8].shape
 
 
-def test_nothing_asked_nothing_changed_and_chance_repeats(batch):
-    same = augment(batch, NOTHING, None, generator(), cells)
+def test_augment_without_options_changes_nothing_and_seeds_repeat(batch):
+    same = augment(batch, NO_CHANGE, None, generator(), cells)
     assert torch.equal(same.spectrogram, batch.spectrogram)
     how = Augmentation(mix=0.5, mask_frames=0.2, drop_channel=0.3)
     mirror = find_mirror(load_rig())

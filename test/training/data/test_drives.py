@@ -1,4 +1,4 @@
-"""Windows of drives: whoever labels them, the set is filled in one way."""
+"""Windows of drives are read in the same way for every source of labels."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def cached(drives, tmp_path_factory):
 
 
 @pytest.fixture
-def own(cached, tmp_path):
-    """Drives whose labels a test may change; their large files are those of `cached`."""
+def editable(cached, tmp_path):
+    """Drives whose labels a test may change; their large files are links to `cached`."""
     root, frames = cached
     shutil.copytree(root, tmp_path / 'drives', copy_function=copy_or_link)
     return tmp_path / 'drives', frames
@@ -53,17 +53,17 @@ def copy_or_link(source, target):
     )
 
 
-def lines_of(root, drive: str) -> tuple:
+def truth_lines(root, drive: str) -> tuple:
     path = root / drive / 'truth' / 'frames.jsonl'
     return path, [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def put(path, lines) -> None:
+def write_lines(path, lines) -> None:
     path.write_text('\n'.join(map(json.dumps, lines)) + '\n')
 
 
 def write_teachers(root, frames, boxes: int, skipped=()) -> None:
-    """Labels of two teachers that see the same boxes in every frame but those skipped."""
+    """Write labels of two teachers with the same boxes in every frame except skipped ones."""
     for drive, members in by_drive(frames).items():
         kept = [frame for frame in members if frame not in skipped]
         count = len(kept)
@@ -86,23 +86,23 @@ def write_teachers(root, frames, boxes: int, skipped=()) -> None:
 
 
 @pytest.mark.parametrize('source', ['truth', 'teachers'])
-def test_no_label_is_cut_off(own, source):
-    """Frames with more vehicles than a simulated window can hold keep all of them."""
-    root, frames = own
+def test_frames_with_many_vehicles_keep_all_labels(editable, source):
+    """More vehicles than a simulated window can hold are all kept."""
+    root, frames = editable
     boxes = 30
     write_teachers(root, frames, boxes)
-    path, lines = lines_of(root, frames[0].drive)
+    path, lines = truth_lines(root, frames[0].drive)
     for line in lines:
         for key, item in line.items():
             if isinstance(item, list):
                 line[key] = [item[0]] * boxes
-    put(path, lines)
+    write_lines(path, lines)
     windows = drive_windows(root, frames[:8], 'window', SIZE, source)
     assert [len(box) for box in windows.boxes] == [boxes] * 8
 
 
-def test_labels_without_the_teachers_vectors_are_refused(own):
-    root, frames = own
+def test_labels_without_teacher_embeddings_are_rejected(editable):
+    root, frames = editable
     write_teachers(root, frames, boxes=1)
     path = root / LABELS / f'{frames[0].drive}.npz'
     with np.load(path) as file:
@@ -118,11 +118,11 @@ def test_labels_without_the_teachers_vectors_are_refused(own):
 
 
 @pytest.mark.parametrize('needs', [(), ('attention',)])
-def test_a_frame_without_truth_is_named_and_counted(own, needs, log_lines):
-    root, frames = own
+def test_frame_without_truth_is_logged_and_counted(editable, needs, log_lines):
+    root, frames = editable
     write_teachers(root, frames, 1)
-    path, lines = lines_of(root, frames[0].drive)
-    put(path, lines[1:])
+    path, lines = truth_lines(root, frames[0].drive)
+    write_lines(path, lines[1:])
     windows = drive_windows(root, frames, 'window', SIZE, 'truth', needs=needs)
     assert len(windows) == 31
     assert str(frames[0]) not in windows.names
@@ -130,13 +130,13 @@ def test_a_frame_without_truth_is_named_and_counted(own, needs, log_lines):
     assert len(named) == 1
     assert str(frames[0]) in named[0]
     assert log_lines[-1].endswith('1 of 32 frames skipped')
-    put(path, lines[3:])
+    write_lines(path, lines[3:])
     with pytest.raises(AvdetError, match='at most 5% of 32 frames to be unusable, found 2'):
         drive_windows(root, frames, 'window', SIZE, 'truth', needs=needs)
 
 
-def test_a_frame_that_the_teachers_could_not_see_was_counted_before(own, log_lines):
-    root, frames = own
+def test_frame_skipped_by_the_teachers_is_only_counted(editable, log_lines):
+    root, frames = editable
     write_teachers(root, frames, 1, skipped=frames[2:3])
     log_lines.clear()
     windows = drive_windows(root, frames, 'window', SIZE, 'teachers')
@@ -144,9 +144,9 @@ def test_a_frame_that_the_teachers_could_not_see_was_counted_before(own, log_lin
     assert log_lines == [f'labels of {root}: 1 of 32 frames skipped']
 
 
-def test_boxes_are_fused_once_a_frame(own, monkeypatch):
-    """Of the teachers that teach; what scores are computed against is the evaluation's to fuse."""
-    root, frames = own
+def test_boxes_are_fused_once_per_frame(editable, monkeypatch):
+    """Only boxes of the training teachers are fused; evaluation fuses its own reference labels."""
+    root, frames = editable
     write_teachers(root, frames, 1)
     fused, real = [], DriveLabels.fused_rows
 
@@ -159,8 +159,8 @@ def test_boxes_are_fused_once_a_frame(own, monkeypatch):
     assert fused == [('rgb',)] * len(frames)
 
 
-def test_maps_of_the_chosen_teachers_are_read_with_the_labels(own):
-    root, frames = own
+def test_maps_of_the_chosen_teachers_are_read_with_the_labels(editable):
+    root, frames = editable
     write_teachers(root, frames, 2)
     windows = drive_windows(
         root, frames, 'window', SIZE, 'teachers', None, ['thermal'], ('attention', 'features')
@@ -174,8 +174,8 @@ def test_maps_of_the_chosen_teachers_are_read_with_the_labels(own):
     )
 
 
-def test_drives_without_labels_are_named(own):
-    root, frames = own
+def test_drives_without_labels_are_rejected(editable):
+    root, frames = editable
     with pytest.raises(AvdetError, match='expected a file made by avdet train label, found none'):
         drive_windows(root, frames, 'window', SIZE, 'teachers')
     shutil.rmtree(root / frames[0].drive / 'truth')
@@ -185,8 +185,8 @@ def test_drives_without_labels_are_named(own):
     assert not layout.is_dataset(root / frames[0].drive)
 
 
-def test_a_filter_keeps_labels_and_leaves_the_others_open(own):
-    root, frames = own
+def test_filter_keeps_some_labels_and_leaves_others_open(editable):
+    root, frames = editable
     write_teachers(root, frames, 3)
     drives = by_drive(frames)
     strip = np.float32([[960, 0, 1056, 650]])

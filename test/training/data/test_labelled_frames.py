@@ -24,7 +24,7 @@ def write(path, tree):
     return path
 
 
-def test_coco_keeps_vehicles_and_empty_pictures(tmp_path):
+def test_read_coco_keeps_vehicles_and_empty_pictures(tmp_path):
     frames = read_coco(write(tmp_path / 'coco.json', COCO), tmp_path)
     assert [frame.path.name for frame in frames] == ['a.png', 'b.png']
     np.testing.assert_array_equal(frames[0].boxes_px, [[10, 20, 40, 60]])
@@ -41,7 +41,7 @@ def test_coco_keeps_vehicles_and_empty_pictures(tmp_path):
         ({'images': None}, 'COCO'),
     ],
 )
-def test_bad_annotations_are_one_sentence(tmp_path, change, words):
+def test_invalid_annotations_are_rejected(tmp_path, change, words):
     tree = {**COCO, **change}
     if change.get('images'):
         tree['annotations'] = []
@@ -49,7 +49,7 @@ def test_bad_annotations_are_one_sentence(tmp_path, change, words):
         read_coco(write(tmp_path / 'coco.json', tree), tmp_path)
 
 
-def test_frames_become_inputs_and_flips_move_their_boxes(tmp_path):
+def test_flipping_a_frame_also_flips_its_boxes(tmp_path):
     picture = np.zeros((65, 192, 3), np.uint8)
     picture[20:40, 40:80] = 255
     cv2.imwrite(str(tmp_path / 'a.png'), picture)
@@ -66,21 +66,21 @@ def test_frames_become_inputs_and_flips_move_their_boxes(tmp_path):
     assert len(boxes) == 2
 
 
-def test_a_whole_picture_of_another_camera_keeps_its_aspect(tmp_path):
+def test_uncropped_picture_of_another_camera_keeps_its_aspect_ratio(tmp_path):
     cv2.imwrite(str(tmp_path / 'a.png'), np.full((100, 50, 3), 255, np.uint8))
     frames = [LabelledFrame(tmp_path / 'a.png', np.array([[0, 0, 50, 100]], np.float32))]
     _, boxes = FrameSet(frames, 'rgb', (128, 256), crop=False)[0]
     np.testing.assert_allclose(boxes, [[0, 0, 64, 128]])
 
 
-def test_a_file_that_is_no_picture_is_named(tmp_path):
+def test_unreadable_picture_error_names_the_file(tmp_path):
     (tmp_path / 'a.png').write_bytes(b'no picture')
     frames = [LabelledFrame(tmp_path / 'a.png', np.zeros((0, 4), np.float32))]
     with pytest.raises(AvdetError, match=r'a\.png'):
         FrameSet(frames, 'rgb', (128, 128))[0]
 
 
-def test_the_next_picture_takes_the_place_of_an_unreadable_one(tmp_path, log_lines):
+def test_unreadable_picture_is_replaced_by_the_next_one(tmp_path, log_lines):
     for index in range(21):
         cv2.imwrite(str(tmp_path / f'{index}.png'), np.full((65, 192, 3), 10 * index, np.uint8))
     (tmp_path / '4.png').write_bytes(b'no picture')

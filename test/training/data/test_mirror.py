@@ -18,7 +18,7 @@ LEFT_AND_RIGHT = [0, 7, 6, 5, 4, 3, 2, 1]
 
 
 def sound(seed: int, level: float = 0.1) -> np.ndarray:
-    """Eight microphones that hear related but unequal things."""
+    """Return eight channels of related but different sound."""
     rng = np.random.default_rng(seed)
     mixing = rng.normal(size=(8, 3))
     return (level * mixing @ rng.normal(size=(3, 44100)) / 4).astype(np.float32)
@@ -28,7 +28,7 @@ def features(waveform: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(FrontEnd().compute(waveform))[None]
 
 
-def test_mirrored_features_are_those_of_mirrored_microphones():
+def test_mirrored_features_match_those_of_mirrored_microphones():
     waveform = sound(0)
     boxes = torch.tensor([[0.1, 0.2, 0.3, 0.4]])
     found, (flipped,) = mirrored(features(waveform), [boxes], find_mirror(load_rig()))
@@ -46,7 +46,7 @@ def test_mirroring_twice_changes_nothing():
     torch.testing.assert_close(again[0], before)
 
 
-def test_an_asymmetric_rig_has_no_mirror():
+def test_find_mirror_rejects_an_asymmetric_rig():
     rig = load_rig()
     moved = rig.microphones_m.copy()
     moved[3] += [0.05, 0, 0]
@@ -57,7 +57,7 @@ def test_an_asymmetric_rig_has_no_mirror():
         find_mirror(dataclasses.replace(rig, camera=camera))
 
 
-def test_microphones_numbered_otherwise_have_no_mirror():
+def test_find_mirror_rejects_other_microphone_numbering():
     rig = load_rig()
     left_and_right = rig.microphones_m[[0, 1, 7, 2, 6, 3, 5, 4]]
     with pytest.raises(AvdetError, match='numbered around the array'):
@@ -74,7 +74,7 @@ def batch(taught):
     return made
 
 
-def test_mirrored_batches_mirror_sound_boxes_and_maps_together(batch):
+def test_mirror_batch_mirrors_sound_boxes_and_maps_together(batch):
     mirror, chosen = find_mirror(load_rig()), torch.tensor([True, False] * 4)
     once = mirror_batch(batch, chosen, mirror, cells)
     assert torch.equal(once.attention[0][1], batch.attention[0][1])
@@ -87,8 +87,7 @@ def test_mirrored_batches_mirror_sound_boxes_and_maps_together(batch):
     assert all(map(torch.equal, again.attention, batch.attention))
 
 
-def test_levels_alone_are_mirrored_too(batch):
-
+def test_levels_without_coherences_are_mirrored(batch):
     levels = replace(batch, spectrogram=batch.spectrogram[:, :8])
     mirror, all_of_them = find_mirror(load_rig()), torch.ones(8, dtype=torch.bool)
     both = mirror_batch(batch, all_of_them, mirror, cells)
@@ -96,7 +95,7 @@ def test_levels_alone_are_mirrored_too(batch):
     assert torch.equal(alone.spectrogram, both.spectrogram[:, :8])
 
 
-def test_only_columns_that_the_picture_covers_are_mirrored(batch):
+def test_only_map_columns_covered_by_the_picture_are_mirrored(batch):
     mirror, all_of_them = find_mirror(load_rig()), torch.ones(8, dtype=torch.bool)
     once = mirror_batch(batch, all_of_them, mirror, lambda h, w: (h, w // 2))
     level, before = once.attention[0], batch.attention[0]

@@ -11,8 +11,8 @@ from avdet_ros.training.data.picture_area import picture_area
 @pytest.mark.parametrize(
     ('size', 'crop'), [((128, 256), False), ((256, 256), True), ((384, 256), False)]
 )
-def test_a_bump_in_the_image_is_where_the_teacher_has_it(size, crop):
-    """A bright block seen through the teacher's canvas and through the student's map."""
+def test_bright_block_has_the_same_place_for_student_and_teacher(size, crop):
+    """Compare the block on the teacher's canvas with that on the student's map."""
     area = picture_area(size, 1920, 650, crop)
     picture = np.zeros((650, 1920, 3), np.uint8)
     picture[300:420, 1100:1300] = 255
@@ -36,7 +36,7 @@ def test_a_bump_in_the_image_is_where_the_teacher_has_it(size, crop):
     np.testing.assert_allclose(centre(sampled), centre(seen), atol=0.35)
 
 
-def test_coarse_cells_are_means_and_pass_gradient_everywhere():
+def test_coarse_cells_are_means_and_pass_gradients_everywhere():
     area = picture_area((128, 256), 1920, 650, crop=False)
     image = torch.rand(2, 3, 16, 48, requires_grad=True)
     coarse = area.sample(image, 4, 8)

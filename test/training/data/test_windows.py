@@ -10,13 +10,13 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.training.data.windows import loader
 
 
-def of_drives(windows, each):
-    """The same windows, so many a drive."""
+def with_drives(windows, each):
+    """Return the same windows, with ``each`` per drive."""
     return replace(windows, drives=[f'drive {place // each}' for place in range(len(windows))])
 
 
-def test_a_share_is_of_drives_and_an_epoch_stays_as_long(located):
-    windows = of_drives(located(20, 0), 2)
+def test_share_of_drives_keeps_the_epoch_length(located):
+    windows = with_drives(located(20, 0), 2)
     assert windows.share_of_drives(1.0, 0) is windows
     tenth = windows.share_of_drives(0.1, 0)
     assert len(tenth) == 20
@@ -29,8 +29,8 @@ def test_a_share_is_of_drives_and_an_epoch_stays_as_long(located):
         located(20, 0).share_of_drives(0.5, 0)
 
 
-def test_half_of_a_batch_can_be_of_one_drive(located):
-    windows = of_drives(located(32, 0), 8)
+def test_grouped_loader_fills_half_a_batch_from_one_drive(located):
+    windows = with_drives(located(32, 0), 8)
     batches = loader(windows, 8, shuffle_seed=3, group=4)
     orders = []
     for epoch in (0, 0, 1):
@@ -45,7 +45,7 @@ def test_half_of_a_batch_can_be_of_one_drive(located):
     assert sorted(unknown.sampler) == list(range(32))
 
 
-def test_batches_are_the_same_for_a_seed_and_other_in_the_next_epoch(located):
+def test_batch_order_repeats_for_a_seed_and_changes_with_the_epoch(located):
     windows = located(32, 0)
 
     def order(epoch):
@@ -61,8 +61,8 @@ def test_batches_are_the_same_for_a_seed_and_other_in_the_next_epoch(located):
     assert plain[1].indices == [5, 6, 7, 8, 9]
 
 
-def test_a_part_of_a_set_is_spread_evenly_over_it(taught):
-    """The first half of a set can be of one drive, or of one kind of drive."""
+def test_at_most_selects_windows_spread_evenly_over_the_set(taught):
+    """The first windows of a set may all be of one drive, or of one kind of drive."""
     windows = taught(40, 0)
     part = windows.at_most(5)
     assert part.names == ['window 0', 'window 9', 'window 19', 'window 29', 'window 39']
@@ -72,12 +72,12 @@ def test_a_part_of_a_set_is_spread_evenly_over_it(taught):
     assert windows.at_most(41) is windows
 
 
-def test_fewer_windows_than_a_batch_are_one_batch(located):
+def test_fewer_windows_than_a_batch_make_one_batch(located):
     (batch,) = loader(located(3, 0), 8, shuffle_seed=0)
     assert len(batch) == 3
 
 
-def test_a_batch_has_the_levels_that_are_asked_for(taught):
+def test_batch_has_the_requested_attention_levels(taught):
     windows = taught(4, 0)
     batch = windows.batch([2, 0], levels=2)
     assert [tuple(level.shape) for level in batch.attention] == [(2, 2, 16, 32), (2, 2, 8, 16)]

@@ -14,7 +14,7 @@ def detector():
     return EfficientDetector(NAME, channels=1, image_size=(128, 256)).eval()
 
 
-def test_outputs_pair_with_anchors(detector):
+def test_detector_outputs_match_anchors_and_pyramid_sizes(detector):
     with torch.no_grad():
         prediction = detector(torch.rand(2, 1, 128, 256))
     anchors = len(detector.anchors)
@@ -29,14 +29,12 @@ def test_outputs_pair_with_anchors(detector):
     ]
 
 
-def test_anchors_at_768_are_the_papers():
-    attention_values = sum((768 // 2**level) ** 2 for level in range(3, 8))
-    assert attention_values == 12276
+def test_detector_has_nine_anchors_per_pyramid_cell():
     detector = EfficientDetector(NAME, channels=3, image_size=(128, 128))
     assert len(detector.anchors) == 9 * sum((128 // 2**level) ** 2 for level in range(3, 8))
 
 
-def test_boxes_undo_the_encoding(detector):
+def test_detector_boxes_invert_the_encoding(detector):
     wanted = torch.tensor([[30.0, 20, 90, 80], [150, 40, 200, 100]])
     logits = torch.full((1, len(detector.anchors)), -9.0)
     offsets = torch.zeros(1, len(detector.anchors), 4)
@@ -49,7 +47,7 @@ def test_boxes_undo_the_encoding(detector):
 
 
 @pytest.mark.slow
-def test_it_learns_a_bright_rectangle():
+def test_detector_learns_a_bright_rectangle():
     torch.manual_seed(1)
     detector = EfficientDetector(NAME, channels=1, image_size=(128, 128)).train()
     optimiser = torch.optim.AdamW(detector.parameters(), lr=2e-3)
@@ -70,14 +68,14 @@ def test_it_learns_a_bright_rectangle():
     assert losses[-1] < 0.5 * losses[0]
 
 
-def test_a_checkpoint_of_another_stem_loads_and_is_noted(detector, tmp_path):
+def test_checkpoint_with_another_stem_loads_and_reports_the_stem(detector, tmp_path):
     colour = EfficientDetector(NAME, channels=3, image_size=(128, 128))
     torch.save(colour.network.state_dict(), tmp_path / 'colour.pth')
     assert load_weights(detector, tmp_path / 'colour.pth') == ['backbone.conv_stem.weight']
     assert torch.equal(detector.network.backbone.bn1.weight, colour.network.backbone.bn1.weight)
 
 
-def test_a_checkpoint_of_another_network_is_refused(detector, tmp_path):
+def test_unusable_checkpoints_are_rejected(detector, tmp_path):
     state = detector.network.state_dict()
     state['fpn.resample.3.conv.conv.weight'] = torch.zeros(1, 2, 3)
     torch.save(state, tmp_path / 'other.pth')
@@ -90,7 +88,7 @@ def test_a_checkpoint_of_another_network_is_refused(detector, tmp_path):
         load_weights(detector, tmp_path / 'text.pth')
 
 
-def test_bad_arguments_are_one_sentence():
+def test_unknown_config_and_invalid_image_size_are_rejected():
     with pytest.raises(AvdetError, match='efficientdet_d99'):
         EfficientDetector('efficientdet_d99', 1, (128, 128))
     with pytest.raises(AvdetError, match='multiples of 128'):

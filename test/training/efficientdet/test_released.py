@@ -1,4 +1,4 @@
-"""Checkpoints of the authors' program under our names, on networks of random weights."""
+"""Checkpoints of the authors' program with renamed layers, on networks of random weights."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def detector() -> EfficientDetector:
     return made
 
 
-def test_a_released_checkpoint_is_the_same_network(detector):
-    """Every layer finds its place, and the outputs are those of the weights that went in."""
+def test_renamed_released_checkpoint_gives_the_same_outputs(detector):
+    """Every layer is matched by name, and the outputs equal those of the original weights."""
     fresh = EfficientDetector('tf_efficientdet_d0', 1, (SIDE, SIDE)).eval()
     theirs = {f'module.{name}': value for name, value in as_released(detector).items()}
     fresh.network.load_state_dict(rename_released(theirs), strict=True)
@@ -37,7 +37,7 @@ def test_a_released_checkpoint_is_the_same_network(detector):
     assert (expected.offsets - found.offsets).abs().max() < 1e-6
 
 
-def test_a_strange_layer_is_named(detector):
+def test_unexpected_layer_is_named_in_the_error(detector):
     theirs = as_released(detector)
     theirs['classifier.extra.weight'] = torch.zeros(1)
     with pytest.raises(AvdetError, match=r'a\.pth: expected layers.*classifier\.extra\.weight'):
@@ -49,8 +49,8 @@ def test_a_strange_layer_is_named(detector):
 
 
 @pytest.mark.parametrize('side', [4, 5, 8, 9])
-def test_pools_take_zeros_beyond_the_edge(side):
-    """Against windows cut out by hand, as TensorFlow's "same" places them."""
+def test_max_pools_pad_with_zeros(side):
+    """The reference takes each window explicitly, placed as in TensorFlow's "same" padding."""
     features = -torch.rand(1, 1, side, side) - 1
     count = -(-side // 2)
     before = ((count - 1) * 2 + 3 - side) // 2
@@ -66,7 +66,7 @@ def test_pools_take_zeros_beyond_the_edge(side):
     np.testing.assert_allclose(ZeroPaddedPool()(features)[0, 0].numpy(), expected)
 
 
-def test_the_pyramid_has_zero_padded_pools_and_differs(detector):
+def test_zero_padded_pools_change_the_pyramid_outputs(detector):
     other = EfficientDetector('tf_efficientdet_d0', 1, (SIDE, SIDE)).eval()
     other.network.load_state_dict(detector.network.state_dict())
     pad_pools_with_zeros(other.network.fpn)

@@ -26,7 +26,7 @@ with process_group():
 
 
 @pytest.mark.slow
-def test_the_first_does_what_the_others_wait_for(tmp_path):
+def test_rank_zero_runs_first_and_the_others_wait(tmp_path):
     script = tmp_path / 'script.py'
     script.write_text(SCRIPT)
     done = subprocess.run(

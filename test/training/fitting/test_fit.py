@@ -14,7 +14,7 @@ from avdet_ros.training.fitting.fit import load_best, run_fit, translate_errors,
 
 
 class Task(LightningModule):
-    """Something with a checkpoint of 800 kB."""
+    """A training task with a checkpoint of 800 kB."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,8 +32,8 @@ class Task(LightningModule):
 
 
 @contextmanager
-def largest_file(size: int):
-    """No file may grow beyond a size: writing meets the error that a full disk gives it."""
+def file_size_limit(size: int):
+    """Limit the size of files: writing beyond it fails as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -42,7 +42,7 @@ def largest_file(size: int):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_is_one_sentence_and_the_last_whole_checkpoint_stays(tmp_path):
+def test_full_disk_raises_a_clear_error_and_keeps_the_last_checkpoint(tmp_path):
     def run(epochs: int) -> None:
         loader = DataLoader(torch.rand(8, 4), 4)
         run_fit(
@@ -59,14 +59,14 @@ def test_a_full_disk_is_one_sentence_and_the_last_whole_checkpoint_stays(tmp_pat
     run(1)
     last = tmp_path / 'checkpoints' / 'last.ckpt'
     good = last.read_bytes()
-    with largest_file(300_000), pytest.raises(AvdetError, match='the disk is full: make room'):
+    with file_size_limit(300_000), pytest.raises(AvdetError, match='the disk is full: make room'):
         run(3)
     assert last.read_bytes() == good
     run(3)
     assert torch.load(last, weights_only=True)['epoch'] == 2
 
 
-def test_a_damaged_checkpoint_is_named(tmp_path):
+def test_unusable_checkpoints_are_rejected_with_the_reason(tmp_path):
     (tmp_path / 'best.ckpt').write_bytes(b'PK damaged')
     with pytest.raises(AvdetError, match=r'best\.ckpt: expected a checkpoint'):
         load_best(torch.nn.Linear(2, 2), tmp_path / 'best.ckpt', 'layer.')
@@ -77,7 +77,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
         load_best(torch.nn.Linear(2, 2), tmp_path / 'other.ckpt', 'layer.')
 
 
-def test_other_errors_are_not_swallowed(tmp_path):
+def test_translate_errors_does_not_hide_other_errors(tmp_path):
     with pytest.raises(RuntimeError, match='a bug'), translate_errors(tmp_path):
         raise RuntimeError('a bug')
     nowhere = tmp_path / 'nowhere' / 'at all'
@@ -85,7 +85,7 @@ def test_other_errors_are_not_swallowed(tmp_path):
         nowhere.write_text('')
 
 
-def test_validation_without_anything_to_find_still_chooses_an_epoch():
+def test_validation_without_vehicles_still_ranks_epochs_by_loss():
     nothing = [math.nan] * 3
     first, second = (validation_values(nothing, [loss, loss]) for loss in (3.0, 2.0))
     assert first['map'] == second['map50'] == 0

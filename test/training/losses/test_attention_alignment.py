@@ -21,13 +21,13 @@ def maps(seed, teachers=3, sizes=((12, 12), (6, 6), (3, 3)), batch=2):
     return student, others
 
 
-def test_attention_is_the_mean_of_powers():
+def test_attention_map_is_the_mean_of_powers():
     features = torch.tensor([[[[1.0]], [[-3.0]]]])
     assert attention_map(features, r=2.0).item() == pytest.approx(5.0)
     assert attention_map(features, r=1.0).item() == pytest.approx(2.0)
 
 
-def test_product_survives_where_float32_underflows():
+def test_teacher_product_stays_finite_where_float32_underflows():
     tiny = torch.full((1, 2, 2), 1e-8)
     peak = tiny.clone()
     peak[0, 0, 0] = 2e-8
@@ -36,7 +36,7 @@ def test_product_survives_where_float32_underflows():
     assert (product[0, 0, 0] - product[0, 1, 1]).item() == pytest.approx(6 * 0.6931, rel=1e-3)
 
 
-def test_corrected_is_zero_only_where_maps_agree_up_to_a_factor():
+def test_corrected_loss_is_zero_only_for_maps_equal_up_to_a_factor():
     student, _ = maps(0)
     same = [[3.7 * level] for level in student]
     assert mta_corrected(student, same).item() == pytest.approx(0, abs=1e-4)
@@ -45,7 +45,7 @@ def test_corrected_is_zero_only_where_maps_agree_up_to_a_factor():
 
 
 @pytest.mark.slow
-def test_corrected_pulls_the_student_to_the_product():
+def test_corrected_loss_pulls_the_student_to_the_teacher_product():
     torch.manual_seed(3)
     teachers = [[torch.rand(1, 4, 4) + 0.05 for _ in range(3)]]
     weights = torch.zeros(1, 4, 4, requires_grad=True)
@@ -60,8 +60,8 @@ def test_corrected_pulls_the_student_to_the_product():
     assert (wanted - found).abs().max().item() < 1e-3
 
 
-def released(student, teachers, temperature, product):
-    """The authors' formula, spelled out position by position in float64."""
+def released_formula(student, teachers, temperature, product):
+    """Compute the authors' formula position by position in float64."""
     total = 0.0
     for level, own in enumerate(student):
         batch = own.shape[0]
@@ -89,14 +89,14 @@ def softmax(values):
 @pytest.mark.parametrize('product', [False, True])
 @pytest.mark.parametrize('teachers', [1, 3])
 @pytest.mark.parametrize('scale', [1.0, 300.0])
-def test_as_released_is_the_authors_formula(product, teachers, scale):
-    """Value against the formula, gradient against its numeric derivative, at any scale."""
+def test_as_released_matches_the_formula_of_the_authors(product, teachers, scale):
+    """The value matches the formula and the gradient its numeric derivative, at any scale."""
     loss = mta_as_released_product if product else mta_as_released
     student, others = maps(4, teachers=teachers, sizes=((5, 4), (2, 3)))
     student = [(scale * level.double()).requires_grad_() for level in student]
     others = [[other.double() for other in level] for level in others]
     value = loss(student, others, beta=1.0, temperature=0.5)
-    assert value.item() == pytest.approx(released(student, others, 0.5, product), abs=1e-5)
+    assert value.item() == pytest.approx(released_formula(student, others, 0.5, product), abs=1e-5)
     (gradient,) = torch.autograd.grad(value, student[:1])
     step = 1e-3 * scale
     for place in ((0, 0, 0), (1, 4, 3)):
@@ -104,12 +104,12 @@ def test_as_released_is_the_authors_formula(product, teachers, scale):
         for sign in (1, -1):
             moved = [level.detach().clone() for level in student]
             moved[0][place] += sign * step
-            ends.append(released(moved, others, 0.5, product))
+            ends.append(released_formula(moved, others, 0.5, product))
         assert gradient[place].item() == pytest.approx((ends[0] - ends[1]) / (2 * step), abs=1e-5)
 
 
-def test_as_released_is_one_number_whatever_the_features():
-    """At 768 pixels, P3 to P7: the sum of -log N - 1/N over the levels, to three decimals."""
+def test_as_released_value_does_not_depend_on_the_features():
+    """At 768 pixels and P3 to P7, it is the sum of -log N - 1/N over the levels within 1e-3."""
     sizes = [(768 >> level, 768 >> level) for level in range(3, 8)]
     flat = -sum(np.log(a * b) + 1 / (a * b) for a, b in sizes)
     for seed in range(3):
@@ -118,7 +118,7 @@ def test_as_released_is_one_number_whatever_the_features():
     assert flat == pytest.approx(-31.817, abs=1e-3)
 
 
-def test_neither_the_released_loss_nor_a_proper_divergence_of_unit_maps_teaches():
+def test_released_loss_and_divergence_of_unit_maps_have_tiny_gradients():
     student, others = maps(4, sizes=((24, 24),))
     student = [level.requires_grad_() for level in student]
     own, theirs = student[0].flatten(1), others[0][0].flatten(1)
@@ -150,14 +150,14 @@ def test_teachers_on_another_grid_are_resized(form):
     assert torch.isfinite(MTA[form](student, others))
 
 
-def test_average_does_not_favour_the_loudest_teacher():
+def test_mean_of_teachers_does_not_favour_large_maps():
     quiet, loud = torch.zeros(1, 2, 2), torch.zeros(1, 2, 2)
     quiet[0, 0, 0], loud[0, 1, 1] = 1.0, 1000.0
     (mean,) = mean_of_teachers([quiet, loud])
     assert mean[0, 0, 0].item() == pytest.approx(mean[0, 1, 1].item())
 
 
-def test_levels_must_pair_up():
+def test_unequal_numbers_of_levels_are_rejected():
     student, others = maps(8)
     with pytest.raises(ValueError, match='3 levels'):
         mta_corrected(student, others[:2])

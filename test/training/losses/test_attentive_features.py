@@ -5,7 +5,7 @@ import torch
 from avdet_ros.training.losses.attentive_features import AttentiveFeatureDistillation
 
 
-def test_attentive_distillation_learns_to_leave_out_a_channel_that_cannot_be_imitated():
+def test_attentive_distillation_learns_to_ignore_a_mismatched_channel():
     torch.manual_seed(2)
     module = AttentiveFeatureDistillation(4)
     optimiser = torch.optim.Adam(module.parameters(), lr=0.05)

@@ -1,4 +1,4 @@
-"""Each loss of a student's output and a batch is its formula of the right parts of both."""
+"""Each loss applies its formula to the right parts of a student's output and a batch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SIZES = np.array([[96, 90], [48, 45], [24, 23], [12, 11], [6, 5]])
 
 
 def cells(rows, columns):
-    """Of a picture that covers all but the last row and the last two columns."""
+    """Return the cells of a picture that covers all but the last row and last two columns."""
     return rows - 1, columns - 2
 
 
@@ -52,7 +52,7 @@ def batch():
 
 @pytest.mark.parametrize('form', MTA)
 @pytest.mark.parametrize('combine', ['product', 'average'])
-def test_alignment_is_of_every_level_and_teacher(output, batch, form, combine):
+def test_alignment_loss_covers_every_level_and_teacher(output, batch, form, combine):
     how = TransferRecipe(loss='mta', mta=form, combine=combine, beta=0.7, temperature=3.0)
     loss = AttentionAlignment(how, 4, 4)
     own = [level.square().mean(dim=1) for level in output.maps]
@@ -67,12 +67,12 @@ def test_alignment_is_of_every_level_and_teacher(output, batch, form, combine):
     assert (loss.needs, loss.compares_maps) == (('attention',), True)
 
 
-def test_attention_has_a_square_by_default():
+def test_attention_map_averages_squares_by_default():
     features = torch.tensor([[[[1.0, 2.0]], [[-3.0, 0.0]]]])
     assert attention_map(features).tolist() == [[[5, 2]]]
 
 
-def test_pairwise_is_of_p5_and_the_teachers_mean(output, batch):
+def test_pairwise_loss_compares_p5_with_the_mean_of_the_teachers(output, batch):
     loss = Pairwise(TransferRecipe(loss='pairwise'), 4, 4)
     mean = batch.teacher_features.mean(dim=1)[..., :-1, :-2]
     expected = pairwise_loss(output.maps[P5], mean)
@@ -81,14 +81,14 @@ def test_pairwise_is_of_p5_and_the_teachers_mean(output, batch):
     assert (loss.needs, loss.compares_maps) == (('features',), True)
 
 
-def test_pairwise_by_hand():
-    """Two places: at right angles to the student, at 60 degrees to the teacher."""
+def test_pairwise_loss_matches_hand_calculation():
+    """Two positions: features at right angles in the student, at 60 degrees in the teacher."""
     student = torch.tensor([[[[1.0, 0.0]], [[0.0, 3.0]]]])
     teacher = torch.tensor([[[[2.0, 0.5]], [[0.0, 0.75**0.5]]]])
     assert pairwise_loss(student, teacher).item() == pytest.approx(2 * 0.25 / 4)
 
 
-def test_ranking_is_of_embeddings_and_the_recipes_margin(output, batch):
+def test_ranking_loss_uses_embeddings_and_the_margin_of_the_recipe(output, batch):
     loss = Ranking(TransferRecipe(loss='ranking', margin=0.9), 4, 4)
     expected = ranking_loss(output.embedding, batch.embedding.mean(dim=1), 0.9)
     assert loss(output, batch, cells).item() == pytest.approx(expected.item(), rel=1e-6)
@@ -98,8 +98,8 @@ def test_ranking_is_of_embeddings_and_the_recipes_margin(output, batch):
     assert (loss.levels(SIZES), loss.needs, loss.compares_maps) == ([], ('embedding',), False)
 
 
-def test_the_ranking_margin_is_a_fifth_by_default():
-    """Each fits its own by 0.9 and the other one by 0.8."""
+def test_default_ranking_margin_is_a_fifth():
+    """Each student embedding matches its own teacher by 0.9 and the other one by 0.8."""
     student = torch.eye(2)
     teacher = torch.tensor([[0.9, 0.8], [0.8, 0.9]])
     apart = 0.1 / np.hypot(0.9, 0.8)
@@ -107,7 +107,7 @@ def test_the_ranking_margin_is_a_fifth_by_default():
 
 
 @pytest.mark.parametrize(('kind', 'layer'), [(Ranking, 'Linear'), (AttentiveFeatures, 'Conv2d')])
-def test_other_channels_are_adapted(kind, layer):
+def test_different_channel_counts_get_an_adapter_layer(kind, layer):
     how = TransferRecipe(loss='ranking')
     same, other = kind(how, 4, 4), kind(how, 4, 7)
     assert type(same.adapt).__name__ == 'Identity'
@@ -115,7 +115,7 @@ def test_other_channels_are_adapted(kind, layer):
     assert other.adapt.weight.shape[:2] == (7, 4)
 
 
-def test_attentive_features_are_of_p5_and_the_teachers_mean(output, batch):
+def test_attentive_features_compare_p5_with_the_mean_of_the_teachers(output, batch):
     torch.manual_seed(3)
     loss = AttentiveFeatures(TransferRecipe(loss='afd'), 4, 4)
     teacher = batch.teacher_features.mean(dim=1)[..., :-1, :-2]
@@ -125,7 +125,7 @@ def test_attentive_features_are_of_p5_and_the_teachers_mean(output, batch):
     assert (loss.needs, loss.compares_maps) == (('features',), True)
 
 
-def test_attention_to_channels_by_hand():
+def test_channel_attention_matches_hand_calculation():
     torch.manual_seed(4)
     module = AttentiveFeatureDistillation(5, hidden=3)
     student, teacher = torch.randn(2, 5, 3, 4), torch.randn(2, 5, 3, 4)
@@ -143,13 +143,13 @@ def test_attention_to_channels_by_hand():
 
 
 @pytest.mark.parametrize(('channels', 'hidden'), [(8, 4), (40, 5), (32, 4)])
-def test_the_layer_between_is_an_eighth_and_at_least_four(channels, hidden):
+def test_hidden_layer_has_an_eighth_of_the_channels_and_at_least_four(channels, hidden):
     assert AttentiveFeatureDistillation(channels).attend[0].weight.shape == (hidden, channels)
     assert AttentiveFeatureDistillation(channels, 7).attend[2].weight.shape == (channels, 7)
 
 
 @pytest.mark.parametrize('form', MTA)
-def test_a_teacher_of_another_size_is_averaged_over_areas(form):
+def test_larger_teacher_maps_are_averaged_over_areas(form):
     torch.manual_seed(5)
     student, fine = [torch.rand(2, 3, 4) + 0.1], torch.rand(2, 6, 8) + 0.1
     coarse = fine.reshape(2, 3, 2, 4, 2).mean(dim=(2, 4))
@@ -157,13 +157,13 @@ def test_a_teacher_of_another_size_is_averaged_over_areas(form):
     assert found == pytest.approx(expected, rel=1e-5)
 
 
-def test_levels_and_teachers_are_counted():
+def test_level_without_teacher_maps_is_rejected():
     level = torch.rand(1, 2, 2)
     with pytest.raises(ValueError, match=r'each of 2 levels, found \[1, 0\]'):
         MTA['corrected']([level, level], [[level], []])
 
 
-def test_values_of_the_paper_are_the_defaults():
+def test_defaults_are_the_values_of_the_paper():
     torch.manual_seed(6)
     student, others = [torch.rand(1, 3, 4) + 0.1], [[torch.rand(1, 3, 4) + 0.1]]
     for form, mta in MTA.items():
@@ -172,7 +172,7 @@ def test_values_of_the_paper_are_the_defaults():
 
 
 @pytest.mark.parametrize('form', MTA)
-def test_maps_that_are_nothing_somewhere_or_everywhere_give_numbers(form):
+def test_partly_or_fully_zero_maps_give_finite_loss_and_gradient(form):
     student = torch.tensor([[[0.0, 1.0], [2.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]])
     other = torch.tensor([[[0.0, 3.0], [0.0, 1.0]], [[0.0, 0.0], [0.0, 0.0]]])
     student.requires_grad_()
@@ -183,7 +183,7 @@ def test_maps_that_are_nothing_somewhere_or_everywhere_give_numbers(form):
 
 
 @pytest.mark.parametrize('form', MTA)
-def test_a_batch_is_the_mean_of_its_windows_whatever_their_scale(form):
+def test_loss_of_a_batch_is_the_mean_over_its_windows_at_any_scale(form):
     torch.manual_seed(7)
     scale = torch.tensor([1.0, 1e4]).reshape(2, 1, 1)
     student, others = torch.rand(2, 3, 4) + 0.1, [scale * (torch.rand(2, 3, 4) + 0.1)] * 2

@@ -6,7 +6,7 @@ import torch
 from avdet_ros.training.losses.pairwise import pairwise_loss
 
 
-def test_pairwise_ignores_rotation_of_channels_but_not_of_places():
+def test_pairwise_loss_ignores_rotated_channels_but_not_flipped_maps():
     torch.manual_seed(1)
     teacher = torch.randn(2, 8, 3, 4)
     rotation = torch.linalg.qr(torch.randn(8, 8)).Q

@@ -6,7 +6,7 @@ import torch
 from avdet_ros.training.losses.ranking import ranking_loss
 
 
-def test_ranking_follows_the_double_sum():
+def test_ranking_loss_matches_the_double_sum():
     torch.manual_seed(0)
     student, teacher = torch.randn(4, 6), torch.randn(4, 6)
     cosine = torch.nn.functional.cosine_similarity
@@ -21,11 +21,11 @@ def test_ranking_follows_the_double_sum():
     assert ranking_loss(student, teacher).item() == pytest.approx(float(total) / 24, rel=1e-5)
 
 
-def test_ranking_is_zero_when_each_fits_its_own():
+def test_ranking_loss_is_zero_for_perfect_matches():
     assert ranking_loss(torch.eye(5), torch.eye(5)).item() == 0
 
 
-def test_ranking_of_one_has_nothing_to_rank():
+def test_ranking_loss_of_a_single_window_is_zero():
     student = torch.randn(1, 6, requires_grad=True)
     loss = ranking_loss(student, torch.randn(1, 6))
     loss.backward()

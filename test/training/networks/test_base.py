@@ -36,7 +36,7 @@ def window() -> torch.Tensor:
 
 
 @pytest.mark.parametrize('model', MODELS)
-def test_every_student_has_one_face(model):
+def test_every_student_implements_the_common_interface(model):
     student = student_of(model)
     sound = student.from_topic(window().repeat(2, 1, 1, 1))
     output = student(sound, LEVELS)
@@ -54,7 +54,7 @@ def test_every_student_has_one_face(model):
 
 
 @pytest.mark.parametrize('model', MODELS)
-def test_a_batch_without_vehicles_is_an_example_too(model):
+def test_batch_without_vehicles_has_only_focal_loss(model):
     student = student_of(model)
     output = student(student.from_topic(window()), LEVELS)
     terms, _ = student.loss(output.prediction, [torch.zeros(0, 4)], LossRecipe())
@@ -63,12 +63,12 @@ def test_a_batch_without_vehicles_is_an_example_too(model):
     sum(terms.values()).backward()
 
 
-def test_recipes_make_the_same_student_for_a_seed():
+def test_students_of_the_same_recipe_have_equal_initial_weights():
     one, two = student_of('steered'), student_of('steered')
     assert all(map(torch.equal, one.state_dict().values(), two.state_dict().values()))
 
 
-def test_grids_leave_open_what_anchors_cannot():
+def test_grid_students_support_open_areas_and_anchor_students_do_not():
     student = student_of('steered')
     prediction = student(student.from_topic(window()), []).prediction
     nowhere, everywhere = [torch.zeros(0, 4)], [torch.tensor([[0.0, 0.0, 1.0, 1.0]])]

@@ -18,7 +18,7 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize('name', NETWORKS)
-def test_a_student_fills_its_grid_and_every_weight_learns(name):
+def test_student_fills_its_grid_and_every_weight_has_a_gradient(name):
     torch.manual_seed(0)
     student = NETWORKS[name](load_rig(), FrontEnd())
     spectrogram = torch.randn(2, 32, 80, 44)
@@ -36,7 +36,7 @@ def test_a_student_fills_its_grid_and_every_weight_learns(name):
     assert torch.sigmoid(grid[:, 0]).mean() < 0.1
 
 
-def test_a_frozen_encoder_stays_as_it_is_while_the_head_learns():
+def test_frozen_encoder_keeps_its_weights_while_the_head_trains():
     area = picture_area((128, 256), 1920, 650, crop=False)
     student = STUDENTS.find('image_grid').make(StudentRecipe(), load_rig(), area, (128, 256))
     student.freeze_encoder()
@@ -57,7 +57,7 @@ def test_a_frozen_encoder_stays_as_it_is_while_the_head_learns():
 
 
 @pytest.mark.parametrize('name', NETWORKS)
-def test_a_student_fits_into_25_mb(name):
+def test_student_weights_fit_into_25_mb(name):
     student = NETWORKS[name](load_rig(), FrontEnd())
     weights = [*student.parameters(), *student.buffers()]
     assert sum(item.numel() * item.element_size() for item in weights) < 25e6

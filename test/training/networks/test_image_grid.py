@@ -7,7 +7,7 @@ from avdet_ros.rig import load_rig
 from avdet_ros.training.networks.image_grid import ImageGridLevels
 
 
-def test_the_student_of_levels_gets_no_coherences():
+def test_levels_student_ignores_coherence_channels():
     student = ImageGridLevels.network(load_rig(), FrontEnd()).eval()
     spectrogram = torch.randn(1, 32, 80, 44)
     other = spectrogram.clone()

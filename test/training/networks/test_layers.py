@@ -6,7 +6,7 @@ import torch
 from avdet_ros.training.networks.layers import Scaling, pool_frames
 
 
-def test_pooling_averages_four_frames_and_the_rest():
+def test_frame_pooling_averages_groups_of_four_and_the_remainder():
     frames = torch.arange(173.0).expand(1, 1, 2, 173)
     pooled = pool_frames(frames)
     assert pooled.shape == (1, 1, 2, 44)
@@ -14,7 +14,7 @@ def test_pooling_averages_four_frames_and_the_rest():
     assert pooled[0, 0, 0, -1] == 172
 
 
-def test_the_scaling_follows_the_windows():
+def test_scaling_normalises_levels_but_not_coherences():
     scaling = Scaling(80)
     levels = torch.randn(20, 8, 80, 44) * 7 - 40 + torch.arange(80.0)[:, None]
     scaling.fit(levels)

@@ -11,11 +11,11 @@ from avdet_ros.training.networks.paper import AnchorStudent, PaperStudent, relat
 SIZE = (128, 256)
 
 
-def test_levels_are_scaled_to_one():
+def test_unit_levels_scale_decibels_to_0_to_1():
     assert unit_levels(torch.tensor([-80.0, -40, 0, -200])).tolist() == [0, 0.5, 1, 0]
 
 
-def test_the_papers_student_sees_bands_as_rows():
+def test_paper_student_places_bands_as_image_rows():
     student = PaperStudent('tf_efficientdet_lite0', (128, 128)).eval()
     log_mel = torch.full((1, 8, 80, 173), -80.0)
     log_mel[:, :, :40] = 0.0
@@ -28,8 +28,8 @@ def test_the_papers_student_sees_bands_as_rows():
 
 
 @pytest.mark.parametrize('crop', [False, True])
-def test_the_papers_student_speaks_of_the_image(crop):
-    """What its anchors are taught comes back as the same part of the image."""
+def test_paper_student_boxes_map_back_to_the_image(crop):
+    """A box placed on the network canvas maps back to the same part of the image."""
     area = picture_area(SIZE, 1920, 650, crop)
     network = PaperStudent('tf_efficientdet_lite0', SIZE)
     student = AnchorStudent(network, area, (1920, 650))
@@ -39,7 +39,7 @@ def test_the_papers_student_speaks_of_the_image(crop):
     torch.testing.assert_close(back, box)
 
 
-def test_the_papers_scale_is_the_front_ends():
+def test_relative_db_matches_the_paper_log_mel():
     rng = np.random.default_rng(1)
     sound = (rng.normal(size=(8, 44100)) * np.logspace(-3, -1, 8)[:, None]).astype(np.float32)
     levels = torch.from_numpy(FrontEnd().log_mel(sound))[None]

@@ -10,7 +10,7 @@ from avdet_ros.training.networks.layers import pool_frames
 from avdet_ros.training.networks.steered import SteeredResponseNet
 
 
-def test_the_steered_picture_of_a_mirrored_scene_is_the_mirrored_picture():
+def test_steered_response_of_mirrored_sound_is_mirrored():
     rig = load_rig()
     student = SteeredResponseNet(rig, FrontEnd(), around=0)
     waveform = np.random.default_rng(0).normal(size=(8, 44100)).astype(np.float32) * 0.05

@@ -1,4 +1,4 @@
-"""Which directions become the image's columns."""
+"""The mapping of directions to image columns."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ torch = pytest.importorskip('torch')
 from avdet_ros.training.networks.steered import SteeredResponseNet  # noqa: E402
 
 
-def test_the_images_columns_are_the_directions_after_the_margin(rig, front_end):
+def test_image_columns_are_the_directions_between_the_margins(rig, front_end):
     around, margin = 8, 4
     net = SteeredResponseNet(rig, front_end, margin_columns=margin, around=around).eval()
-    # Neighbours are compared in column_context; without it a direction stays in its column.
+    # column_context mixes neighbouring columns; without it a direction affects only its own.
     net.column_context = torch.nn.ModuleList()
     silence = torch.zeros(1, 32, front_end.n_mels, 44)
 
@@ -26,7 +26,7 @@ def test_the_images_columns_are_the_directions_after_the_margin(rig, front_end):
     with torch.no_grad():
         for column in (0, 17, net.columns - 1):
             assert columns_changed(around + margin + column) == [column]
-        # Neither the margins nor what lies around the rest of the circle is in the image.
+        # Directions in the margins and around the rest of the circle are not in the image.
         last = around + margin + net.columns
         for direction in (0, around - 1, around, around + margin - 1, last, last + margin - 1):
             assert columns_changed(direction) == []

@@ -17,7 +17,7 @@ from avdet_ros.training.networks.steering import (
 
 
 def plane_wave(rig, azimuth_rad: float, seed: int = 0) -> np.ndarray:
-    """Noise that reaches the array from a direction, delayed exactly, (8, 44100) float32."""
+    """Return noise of a plane wave from a direction, with exact delays, (8, 44100) float32."""
     noise = np.fft.rfft(np.random.default_rng(seed).normal(size=44100))
     towards = np.array([np.cos(azimuth_rad), np.sin(azimuth_rad), 0.0])
     ahead_s = microphones_in_array(rig) @ towards / SPEED_OF_SOUND_MPS
@@ -25,14 +25,14 @@ def plane_wave(rig, azimuth_rad: float, seed: int = 0) -> np.ndarray:
     return (0.05 * np.fft.irfft(noise * phase, 44100)).astype(np.float32)
 
 
-def test_directions_run_from_left_to_right_through_the_columns():
+def test_image_directions_run_from_left_to_right():
     rig = load_rig()
     directions = image_directions(rig, columns=48, margin_columns=4, around=8)
     azimuth = np.degrees(np.arctan2(directions[:, 1], directions[:, 0]))
     assert directions.shape == (64, 2)
     in_view = azimuth[12:60]
     assert np.all(np.diff(in_view) < 0)
-    # 960 px at a focal length of 1000 px: 43.8 degrees, less half a column and a little parallax.
+    # 960 px at a focal length of 1000 px are 43.8 degrees, minus half a column and parallax.
     assert in_view[0] == pytest.approx(43, abs=1)
     assert in_view[0] == pytest.approx(-in_view[-1], abs=1e-9)
     behind = np.mod(azimuth[:8], 360)
@@ -42,7 +42,7 @@ def test_directions_run_from_left_to_right_through_the_columns():
 
 
 @pytest.mark.parametrize('degrees', [-40, -11, 0, 7, 33])
-def test_the_response_is_largest_where_the_sound_comes_from(degrees):
+def test_steered_response_is_largest_in_the_sound_direction(degrees):
     rig, front_end = load_rig(), FrontEnd()
     directions = image_directions(rig, 48, 4, 8)
     student = SteeredResponseNet(rig, front_end)
@@ -56,19 +56,19 @@ def test_the_response_is_largest_where_the_sound_comes_from(degrees):
     assert loudest == nearest
 
 
-def test_the_response_of_a_plane_wave_in_its_own_direction_is_near_one():
+def test_steered_response_to_plane_wave_is_near_one_in_its_direction():
     rig, front_end = load_rig(), FrontEnd()
     weights = steering_weights(front_end, microphones_in_array(rig), np.array([[1.0, 0.0]]))
     features = front_end.compute(plane_wave(rig, 0.0))
     response = np.einsum('bac,cbt->bat', weights, features[8:])[:, 0].mean(axis=1)
     assert weights.shape == (80, 1, 24)
-    # Up to 2 kHz a band is narrow against the change of phase; above, its average shrinks.
+    # Up to 2 kHz the phase hardly changes within a band; above, the average over it shrinks.
     assert np.all(response[:30] > 0.95)
     assert np.all(response[30:] > 0.3)
     assert np.all(response < 1.001)
 
 
-def test_a_turned_array_hears_in_its_own_frame():
+def test_directions_of_a_turned_array_are_in_the_array_frame():
     import dataclasses
 
     rig = load_rig()

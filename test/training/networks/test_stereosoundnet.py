@@ -10,7 +10,7 @@ from avdet_ros.training.boxes.grid import CHANNELS
 from avdet_ros.training.networks.stereosoundnet import Quarters, StereoSoundNet, StereoStudent
 
 
-def test_the_original_takes_two_microphones_and_the_pose():
+def test_stereosoundnet_uses_two_microphones_and_the_pose():
     torch.manual_seed(0)
     net = StereoSoundNet().eval()
     log_mel, pose = -80 * torch.rand(2, 8, 80, 173), torch.randn(2, 3)
@@ -23,19 +23,19 @@ def test_the_original_takes_two_microphones_and_the_pose():
     assert grid.shape == (2, CHANNELS, 16, 48)
 
 
-def test_a_grid_that_cannot_be_grown_is_refused():
+def test_unsupported_grid_size_is_rejected():
     with pytest.raises(ValueError, match='multiples of 8'):
         StereoSoundNet(rows=10)
 
 
-def test_quarters_are_adaptive_pooling():
+def test_quarters_match_adaptive_pooling():
     for size in ((5, 11), (6, 8), (2, 3)):
         features = torch.rand(2, 3, *size)
         expected = torch.nn.functional.adaptive_avg_pool2d(features, 2)
         torch.testing.assert_close(Quarters()(features), expected)
 
 
-def test_stereosoundnet_takes_the_microphones_at_the_sides():
+def test_stereo_student_uses_the_outermost_side_microphones():
     rig = load_rig()
     student = StereoStudent(StereoSoundNet(), rig)
     left, right = rig.microphones_m[student.sides, 1]

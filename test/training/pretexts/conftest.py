@@ -1,4 +1,4 @@
-"""A small student, and windows that know their drives."""
+"""A small student, pretexts on it, and windows with drives and times."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from avdet_ros.training.recipes.student import StudentRecipe
 
 @pytest.fixture
 def small_student():
-    """Makes a student that learns quickly."""
+    """Factory of small students that train quickly."""
 
     def make():
         torch.manual_seed(0)
@@ -32,7 +32,7 @@ def small_student():
 
 @pytest.fixture
 def make_pretext(small_student):
-    """Makes a pretext on a small student, prepared with windows."""
+    """Factory of pretexts on a small student, prepared with windows."""
 
     def make(kind, train, val, **how):
         student = small_student().eval()
@@ -45,11 +45,11 @@ def make_pretext(small_student):
 
 
 @pytest.fixture
-def learned(of_drives, make_pretext):
-    """Teaches a pretext on 128 windows; itself and what it measures on 64 of other drives."""
+def train_pretext(make_windows, make_pretext):
+    """Trains a pretext on 128 windows; returns it and its values on 64 of other drives."""
 
     def make(kind, steps):
-        train, val = of_drives(128, 0), of_drives(64, 1)
+        train, val = make_windows(128, 0), make_windows(64, 1)
         task = make_pretext(kind, train, val).train()
         optimiser = torch.optim.Adam(task.parameters(), lr=5e-3)
         for step in range(steps):
@@ -69,8 +69,8 @@ def learned(of_drives, make_pretext):
 
 
 @pytest.fixture(scope='session')
-def of_drives(taught):
-    """Makes windows of drives of eight, a second apart."""
+def make_windows(taught):
+    """Factory of windows one second apart, eight per drive."""
 
     def make(count, seed):
         windows = taught(count, seed)

@@ -1,4 +1,4 @@
-"""What all pretexts have in common: they learn, resume, say what they found or what they lack."""
+"""Behaviour of all pretexts: they train, resume, and report results and missing inputs."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ TASKS = PRETEXTS.names()
 
 @pytest.mark.slow
 @pytest.mark.parametrize('task', TASKS)
-def test_every_pretext_changes_the_encoder_and_says_what_it_found(
-    of_drives, small_student, task, tmp_path
+def test_every_pretext_trains_the_encoder_and_reports_its_result(
+    make_windows, small_student, task, tmp_path
 ):
     recipe = StudentRecipe(
         'truth',
@@ -33,21 +33,21 @@ def test_every_pretext_changes_the_encoder_and_says_what_it_found(
     before = {name: item.clone() for name, item in student.named_parameters()}
     mirror = find_mirror(load_rig())
     result = fit_pretext(
-        student, recipe, of_drives(32, 0), of_drives(16, 1), tmp_path / task, mirror
+        student, recipe, make_windows(32, 0), make_windows(16, 1), tmp_path / task, mirror
     )
     assert result['loss'] >= 0
     assert result['about'].startswith(task)
     assert 'nan' not in result['about']
     changed = {name for name, item in student.named_parameters() if not item.equal(before[name])}
     assert 'student.from_response.weight' in changed
-    assert not any('head' in name for name in changed), 'the head learns boxes later'
+    assert not any('head' in name for name in changed), 'only fitting trains the head'
     state = torch.load(tmp_path / task / WEIGHTS, weights_only=True)
     assert all(state[name].equal(item) for name, item in student.state_dict().items())
 
 
 @pytest.mark.slow
-def test_a_pretext_that_was_killed_ends_as_one_that_was_not(of_drives, small_student, tmp_path):
-    train, val = of_drives(32, 0), of_drives(16, 1)
+def test_resumed_pretext_ends_like_an_uninterrupted_one(make_windows, small_student, tmp_path):
+    train, val = make_windows(32, 0), make_windows(16, 1)
     ends = {}
     for name, epochs in (('whole', [2]), ('killed', [1, 2])):
         for many in epochs:
@@ -61,7 +61,7 @@ def test_a_pretext_that_was_killed_ends_as_one_that_was_not(of_drives, small_stu
 
 
 @pytest.mark.parametrize('task', ['instance', 'instance_robust'])
-def test_simulated_windows_have_no_pictures_for_some(task):
+def test_pretexts_that_need_pictures_reject_simulated_windows(task):
     with pytest.raises(AvdetError, match=f'{task}: expected drives with teachers.*no pictures'):
         StudentRecipe(pretext=PretextRecipe(task, epochs=1))
     with pytest.raises(
@@ -75,23 +75,23 @@ def test_simulated_windows_have_no_pictures_for_some(task):
     assert set(TASKS) - able == {'instance', 'instance_robust'}
 
 
-def test_none_is_a_pretext_that_is_not_wanted():
+def test_pretext_is_not_wanted_if_none_or_zero_epochs():
     assert not StudentRecipe(pretext=PretextRecipe('none', epochs=5)).pretext.wanted
     assert not PretextRecipe('counting', epochs=0).wanted
     assert PretextRecipe('counting', epochs=1).wanted
 
 
-def test_one_drive_has_no_negatives_from_elsewhere(of_drives, make_pretext, caplog):
-    train = of_drives(8, 0)
+def test_single_training_drive_warns_about_missing_negatives(make_windows, make_pretext, caplog):
+    train = make_windows(8, 0)
     make_pretext(PRETEXTS.find('contrastive'), train, train)
     assert 'no negatives from elsewhere' in caplog.text
     caplog.clear()
-    make_pretext(PRETEXTS.find('contrastive'), of_drives(16, 0), train)
+    make_pretext(PRETEXTS.find('contrastive'), make_windows(16, 0), train)
     assert not caplog.text
 
 
-def test_windows_of_one_drive_are_negatives_from_four_seconds_on(of_drives):
-    batch = of_drives(16, 0).batch([0, 3, 4, 8])
+def test_windows_of_a_drive_are_negatives_from_four_seconds_apart(make_windows):
+    batch = make_windows(16, 0).batch([0, 3, 4, 8])
     allowed = negatives(batch, torch.device('cpu'))
     expected = [[0, 0, 1, 1], [0, 0, 0, 1], [1, 0, 0, 1], [1, 1, 1, 0]]
     assert allowed.int().tolist() == expected
@@ -99,13 +99,13 @@ def test_windows_of_one_drive_are_negatives_from_four_seconds_on(of_drives):
     assert negatives(unknown, torch.device('cpu')).sum() == 12
 
 
-def test_an_augmentation_can_be_told_to_leave_something_alone():
+def test_without_disables_the_given_augmentations():
     how = without(Augmentation(mix=0.2), 'mirror', 'mix', 'mask_bands')
     assert (how.mirror, how.mix, how.mask_bands) == (False, 0.0, 0)
     assert how.gain_db == Augmentation().gain_db
 
 
-def test_what_mirrors_sound_needs_the_mirror():
+def test_swapped_pretext_requires_mirror_augmentation():
     with pytest.raises(AvdetError, match=r'swapped: expected augmentation\.mirror: true'):
         StudentRecipe(
             pretext=PretextRecipe('swapped', epochs=1), augmentation=Augmentation(mirror=False)

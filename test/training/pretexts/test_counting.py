@@ -7,7 +7,7 @@ from avdet_ros.training.efficientdet.network import EfficientDetector
 from avdet_ros.training.pretexts.counting import VehicleCounter
 
 
-def test_counting_learns_and_hands_its_encoder_over():
+def test_vehicle_counter_learns_and_updates_the_detector_backbone():
     torch.manual_seed(1)
     detector = EfficientDetector('tf_efficientdet_lite0', 8, (128, 128))
     counter = VehicleCounter(nn.Conv2d(8, 16, 3), 16, most=3)

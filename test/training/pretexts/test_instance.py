@@ -16,7 +16,7 @@ from avdet_ros.training.pretexts.instance import (
 )
 
 
-def test_soft_targets_are_half_the_pair_and_never_what_is_not_allowed():
+def test_soft_targets_give_the_pair_half_and_disallowed_pairs_zero():
     vectors = torch.nn.functional.normalize(torch.randn(4, 8), dim=1)
     vectors[1] = vectors[0]
     allowed = ~torch.eye(4, dtype=torch.bool)
@@ -24,24 +24,24 @@ def test_soft_targets_are_half_the_pair_and_never_what_is_not_allowed():
     made = soft_targets(vectors, vectors, allowed)
     assert torch.allclose(made.sum(dim=1), torch.ones(4))
     assert made[2, 3] == 0
-    assert made[0, 1] == pytest.approx(0.25, abs=0.01), 'the same picture and sound'
+    assert made[0, 1] == pytest.approx(0.25, abs=0.01), 'picture and sound equal those of window 0'
     assert (made.diagonal() >= 0.5).all()
 
 
-def test_soft_loss_is_cross_entropy():
+def test_soft_nce_matches_cross_entropy():
     similarity = torch.randn(5, 5)
     allowed = ~torch.eye(5, dtype=torch.bool)
     weight = torch.rand(5)
     targets = torch.rand(5, 5).softmax(dim=1)
-    by_hand = -(targets * similarity.log_softmax(dim=1)).sum(dim=1)
+    expected = -(targets * similarity.log_softmax(dim=1)).sum(dim=1)
     found = soft_nce(similarity, targets, allowed, weight)
-    assert found == pytest.approx(float((weight * by_hand).sum() / weight.sum()), rel=1e-5)
+    assert found == pytest.approx(float((weight * expected).sum() / weight.sum()), rel=1e-5)
     hard = soft_nce(similarity, torch.eye(5), allowed, weight)
     assert hard == pytest.approx(float(info_nce(similarity, allowed, weight)))
 
 
-def test_pairs_that_disagree_or_show_no_vehicle_count_less(of_drives):
-    batch = of_drives(8, 0).batch(range(8))  # the first and fifth have no box
+def test_disagreeing_pairs_and_frames_without_boxes_weigh_less(make_windows):
+    batch = make_windows(8, 0).batch(range(8))  # the first and fifth have no box
     agreeing = torch.linspace(-1, 1, 8)
     weight = pair_weights(agreeing, batch)
     assert weight[[0, 4]].tolist() == [LEAST_WEIGHT] * 2
@@ -51,13 +51,15 @@ def test_pairs_that_disagree_or_show_no_vehicle_count_less(of_drives):
     assert torch.isfinite(pair_weights(torch.ones(8), batch)).all()
 
 
-def test_sounds_find_pictures_with_as_many_boxes_on_a_side(of_drives, make_pretext):
+def test_retrieval_score_rewards_equal_box_counts_per_side(make_windows, make_pretext):
     boxes = [np.float32([[0, 0, 0.2, 1], [0.1, 0, 0.3, 1], [0.7, 0, 0.8, 1]]), np.zeros((0, 4))]
     assert side_counts(boxes).tolist() == [[2, 1], [0, 0]]
-    windows = of_drives(16, 0)
+    windows = make_windows(16, 0)
     task = make_pretext(Instance, windows, windows)
-    told = torch.nn.functional.normalize(torch.from_numpy(side_counts(windows.boxes)) + 0.1, dim=1)
-    task.vectors = lambda batch: (told[batch.indices], told[batch.indices])
+    counts = torch.nn.functional.normalize(
+        torch.from_numpy(side_counts(windows.boxes)) + 0.1, dim=1
+    )
+    task.vectors = lambda batch: (counts[batch.indices], counts[batch.indices])
     task.on_validation_epoch_start()
     task.validation_step(windows.batch(range(16)), 0)
     found = task.result(windows)
@@ -65,8 +67,8 @@ def test_sounds_find_pictures_with_as_many_boxes_on_a_side(of_drives, make_prete
     assert 'nDCG of pictures by sound' in task.describe(found)
 
 
-def test_sounds_are_the_only_way_to_the_pair(of_drives, make_pretext):
-    windows = of_drives(16, 0)
+def test_instance_loss_trains_the_sound_encoder(make_windows, make_pretext):
+    windows = make_windows(16, 0)
     for kind in (Instance, RobustInstance):
         task = make_pretext(kind, windows, windows)
         assert task.augmentation.mix == 0

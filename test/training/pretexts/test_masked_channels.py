@@ -14,7 +14,7 @@ from avdet_ros.training.pretexts.masked_channels import (
 )
 
 
-def test_a_hidden_microphone_takes_all_its_pairs_along():
+def test_hidden_microphone_hides_all_its_pairs():
     dead = channels_of(torch.tensor([2]), 32)[0]
     pairs = [index for index, pair in enumerate(PAIRS) if 2 in pair]
     assert len(pairs) == 3
@@ -23,13 +23,13 @@ def test_a_hidden_microphone_takes_all_its_pairs_along():
     assert channels_of(torch.tensor([2]), 8).sum() == 1
 
 
-def test_nothing_of_what_is_hidden_is_left_to_see():
+def test_hide_removes_all_hidden_values():
     torch.manual_seed(0)
     features = torch.rand(8, 32, 80, 44)
     hidden = draw_hidden(features, torch.Generator().manual_seed(1))
     assert hidden.shape == (8, 32, 10, 11)
-    spoilt = features + 50 * hidden.repeat_interleave(8, 2).repeat_interleave(4, 3)
-    assert torch.allclose(hide(features, hidden), hide(spoilt, hidden), atol=1e-5)
+    changed = features + 50 * hidden.repeat_interleave(8, 2).repeat_interleave(4, 3)
+    assert torch.allclose(hide(features, hidden), hide(changed, hidden), atol=1e-5)
     kinds = hidden.float().mean(dim=(1, 2, 3))
     by_microphone = kinds < 0.5
     assert 0 < by_microphone.sum() < 8, 'both kinds are drawn'
@@ -37,7 +37,7 @@ def test_nothing_of_what_is_hidden_is_left_to_see():
     assert kinds[~by_microphone].mean() == pytest.approx(0.75, abs=0.06)
 
 
-def test_the_loss_is_the_one_worked_out_by_hand():
+def test_rebuilding_loss_matches_hand_calculation():
     whole = torch.zeros(1, 32, 8, 4)  # one block
     whole[0, 0] = 20.0  # 17.5 dB above the mean of eight levels
     whole[0, 8], whole[0, 9] = 0.6, 0.8  # modulus 1
@@ -48,13 +48,13 @@ def test_the_loss_is_the_one_worked_out_by_hand():
     assert terms['levels'] == pytest.approx(1.75)
     # (1 * (0.6 + 0.8) + 0.5 * (0.5 + 0)) / (2 * 1 + 2 * 0.5)
     assert terms['coherence'] == pytest.approx(1.65 / 3)
-    assert terms['silence'] == terms['coherence'], 'zeros were predicted'
+    assert terms['silence'] == terms['coherence'], 'the prediction is zero'
     assert terms['loss'] == pytest.approx(1.75 + 0.55)
     seen = rebuilding_terms(torch.full((1, 32, 1, 1), 9.0), whole, torch.zeros_like(hidden))
-    assert seen['loss'] == 0, 'what is not hidden is not asked for'
+    assert seen['loss'] == 0, 'visible blocks are not in the loss'
 
 
-def test_overall_loudness_is_no_part_of_the_task():
+def test_rebuilding_loss_ignores_overall_loudness():
     features = torch.rand(2, 32, 80, 44)
     louder = torch.cat([features[:, :8] + 30, features[:, 8:]], dim=1)
     hidden = draw_hidden(features, torch.Generator().manual_seed(1))
@@ -63,8 +63,8 @@ def test_overall_loudness_is_no_part_of_the_task():
     assert terms[0] == pytest.approx(float(terms[1]), abs=1e-4)
 
 
-def test_eight_levels_alone_can_be_rebuilt(of_drives, make_pretext):
-    windows = of_drives(16, 0)
+def test_rebuilding_loss_supports_windows_of_levels_only(make_windows, make_pretext):
+    windows = make_windows(16, 0)
     task = make_pretext(MaskedChannels, windows, windows)
     assert task.blocks == (32, 10, 11)
     levels = torch.rand(4, 8, 80, 44)

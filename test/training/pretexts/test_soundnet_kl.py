@@ -8,17 +8,17 @@ import torch
 from avdet_ros.training.pretexts.soundnet_kl import bernoulli_kl, number_posterior
 
 
-def test_the_divergence_is_the_one_worked_out_by_hand():
+def test_bernoulli_kl_matches_hand_calculation():
     wanted = torch.tensor([0.5, 1.0, 0.0])
     logits = torch.tensor([math.log(3), 0.0, 0.0])  # 0.75, 0.5, 0.5
-    by_hand = 0.5 * math.log(0.5 / 0.75) + 0.5 * math.log(0.5 / 0.25) + 2 * math.log(2)
-    assert bernoulli_kl(wanted, logits) == pytest.approx(by_hand / 3)
+    expected = 0.5 * math.log(0.5 / 0.75) + 0.5 * math.log(0.5 / 0.25) + 2 * math.log(2)
+    assert bernoulli_kl(wanted, logits) == pytest.approx(expected / 3)
     assert bernoulli_kl(torch.tensor([0.3]), torch.tensor([math.log(3 / 7)])) == pytest.approx(
         0, abs=1e-6
     )
 
 
-def test_the_number_is_softened_to_its_neighbours_within_what_there_is():
+def test_number_posterior_spreads_to_neighbouring_counts_in_range():
     made = number_posterior(torch.tensor([0, 2, 9]), 3)
     assert torch.allclose(made.sum(dim=1), torch.ones(3))
     assert made[0].tolist() == pytest.approx([0.9, 0.1, 0, 0])

@@ -19,7 +19,7 @@ from avdet_ros.training.pretexts.spatial_alignment import (
 )
 
 
-def test_a_box_has_its_columns_and_the_mirrored_place_is_a_hard_negative():
+def test_box_columns_mark_own_columns_and_mirrored_hard_negatives():
     boxes = [torch.tensor([[0.1, 0.4, 0.2, 0.6], [0.5, 0.4, 0.55, 0.5]]), torch.zeros(0, 4)]
     own, far = box_columns(boxes)
     centres = (np.arange(COLUMNS) + 0.5) / COLUMNS
@@ -27,18 +27,18 @@ def test_a_box_has_its_columns_and_the_mirrored_place_is_a_hard_negative():
     expected = (centres >= 0.1 - margin) & (centres <= 0.2 + margin)
     assert own[0].numpy().tolist() == expected.tolist()
     assert far[0, int(0.85 * COLUMNS)], 'its mirror image'
-    assert not far[0, int(0.52 * COLUMNS)], 'another vehicle is no negative'
+    assert not far[0, int(0.52 * COLUMNS)], 'another vehicle is not a negative'
     near = (centres > 0.2) & (centres < 0.2 + FAR)
     assert not far[0].numpy()[near].any()
     assert not (own & far).any()
 
 
-def test_a_box_at_the_border_still_has_a_column():
+def test_box_beyond_the_border_still_has_one_column():
     own, _ = box_columns([torch.tensor([[1.3, 0.4, 1.4, 0.6]])])
     assert own.sum() == 1
 
 
-def test_the_loss_is_the_one_worked_out_by_hand():
+def test_alignment_loss_matches_hand_calculation():
     scores = torch.zeros(1, 2, COLUMNS)
     scores[0, 0, 10], scores[0, 0, 11] = 2.0, 1.0
     scores[0, 0, 30] = 1.5
@@ -59,17 +59,17 @@ def test_the_loss_is_the_one_worked_out_by_hand():
     assert alignment(scores - scores[0, 0, 10] * own, owner, own, far, None)['found'] == 0
 
 
-def test_a_constant_of_the_columns_cannot_stand_for_hearing(of_drives, make_pretext):
-    windows = of_drives(16, 0)
+def test_constant_column_offsets_cannot_replace_sound(make_windows, make_pretext):
+    windows = make_windows(16, 0)
     task = make_pretext(SpatialAlignment, windows, windows).eval()
     batch = windows.batch(range(1, 16, 4))
-    deaf = replace(batch, spectrogram=batch.spectrogram[:1].expand_as(batch.spectrogram))
+    same_sound = replace(batch, spectrogram=batch.spectrogram[:1].expand_as(batch.spectrogram))
     with torch.no_grad():
         task.student.student.place += torch.randn_like(task.student.student.place)
-        assert task.measure(deaf)['found'] < 0.5, 'no sound tells the windows apart'
+        assert task.measure(same_sound)['found'] < 0.5, 'all windows have the same sound'
 
 
-def test_features_are_taken_where_the_box_is():
+def test_in_boxes_takes_features_at_the_box():
     area = picture_area((128, 256), 1920, 650, crop=False)
     maps = torch.zeros(2, 1, 8, 16)
     maps[1, 0, :, 12:] = 1.0
@@ -79,8 +79,8 @@ def test_features_are_taken_where_the_box_is():
 
 
 @pytest.mark.slow
-def test_directions_are_learned_and_not_by_heart(of_drives, make_pretext):
-    train, val = of_drives(128, 0), of_drives(64, 1)
+def test_spatial_alignment_learns_directions_of_unseen_drives(make_windows, make_pretext):
+    train, val = make_windows(128, 0), make_windows(64, 1)
     task = make_pretext(SpatialAlignment, train, val).train()
     optimiser = torch.optim.Adam(task.parameters(), lr=5e-3)
     for step in range(80):
@@ -95,8 +95,8 @@ def test_directions_are_learned_and_not_by_heart(of_drives, make_pretext):
     assert values['deaf'] < 0.5 * values['found']
 
 
-def test_no_box_at_all_is_refused(of_drives, make_pretext):
-    windows = of_drives(16, 0)
+def test_windows_without_boxes_are_rejected_and_batches_have_zero_loss(make_windows, make_pretext):
+    windows = make_windows(16, 0)
     empty = replace(windows, boxes=[np.zeros((0, 4), np.float32)] * 16)
     with pytest.raises(AvdetError, match='spatial_alignment: expected labelled boxes'):
         make_pretext(SpatialAlignment, empty, windows)

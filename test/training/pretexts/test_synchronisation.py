@@ -14,15 +14,15 @@ from avdet_ros.training.pretexts.synchronisation import (
 )
 
 
-def test_the_loss_is_the_one_worked_out_by_hand():
+def test_contrast_loss_matches_hand_calculation():
     near, far = torch.tensor([0.5, 1.0]), torch.tensor([0.49, 2.0])
     known = torch.tensor([True, True])
     assert contrast(near, far, known) == pytest.approx((0.25 + 0.25 + 1.0 + 0.0) / 4)
     assert contrast(near, far, torch.tensor([False, True])) == pytest.approx(0.5)
 
 
-def test_movements_stay_within_a_drive_and_within_their_time(of_drives):
-    windows = of_drives(16, 0)
+def test_movements_use_only_close_neighbours_of_the_same_drive(make_windows):
+    windows = make_windows(16, 0)
     known, moved = movements(windows)
     assert known.tolist() == ([False] + [True] * 6 + [False]) * 2
     assert moved.shape == (16, 3, 48)
@@ -32,11 +32,11 @@ def test_movements_stay_within_a_drive_and_within_their_time(of_drives):
     shuffled = [5, 2, 9, 0, 1, 3, 4, 6, 7, 8, 10, 11, 12, 13, 14, 15]
     again, moves = movements(windows.select(shuffled))
     assert again[0]
-    assert (moves[0] == moved[5]).all(), 'by time, not by place'
+    assert (moves[0] == moved[5]).all(), 'neighbours are found by time, not by position'
 
 
-def test_hard_negatives_are_two_seconds_off_in_the_same_drive(of_drives):
-    batch = of_drives(16, 0).batch([1, 2, 3, 5, 9, 10])
+def test_hard_negatives_are_two_seconds_apart_in_the_same_drive(make_windows):
+    batch = make_windows(16, 0).batch([1, 2, 3, 5, 9, 10])
     known = torch.ones(6, dtype=torch.bool)
     chance = torch.Generator().manual_seed(0)
     drives = torch.tensor([0, 0, 0, 0, 1, 1])
@@ -46,25 +46,27 @@ def test_hard_negatives_are_two_seconds_off_in_the_same_drive(of_drives):
         hard = draw_negatives(batch, known, 1.0, chance)
         assert set(hard[:1].tolist()) <= {2, 3}
         assert hard[1] == 3
-        assert hard[4] < 4, 'none in its own drive: one from elsewhere'
+        assert hard[4] < 4, 'no candidate in its drive: falls back to another drive'
 
 
-def test_one_drive_alone_has_hard_negatives_only_and_some_windows_none(of_drives):
-    batch = of_drives(8, 0).batch([1, 2, 3])
+def test_single_drive_draws_only_hard_negatives_or_none(make_windows):
+    batch = make_windows(8, 0).batch([1, 2, 3])
     drawn = draw_negatives(batch, torch.ones(3, dtype=torch.bool), 0.0, torch.Generator())
     assert drawn.tolist() == [2, -1, 0]
 
 
-def test_windows_without_neighbours_in_time_are_refused(of_drives, make_pretext):
-    windows = of_drives(16, 0)
+def test_windows_without_close_neighbours_in_time_are_rejected(make_windows, make_pretext):
+    windows = make_windows(16, 0)
     rare = replace(windows, times_s=[3 * time for time in windows.times_s])
     for bad in (rare, replace(windows, drives=(), times_s=())):
         with pytest.raises(AvdetError, match=r'expected training windows at most 1\.25 s apart'):
             make_pretext(Synchronisation, bad, windows)
 
 
-def test_hard_negatives_come_in_the_second_half(of_drives, make_pretext, monkeypatch):
-    windows = of_drives(16, 0)
+def test_hard_negatives_start_in_the_second_half_of_training(
+    make_windows, make_pretext, monkeypatch
+):
+    windows = make_windows(16, 0)
     task = make_pretext(Synchronisation, windows, windows).train()
     shares = []
     for epoch in range(4):

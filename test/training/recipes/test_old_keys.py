@@ -1,4 +1,4 @@
-"""Recipes of the time before there was one dialect."""
+"""Recipes with keys of older versions."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def read(tmp_path):
     return read_text
 
 
-def test_data_is_windows_of_a_student_and_a_subset_of_mm_distillnet(read, log_lines):
-    """One key, two meanings: each goes where it belongs, with a sentence."""
+def test_old_data_key_becomes_windows_or_subset_by_kind(read, log_lines):
+    """The old key had two meanings; it is converted by kind, with a log message."""
     student = read('kind: student\ndata: {train: 300, val: 200}\n')
     assert (student.windows.train, student.windows.val) == (300, 200)
     assert 'recipe.yaml: data is now windows' in log_lines[-1]
@@ -31,7 +31,7 @@ def test_data_is_windows_of_a_student_and_a_subset_of_mm_distillnet(read, log_li
         read('data: {train: 300}\nwindows: {val: 100}\n')
 
 
-def test_mm_distillnet_keeps_its_former_defaults(read, log_lines):
+def test_mm_distillnet_recipe_keeps_its_former_defaults(read, log_lines):
     old = read('kind: mm_distillnet\nfit: {epochs: 3}\n')
     new = read(
         'labels: teachers\nteachers: {modalities: [rgb, depth, thermal]}\n'
@@ -44,11 +44,11 @@ def test_mm_distillnet_keeps_its_former_defaults(read, log_lines):
     assert not log_lines
 
 
-def test_other_old_names(read):
+def test_other_old_names_are_converted(read):
     assert read('model: image_grid\n').student.model == 'image_grid'
     taught = read('kind: mm_distillnet\ntransfer: {boxes: truth, loss: none}\n')
     assert (taught.labels, taught.transfer.loss) == ('truth', 'none')
-    assert taught.makes_labels  # whom its scores are compared with
+    assert taught.makes_labels  # labels to compare its scores with
     rgb = read('kind: mm_distillnet\nteachers: {modalities: [rgb]}\ntransfer: {teachers: [rgb]}\n')
     assert rgb.learns_from == ('rgb',)
     compared = read('kind: comparison\nstudent: {data: {train: 300}, model: image_grid}\n')
@@ -57,6 +57,6 @@ def test_other_old_names(read):
 
 
 @pytest.mark.parametrize('text', ['kind: mm_distillnet\nteachers:\n', 'data: 3', 'model: [1]'])
-def test_nonsense_under_an_old_name_is_refused_too(read, text):
+def test_invalid_values_under_old_names_are_rejected(read, text):
     with pytest.raises(AvdetError):
         read(text)

@@ -13,7 +13,7 @@ def write(tmp_path, text: str):
     return path
 
 
-def test_what_is_left_out_has_its_default(tmp_path):
+def test_missing_recipe_keys_have_defaults(tmp_path):
     recipe = read_recipe(write(tmp_path, 'student: {model: image_grid}\nfit: {epochs: 3}\n'))
     assert recipe.student.model == 'image_grid'
     assert recipe.fit.epochs == 3
@@ -22,7 +22,7 @@ def test_what_is_left_out_has_its_default(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('text', 'says'),
+    ('text', 'message'),
     [
         ('studnet: {}', 'studnet.*unknown key; did you mean student'),
         ('fit: {learning_rat: 0.1}', r'fit\.learning_rat: .*did you mean learning_rate'),
@@ -42,13 +42,13 @@ def test_what_is_left_out_has_its_default(tmp_path):
         ('a: [', 'is not YAML'),
     ],
 )
-def test_a_wrong_recipe_is_refused_in_one_sentence(tmp_path, text, says):
-    with pytest.raises(AvdetError, match=says) as caught:
+def test_invalid_recipe_is_rejected_with_a_one_line_message(tmp_path, text, message):
+    with pytest.raises(AvdetError, match=message) as caught:
         read_recipe(write(tmp_path, text))
     assert '\n' not in str(caught.value)
     assert 'recipe.yaml' in str(caught.value)
 
 
-def test_a_missing_recipe_is_named(tmp_path):
+def test_missing_recipe_file_is_named_in_the_error(tmp_path):
     with pytest.raises(AvdetError, match=r'cannot read the recipe .*nowhere\.yaml'):
         read_recipe(tmp_path / 'nowhere.yaml')

@@ -10,14 +10,14 @@ RECIPES = sorted(share('config/recipes').glob('*.yaml'))
 
 
 @pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.stem)
-def test_every_shipped_recipe_is_valid_and_written_with_all_keys(path, tmp_path):
+def test_every_shipped_recipe_is_valid_and_round_trips(path, tmp_path):
     recipe = read_recipe(path)
     again = tmp_path / 'again.yaml'
     again.write_text(as_yaml(recipe))
     assert read_recipe(again) == recipe
 
 
-def test_the_paper_recipe_is_the_papers():
+def test_paper_recipe_has_the_values_of_the_paper():
     recipe = read_recipe(share('config/recipes/mm_distillnet_d2_paper.yaml'))
     assert recipe.student.config_name == recipe.teachers.config_name == 'tf_efficientdet_d2'
     assert (recipe.teachers.height, recipe.teachers.width) == (768, 768)
@@ -27,7 +27,7 @@ def test_the_paper_recipe_is_the_papers():
     assert (recipe.fit.epochs, recipe.fit.learning_rate) == (50, 1e-5)
 
 
-def test_the_authors_recipe_is_their_configuration():
+def test_authors_recipe_has_the_values_of_their_configuration():
     recipe = read_recipe(share('config/recipes/mm_distillnet_d2.yaml'))
     assert recipe.student.scaling == 'released'
     assert (recipe.transfer.mta, recipe.transfer.levels) == ('as_released', 5)
@@ -37,7 +37,7 @@ def test_the_authors_recipe_is_their_configuration():
 
 
 @pytest.mark.parametrize(
-    ('text', 'says'),
+    ('text', 'message'),
     [
         ('trasnfer: {loss: mta}', 'did you mean transfer'),
         ('transfer: {los: mta}', r'transfer\.los.*did you mean loss'),
@@ -59,17 +59,17 @@ def test_the_authors_recipe_is_their_configuration():
         ('pretext: {task: count}', 'did you mean counting'),
     ],
 )
-def test_a_wrong_recipe_is_refused_in_one_sentence(tmp_path, text, says):
+def test_invalid_teacher_recipe_is_rejected_with_a_one_line_message(tmp_path, text, message):
     path = tmp_path / 'recipe.yaml'
     path.write_text(f'labels: teachers\n{text}\n')
-    with pytest.raises(AvdetError, match=says) as caught:
+    with pytest.raises(AvdetError, match=message) as caught:
         read_recipe(path)
     assert 'recipe.yaml' in str(caught.value)
     assert '\n' not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ('text', 'says'),
+    ('text', 'message'),
     [
         ('labels: truth\ntransfer: {loss: mta}', r'teachers\.modalities: expected some of rgb'),
         ('labels: simulated\nteachers: {modalities: [rgb]}', 'expected truth or teachers for a'),
@@ -78,14 +78,14 @@ def test_a_wrong_recipe_is_refused_in_one_sentence(tmp_path, text, says):
         ('fit: {hold: 1.0}', r'fit\.hold: expected fit\.start, weights that hear already'),
     ],
 )
-def test_labels_and_teachers_go_together(tmp_path, text, says):
+def test_inconsistent_label_settings_are_rejected(tmp_path, text, message):
     path = tmp_path / 'recipe.yaml'
     path.write_text(text)
-    with pytest.raises(AvdetError, match=says):
+    with pytest.raises(AvdetError, match=message):
         read_recipe(path)
 
 
-def test_all_teachers_teach_where_none_is_named(tmp_path):
+def test_student_learns_from_all_teachers_by_default(tmp_path):
     path = tmp_path / 'recipe.yaml'
     path.write_text('labels: teachers\n')
     assert read_recipe(path).learns_from == ('rgb', 'depth', 'thermal')
@@ -95,7 +95,7 @@ def test_all_teachers_teach_where_none_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('text', 'says'),
+    ('text', 'message'),
     [
         ('labels: truth\nlabel_filter: moving', 'expected labels: teachers with teachers.labels'),
         (
@@ -119,10 +119,10 @@ def test_all_teachers_teach_where_none_is_named(tmp_path):
         ('label_filter: sound', 'expected one of none, moving, sounding, oracle'),
     ],
 )
-def test_a_filter_needs_labels_that_are_there_and_a_student_that_takes_it(tmp_path, text, says):
+def test_label_filter_requires_ready_labels_and_a_supporting_student(tmp_path, text, message):
     path = tmp_path / 'recipe.yaml'
     path.write_text(text)
-    with pytest.raises(AvdetError, match=says):
+    with pytest.raises(AvdetError, match=message):
         read_recipe(path)
     path.write_text('labels: teachers\nlabel_filter: oracle\nteachers: {labels: labels}\n')
     assert read_recipe(path).label_filter == 'oracle'

@@ -37,7 +37,7 @@ def windows(count: int) -> list[np.ndarray]:
 
 @pytest.fixture(scope='module')
 def exported(tmp_path_factory):
-    """Detectors that predict many boxes, and their files: the detectors are not to be changed."""
+    """Detectors that predict many boxes, and their files; tests must not modify them."""
 
     @cache
     def exported(name):
@@ -49,7 +49,7 @@ def exported(tmp_path_factory):
 
 
 def many_boxes(name: str, seed: int = 0) -> StudentDetector:
-    """A fresh network made to predict many different boxes."""
+    """Return a fresh network modified to predict many different boxes."""
     torch.manual_seed(seed)
     detector = StudentDetector(
         GRIDS[name](GRIDS[name].network(load_rig(), FrontEnd()), None)
@@ -79,7 +79,7 @@ def test_torch_and_onnx_runtime_agree(name, exported):
     assert boxes.max() <= 1
 
 
-def test_the_file_is_what_the_runtime_loads(exported):
+def test_exported_file_gives_the_same_detections_in_the_runtime(exported):
     detector, path = exported('steered')
     (window,) = windows(1)
     found = Detector(path, load_rig(), FrontEnd()).detect(window)
@@ -89,7 +89,7 @@ def test_the_file_is_what_the_runtime_loads(exported):
     np.testing.assert_allclose(found.scores, scores.numpy(), atol=1e-4)
 
 
-def test_a_model_that_predicts_something_else_is_refused(exported):
+def test_export_check_rejects_a_model_with_other_predictions(exported):
     detector, path = exported('steered')
     detector = deepcopy(detector)
     with torch.no_grad():
@@ -99,14 +99,14 @@ def test_a_model_that_predicts_something_else_is_refused(exported):
         check_export(detector, path, windows(1))
 
 
-def test_the_graph_holds_the_suppression(exported):
+def test_exported_graph_contains_the_suppression(exported):
     model = onnx.load(exported('steered')[1])
     assert 'NonMaxSuppression' in {node.op_type for node in model.graph.node}
     (given,) = model.graph.input
     assert [dim.dim_value for dim in given.type.tensor_type.shape.dim] == [1, 32, 80, 173]
 
 
-def test_suppression_keeps_the_best_of_boxes_that_overlap():
+def test_suppression_keeps_the_best_of_overlapping_boxes():
     rng = np.random.default_rng(0)
     low = rng.uniform(0, 0.8, (300, 2))
     boxes = torch.from_numpy(np.concatenate([low, low + 0.15], 1)).float()

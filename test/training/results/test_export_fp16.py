@@ -24,7 +24,7 @@ from avdet_ros.training.results.export_fp16 import agreement, write_half
 
 
 def sounds(count: int) -> list[np.ndarray]:
-    """Windows of validation drives."""
+    """Return windows of validation drives."""
     windows = []
     for seed in range(100_000, 100_000 + count):
         scene: Scene = random_scene(seed, load_rig(), 3.0)
@@ -33,7 +33,7 @@ def sounds(count: int) -> list[np.ndarray]:
 
 
 @pytest.mark.slow
-def test_the_shipped_octagon_in_half_precision_predicts_the_same(tmp_path):
+def test_shipped_octagon_model_predicts_the_same_in_fp16(tmp_path):
     path, half = share('models/octagon.onnx'), tmp_path / 'half.onnx'
     write_half(path, half)
     assert half.stat().st_size < 0.6 * path.stat().st_size
@@ -52,7 +52,7 @@ def test_the_shipped_octagon_in_half_precision_predicts_the_same(tmp_path):
 @pytest.mark.parametrize(
     'model', [pytest.param('paper', marks=pytest.mark.slow), 'stereosoundnet']
 )
-def test_the_papers_students_are_exported_and_halved(model, tmp_path):
+def test_paper_students_are_exported_and_converted_to_fp16(model, tmp_path):
     size = (128, 256)
     torch.manual_seed(0)
     recipe = StudentRecipe(student=NetworkRecipe(model, 'tf_efficientdet_lite0'))
@@ -81,7 +81,7 @@ def test_the_papers_students_are_exported_and_halved(model, tmp_path):
     Detector(tmp_path / 'half.onnx', load_rig(), FrontEnd()).detect(windows[0])
 
 
-def test_what_is_no_model_is_named(tmp_path):
+def test_invalid_model_file_is_named_in_the_error(tmp_path):
     (tmp_path / 'no.onnx').write_bytes(b'no model')
     with pytest.raises(AvdetError, match=r'no\.onnx: expected a model'):
         write_half(tmp_path / 'no.onnx', tmp_path / 'half.onnx')

@@ -1,4 +1,4 @@
-"""A model in 8 bits finds what it found in float32."""
+"""A model in 8 bits detects nearly the same as in float32."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from avdet_ros.simulation import windows
 from avdet_ros.training.results.export_int8 import inner_convolutions
 
 
-def test_only_convolutions_behind_another_are_inner():
+def test_only_convolutions_after_another_are_inner():
     nodes = [
         helper.make_node('Conv', ['sound', 'w'], ['a'], 'first'),
         helper.make_node('Log', ['sound'], ['b']),
@@ -40,7 +40,7 @@ def test_only_convolutions_behind_another_are_inner():
     assert inner_convolutions(graph, with_last=False) == ['inner']
 
 
-def test_windows_of_one_rig_are_refused_for_a_model_for_any_array(tmp_path):
+def test_array_model_rejects_windows_of_a_single_rig(tmp_path):
     np.savez(tmp_path / 'windows_0000000.npz', features=np.zeros((1, 32, 80, 44), np.float16))
     model = share('models/student.onnx')
     with pytest.raises(AvdetError, match=r'expected windows of drawn arrays .*found none of rig_'):
@@ -50,17 +50,17 @@ def test_windows_of_one_rig_are_refused_for_a_model_for_any_array(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_shipped_octagon_in_8_bits_predicts_about_the_same(tmp_path, capsys, monkeypatch):
+def test_shipped_octagon_model_predicts_nearly_the_same_in_int8(tmp_path, capsys, monkeypatch):
     path, whole = share('models/octagon.onnx'), tmp_path / 'int8.onnx'
     monkeypatch.setattr(windows, 'SCENES_A_SHARD', 2)
     for name, seed in (('train', 30), ('val', 100_030)):
-        with monkeypatch.context() as patch:  # the manifest alone: two drives are enough
+        with monkeypatch.context() as patch:  # writes only the manifest; two drives are enough
             patch.setattr(windows, '_write_shards', lambda *_: iter(()))
             list(windows.make_windows(tmp_path / name, 6, (seed, seed + 2), 1))
         windows.write_shard(tmp_path / name, seed, True, load_rig())
     quantise(path, tmp_path / 'train', whole, tmp_path / 'val', None, 6)
-    told = capsys.readouterr().out
-    assert 'int8.onnx: mAP' in told
+    output = capsys.readouterr().out
+    assert 'int8.onnx: mAP' in output
     assert whole.stat().st_size < 0.45 * path.stat().st_size
     with np.load(next((tmp_path / 'val').glob('*.npz'))) as shard:
         window = np.repeat(shard['features'][0].astype(np.float32), 4, axis=-1)[..., :173]

@@ -1,4 +1,4 @@
-"""Checkpoints of the authors' program become teachers and a model file, fed as before."""
+"""Checkpoints of the authors' program are converted to teachers and to a model file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SIDE = 384
 
 @pytest.fixture
 def released(tmp_path):
-    """Writes the checkpoint of a network of random weights, and returns it with the network."""
+    """Writes the checkpoint of a network of random weights; returns its path and the network."""
 
     def make(channels):
         torch.manual_seed(channels)
@@ -30,7 +30,8 @@ def released(tmp_path):
         for value in network.network.state_dict().values():
             if value.is_floating_point() and value.dim() < 2:
                 value += 0.2 * torch.rand_like(value)
-        network.network.class_net.predict.conv_pw.bias.data += 3.5  # sure enough to be reported
+        # Scores must be high enough to be reported.
+        network.network.class_net.predict.conv_pw.bias.data += 3.5
         path = tmp_path / 'released.pth'
         state = {f'module.{name}': value for name, value in as_released(network).items()}
         torch.save({'epoch': 3, 'state_dict': state}, path)
@@ -41,7 +42,7 @@ def released(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(('modality', 'channels'), [('thermal', 1), ('depth', 3)])
-def test_a_teacher_sees_what_the_released_network_sees(
+def test_converted_teacher_matches_the_released_network(
     released, tmp_path, rig, modality, channels
 ):
     path, network = released(channels)
@@ -61,7 +62,7 @@ def test_a_teacher_sees_what_the_released_network_sees(
 
 
 @pytest.mark.slow
-def test_a_students_model_file_runs(released, tmp_path, rig, front_end):
+def test_converted_student_model_runs_and_matches_the_network(released, tmp_path, rig, front_end):
     path, network = released(8)
     model = convert_checkpoint(path, 'sound', tmp_path / 'student', rig, SIDE)
     detector = Detector(model, rig, front_end, providers=['cpu'])
@@ -71,16 +72,16 @@ def test_a_students_model_file_runs(released, tmp_path, rig, front_end):
     window[:8] = levels
     found = detector.detect(window)
     assert len(found) > 0
-    # The best box is the network's own, of decibels below each microphone's loudest value.
+    # The best score is the network's own for decibels relative to each microphone's maximum.
     student = PaperStudent('tf_efficientdet_d0', (SIDE, SIDE), scaling='released').eval()
     student.detector.network.load_state_dict(network.network.state_dict())
     below = torch.from_numpy(levels - levels.max(axis=(1, 2), keepdims=True)).clamp(min=-80)
     with torch.no_grad():
         best = torch.sigmoid(student(below[None]).logits.max()).item()
-    assert found.scores[0] == pytest.approx(best, abs=0.02)  # the curve is made of 16 pieces
+    assert found.scores[0] == pytest.approx(best, abs=0.02)  # the calibration curve has 16 knots
 
 
-def test_cubics_are_those_of_opencv():
+def test_cubic_resize_matches_opencv():
     cv2 = pytest.importorskip('cv2')
     student = PaperStudent('tf_efficientdet_lite0', (128, 128), scaling='released')
     rng = np.random.default_rng(3)
@@ -92,7 +93,7 @@ def test_cubics_are_those_of_opencv():
     np.testing.assert_allclose(found, expected, atol=2e-3)
 
 
-def test_what_is_no_released_network_is_one_sentence(released, tmp_path, rig):
+def test_invalid_modality_or_checkpoint_is_rejected(released, tmp_path, rig):
     path, _ = released(3)
     with pytest.raises(AvdetError, match='modality: expected one of rgb, depth, thermal, sound'):
         convert_checkpoint(path, 'radar', tmp_path / 'x', rig)

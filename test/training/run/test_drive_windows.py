@@ -1,4 +1,4 @@
-"""Recorded drives as windows for any array: each with its own rig."""
+"""Windows for array models from recorded drives, each with its own rig."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from avdet_ros.training.run.drive_windows import (
 pytestmark = pytest.mark.slow
 
 
-def drive_at_10_mps(root, drive):
-    """Say of a drive that it went at 10 m/s in air of 3 degrees, and not of its last frame."""
+def write_speed_and_temperature(root, drive):
+    """Write an air temperature of 3 degrees C and 10 m/s for all frames but the last."""
     frames = [path.stem.split('_', 2)[2] for path in sorted((root / drive / 'fl_rgb').iterdir())]
     stamps = [layout.parse_id(f'{drive}/{stamp}').stamp_ns for stamp in frames]
     steps = np.arange(stamps[0] - 10**9, stamps[-1] - 6 * 10**8, 50_000_000)
@@ -41,7 +41,7 @@ def drive_at_10_mps(root, drive):
 
 @pytest.fixture(scope='module')
 def two_rigs(drives, tmp_path_factory):
-    """The drives, the first of them recorded with a turned array and a raised camera."""
+    """The drives, the first with a turned array and camera and a moved microphone."""
     root = tmp_path_factory.mktemp('two') / 'drives'
     shutil.copytree(drives, root)
     tree = yaml.safe_load(default_rig_path().read_text())
@@ -50,11 +50,11 @@ def two_rigs(drives, tmp_path_factory):
     tree['camera']['yaw_deg'] = 5.0
     first = min(path.name for path in root.iterdir() if path.is_dir())
     (root / first / 'rig.yaml').write_text(yaml.safe_dump(tree))
-    drive_at_10_mps(root, first)
+    write_speed_and_temperature(root, first)
     return root, first
 
 
-def test_each_drive_has_its_own_array_and_its_labels_are_the_truth(two_rigs, tmp_path):
+def test_drive_windows_use_the_rig_and_true_labels_of_each_drive(two_rigs, tmp_path):
     root, _ = two_rigs
     split = read_split(root, 0.0)
     members = by_drive(split.student)
@@ -78,14 +78,14 @@ def test_each_drive_has_its_own_array_and_its_labels_are_the_truth(two_rigs, tmp
     assert other['rig_array_yaw_deg'] == pytest.approx([0.0] * 8)
     assert np.isnan(other['ahead_mps']).all()
     assert other['camera_heading_deg'] == pytest.approx([0.0] * 8)
-    # The store that teaches tells all of it.
+    # The training store returns the same values.
     front_end = front_end_of(tmp_path)
     assert front_end.pair_count == 28
     store = ArrayStore(tmp_path, SteeringTable(front_end), np.zeros(1))
     store.refresh()
     assert np.isfinite(store.column('ahead_mps')).sum() == 7
     assert store.column('temperature_c')[:8].tolist() == [3] * 8
-    # One box a frame, 20 m away; its middle as a pinhole camera has it.
+    # One box per frame, 20 m away; its centre is that of a pinhole camera.
     name = list(by_drive(split.train))[1]
     truth = labels_of(root, name, 'truth')
     boxes = np.stack([truth[frame.stamp].boxes_px[0] for frame in members[name]])
@@ -95,7 +95,7 @@ def test_each_drive_has_its_own_array_and_its_labels_are_the_truth(two_rigs, tmp
     assert other['azimuth_deg'][:, 0] == pytest.approx(seen, abs=1.2)
 
 
-def test_drives_without_labels_are_refused(two_rigs, tmp_path):
+def test_drives_without_labels_are_rejected(two_rigs, tmp_path):
     root, _ = two_rigs
     split = read_split(root, 0.0)
     members = by_drive(split.student)

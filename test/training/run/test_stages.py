@@ -1,4 +1,4 @@
-"""All stages at toy scale, on simulated drives, as a user starts them."""
+"""All stages of training at small scale on simulated drives, through the user commands."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def write(tmp_path, text: str = TINY):
 
 
 @pytest.mark.slow
-def test_from_drives_to_a_student_that_runs_and_again(drives, tmp_path):
+def test_train_command_makes_a_working_student_and_skips_finished_stages(drives, tmp_path):
     out = tmp_path / 'm6'
     recipe = write(tmp_path, TINY + 'subset: {motion: drive}\n')
     arguments = ['train', 'student', str(recipe), '--data', str(drives), '--out', str(out)]
@@ -91,19 +91,19 @@ def test_from_drives_to_a_student_that_runs_and_again(drives, tmp_path):
     assert again.exit_code == 0, again.output
     assert (out / 'report.html').exists()
 
-    # The labels, not the truth, are what is learned: no teacher's drive is among the labelled.
+    # The student learns from labels, not the truth: the teachers' drives are not labelled.
     split = read_split(drives, 0.5)
     labelled = {path.stem for path in (out / 'labels').glob('*.npz')}
     assert not {frame.drive for frame in split.teach} & labelled
-    # Of the two drives that the student might learn from, one was recorded standing.
+    # One of the two drives for the student was recorded at standstill.
     assert labelled == set(by_drive(split.student)) - {sorted(by_drive(split.train))[0]}
     assert '(drive), labelled by teachers' in card
     assert scores['windows'] == {'train': 8, 'val': 8, 'test': 8}
 
 
 @pytest.mark.slow
-def test_simulated_drives_teachers_label(tmp_path):
-    """Half a minute of simulated traffic: labels and features are of the same frames."""
+def test_student_is_trained_on_teacher_labels_of_simulated_drives(tmp_path):
+    """Labels and features of a few seconds of simulated traffic have the same frames."""
     root = tmp_path / 'drives'
     arguments = [
         'sim',
@@ -136,7 +136,7 @@ def test_simulated_drives_teachers_label(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_teacher_of_another_kind_teaches_a_student(drives, bright_spots, tmp_path):
+def test_student_learns_from_a_custom_teacher(drives, bright_spots, tmp_path):
     text = TINY.replace('[rgb, thermal]', '[rgb]').replace(
         'pretext: {epochs: 1', 'pretext: {epochs: 0'
     )
@@ -147,12 +147,12 @@ def test_a_teacher_of_another_kind_teaches_a_student(drives, bright_spots, tmp_p
     }
     assert not (out / 'teachers').exists()
     scores = json.loads((out / 'scores.json').read_text())
-    # All drives but those of validation and test teach the student: it needs no teacher's drives.
+    # No drives are reserved for teachers: all but validation and test train the student.
     assert scores['windows'] == {'train': 32, 'val': 8, 'test': 8}
     Detector(model, load_rig(), FrontEnd())
 
 
-def test_labels_of_teachers_need_drives(tmp_path):
+def test_teacher_labels_require_a_folder_of_drives(tmp_path):
     with pytest.raises(
         AvdetError, match=r'labels: teachers: expected --data, a folder of drives in the MAVD'
     ):
@@ -162,14 +162,14 @@ def test_labels_of_teachers_need_drives(tmp_path):
         train(write(tmp_path), tmp_path / 'data', tmp_path / 'run')
 
 
-def test_ready_teachers_that_are_not_there_are_named(drives, tmp_path):
+def test_missing_ready_teacher_is_named_in_the_error(drives, tmp_path):
     text = TINY.replace('teachers:\n', f'teachers:\n  folder: {tmp_path / "ready"}\n', 1)
     with pytest.raises(AvdetError, match=r'teachers\.folder: expected .*ready/rgb/teacher\.pt'):
         train(write(tmp_path, text), drives, tmp_path / 'run')
 
 
 @pytest.mark.slow
-def test_ros2_run_takes_the_recipe_too(drives, tmp_path):
+def test_ros2_run_accepts_the_recipe_parameter(drives, tmp_path):
     pytest.importorskip('rclpy')
     command = [
         sys.executable,
@@ -189,7 +189,7 @@ def test_ros2_run_takes_the_recipe_too(drives, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ('wrong', 'words'),
+    ('wrong', 'message'),
     [
         (
             'recipie:=mine.yaml',
@@ -199,10 +199,10 @@ def test_ros2_run_takes_the_recipe_too(drives, tmp_path):
         ('data:=3', 'parameter data: expected a text, found 3'),
     ],
 )
-def test_ros2_run_refuses_what_it_does_not_know(tmp_path, wrong, words):
+def test_ros2_run_rejects_invalid_parameters(tmp_path, wrong, message):
     pytest.importorskip('rclpy')
     command = [sys.executable, '-m', 'avdet_ros.cli.train_node', '--ros-args', '-p', wrong]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert done.returncode == 1
-    assert re.search(words, done.stderr)
+    assert re.search(message, done.stderr)
     assert 'Traceback' not in done.stderr

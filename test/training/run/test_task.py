@@ -33,7 +33,7 @@ from avdet_ros.training.results.scores import average_precisions, constant_metri
 from avdet_ros.training.run.task import fit_student
 
 AREA = picture_area((128, 256), 1920, 650, crop=False)
-QUIET = Augmentation(mirror=False, gain_db=0.0, channel_gain_db=0.0, mask_bands=0)
+NO_AUGMENTATION = Augmentation(mirror=False, gain_db=0.0, channel_gain_db=0.0, mask_bands=0)
 
 
 def recipe(transfer: TransferRecipe | None = None, **fitting) -> StudentRecipe:
@@ -43,11 +43,11 @@ def recipe(transfer: TransferRecipe | None = None, **fitting) -> StudentRecipe:
         teachers=TeachersRecipe(modalities=('rgb', 'thermal')),
         transfer=transfer or TransferRecipe(loss='mta'),
         fit=FitRecipe(**fitting),
-        augmentation=QUIET,
+        augmentation=NO_AUGMENTATION,
     )
 
 
-def small() -> Steered:
+def small_student() -> Steered:
     torch.manual_seed(0)
     network = SteeredResponseNet(
         load_rig(), FrontEnd(), rows=4, columns=24, margin_columns=2, around=2, width=12
@@ -62,12 +62,12 @@ def rows(folder) -> list[dict[str, str]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize('loss', ['none', 'mta'])
-def test_a_student_learns_where_things_are(taught, tmp_path, loss):
+def test_student_learns_to_locate_vehicles(taught, tmp_path, loss):
     train, val = taught(128, 0), taught(64, 1)
     fitting = {'epochs': 12, 'batch': 8, 'learning_rate': 5e-3, 'average': 0.9}
     how = recipe(TransferRecipe(loss=loss), **fitting)
     how = replace(how, augmentation=Augmentation())
-    student = small()
+    student = small_student()
     fit_student(student, how, train, val, tmp_path, find_mirror(load_rig()))
     _, at_50, _ = average_precisions(predict(student, val), val)
     assert at_50 > 0.8
@@ -88,8 +88,8 @@ def test_a_student_learns_where_things_are(taught, tmp_path, loss):
     ],
     ids=lambda how: f'{how.loss}-{how.mta}-{how.combine}',
 )
-def test_every_loss_is_fitted_and_its_gradient_logged(taught, tmp_path, transfer):
-    student = small()
+def test_every_transfer_loss_is_fitted_and_its_gradient_logged(taught, tmp_path, transfer):
+    student = small_student()
     how = recipe(transfer, epochs=1)
     fit_student(student, how, taught(32, 0), taught(16, 1), tmp_path, None)
     logged = {key for row in rows(tmp_path) for key, value in row.items() if value}
@@ -99,19 +99,19 @@ def test_every_loss_is_fitted_and_its_gradient_logged(taught, tmp_path, transfer
 
 
 @pytest.mark.slow
-def test_the_released_loss_hardly_has_a_gradient(taught, tmp_path):
-    """The reading of the equation that the authors published teaches next to nothing."""
+def test_released_mta_loss_has_almost_no_gradient(taught, tmp_path):
+    """The version of the equation in the authors' released code has almost no effect."""
     norms = {}
     for name in ('corrected', 'as_released'):
         folder = tmp_path / name
         how = recipe(TransferRecipe(loss='mta', mta=name), epochs=1)
-        fit_student(small(), how, taught(32, 0), taught(16, 1), folder, None)
+        fit_student(small_student(), how, taught(32, 0), taught(16, 1), folder, None)
         norms[name] = max(float(row.get('gradient/transfer') or 0) for row in rows(folder))
     assert norms['as_released'] < 0.02 * norms['corrected']
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_ends(taught, tmp_path):
+def test_resumed_run_ends_with_the_weights_of_an_uninterrupted_run(taught, tmp_path):
     from lightning.pytorch.callbacks import Callback
 
     from avdet_ros.training.run import task
@@ -137,13 +137,13 @@ def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_ends(taught, tmp_pa
         task.run_fit = run
         try:
             mirror = find_mirror(load_rig())
-            fit_student(small(), how, train, val, folder, mirror)
+            fit_student(small_student(), how, train, val, folder, mirror)
         finally:
             task.run_fit = real
         found = torch.load(folder / 'checkpoints' / 'last.ckpt', weights_only=True)
         return found['state_dict'], found['epoch']
 
-    # Lightning turns the interrupt into an orderly end, and then ends the process.
+    # Lightning handles the interrupt by a graceful shutdown and then exits the process.
     with pytest.raises((SystemExit, KeyboardInterrupt)):
         weights(tmp_path / 'broken', kill=True)
     resumed, epoch = weights(tmp_path / 'broken', kill=False)
@@ -153,21 +153,21 @@ def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_ends(taught, tmp_pa
         torch.testing.assert_close(resumed[name], value, msg=name, rtol=0, atol=0)
 
 
-def test_a_loss_that_is_no_number_stops_and_names_the_windows(taught, tmp_path):
+def test_non_finite_loss_stops_training_and_names_the_windows(taught, tmp_path):
     train, val = taught(64, 0), taught(32, 1)
-    fit_student(small(), recipe(epochs=1), train, val, tmp_path, None)
+    fit_student(small_student(), recipe(epochs=1), train, val, tmp_path, None)
     good = (tmp_path / 'checkpoints' / 'best.ckpt').read_bytes()
     train.spectrogram[40] = np.full_like(train.spectrogram[40], np.nan)
     with pytest.raises(
         AvdetError, match=r'epoch 1, batch \d \(window \d+, .*expected a finite loss'
     ):
-        fit_student(small(), recipe(epochs=2), train, val, tmp_path, None)
+        fit_student(small_student(), recipe(epochs=2), train, val, tmp_path, None)
     assert (tmp_path / 'checkpoints' / 'best.ckpt').read_bytes() == good
 
 
-def test_a_checkpoint_of_another_student_is_refused(taught, tmp_path):
+def test_checkpoint_of_another_student_is_rejected(taught, tmp_path):
     train, val = taught(32, 0), taught(16, 1)
-    fit_student(small(), recipe(epochs=1), train, val, tmp_path, None)
+    fit_student(small_student(), recipe(epochs=1), train, val, tmp_path, None)
     other = make_student(
         StudentRecipe(student=NetworkRecipe('image_grid')), load_rig(), AREA, (128, 256)
     )
@@ -177,14 +177,14 @@ def test_a_checkpoint_of_another_student_is_refused(taught, tmp_path):
     with pytest.raises(AvdetError, match='expected the weights of a ImageGridNet, found others'):
         load_best(ImageGridNet(load_rig(), FrontEnd()), best, 'student.student.')
     with pytest.raises(AvdetError, match=r'cannot read .*nowhere'):
-        load_best(small(), tmp_path / 'nowhere', 'student.')
+        load_best(small_student(), tmp_path / 'nowhere', 'student.')
 
 
 @pytest.mark.slow
-def test_the_last_epoch_is_kept_even_when_it_is_not_the_best(taught, tmp_path):
+def test_last_epoch_is_kept_even_if_not_the_best(taught, tmp_path):
     train, val = taught(32, 0), taught(16, 1)
     how = recipe(epochs=4, learning_rate=1.0)
-    fit_student(small(), how, train, val, tmp_path, None)
+    fit_student(small_student(), how, train, val, tmp_path, None)
     found = {
         name: torch.load(tmp_path / 'checkpoints' / f'{name}.ckpt', weights_only=True)['epoch']
         for name in ('best', 'last')
@@ -193,7 +193,7 @@ def test_the_last_epoch_is_kept_even_when_it_is_not_the_best(taught, tmp_path):
     assert found['best'] < 3
 
 
-SHARED = """
+FIT_SCRIPT = """
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -218,7 +218,7 @@ with process_group():
     fit_student(student(), alone, train, val, out / 'none', None)
 """
 
-DATA = """
+SHARED_MODULE = """
 import numpy as np, torch
 from torch import nn
 from avdet_ros.audio.features import FrontEnd
@@ -228,13 +228,13 @@ from avdet_ros.training.data.windows import WindowDataset
 from avdet_ros.training.networks.steered import Steered, SteeredResponseNet
 
 
-def even(module):
-    # Batch statistics are each process's own on CPUs, so groups stand in for batches.
+def with_group_norm(module):
+    # On CPUs each process has its own batch statistics, so group norm replaces batch norm.
     for name, child in module.named_children():
         if isinstance(child, (nn.BatchNorm1d, nn.BatchNorm2d)):
             setattr(module, name, nn.GroupNorm(1, child.num_features))
         else:
-            even(child)
+            with_group_norm(child)
     return module
 
 
@@ -243,7 +243,7 @@ def student():
     network = SteeredResponseNet(
         load_rig(), FrontEnd(), rows=4, columns=24, margin_columns=2, around=2, width=12
     )
-    return Steered(even(network), picture_area((128, 256), 1920, 650, False))
+    return Steered(with_group_norm(network), picture_area((128, 256), 1920, 650, False))
 
 
 def windows(count, seed):
@@ -266,14 +266,14 @@ def windows(count, seed):
 
 
 @pytest.mark.slow
-def test_two_processes_end_where_one_ends(tmp_path, monkeypatch):
-    """DDP over gloo: the same batches, shared, give the same weights within rounding."""
-    (tmp_path / 'shared_data.py').write_text(DATA)
-    monkeypatch.setattr(sys, 'path', sys.path[:])  # the script adds to it
+def test_two_processes_reach_the_same_weights_as_one(tmp_path, monkeypatch):
+    """DDP over gloo: the same batches, split, give the same weights within rounding."""
+    (tmp_path / 'shared_data.py').write_text(SHARED_MODULE)
+    monkeypatch.setattr(sys, 'path', sys.path[:])  # the script modifies it
     states = {'mta': [], 'none': []}
     for count in (1, 2):
         out, script = tmp_path / f'run_{count}', tmp_path / f'fit_{count}.py'
-        script.write_text(SHARED.format(folder=str(tmp_path), out=str(out)))
+        script.write_text(FIT_SCRIPT.format(folder=str(tmp_path), out=str(out)))
         if count == 1:
             runpy.run_path(str(script))
         else:
@@ -292,17 +292,17 @@ def test_two_processes_end_where_one_ends(tmp_path, monkeypatch):
             found = torch.load(last, weights_only=True)
             assert found['global_step'] == 2 * 32 // 8
             weights.append(found['state_dict'])
-    names = [f'student.{name}' for name in small_even(tmp_path)]
-    fresh = torch.cat([item.flatten() for item in small_even(tmp_path).values()])
+    names = [f'student.{name}' for name in initial_weights(tmp_path)]
+    fresh = torch.cat([item.flatten() for item in initial_weights(tmp_path).values()])
     for kind, weights in states.items():
         one, two = (torch.cat([state[name].flatten() for name in names]) for state in weights)
-        # Adam takes full steps on gradients that are rounding alone: weights agree on the whole.
+        # Adam takes full steps even on rounding errors, so the weights agree only in norm.
         assert (one - two).norm() < 0.01 * (one - fresh).norm(), kind
         assert (one - two).abs().max() < 0.05 * (one - fresh).abs().max(), kind
 
 
-def small_even(folder) -> dict[str, torch.Tensor]:
-    """The weights that both runs begin with."""
+def initial_weights(folder) -> dict[str, torch.Tensor]:
+    """Return the initial weights of both runs."""
     import importlib.util
 
     spec = importlib.util.spec_from_file_location('shared_data', folder / 'shared_data.py')

@@ -1,4 +1,4 @@
-"""A recipe's way from drives with teachers' boxes to a model file for any array."""
+"""Training of an array model by recipe, from drives with teacher boxes to a model file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SMALL = BearingShape(width=12, deep=32, steps=4)
 
 @pytest.fixture(scope='module')
 def start(tmp_path_factory):
-    """The folder of a short run on windows of true boxes, a small network."""
+    """The folder of a short run of a small network on windows of true boxes."""
     root = tmp_path_factory.mktemp('start')
     write_shard(root / 'train', 0)
     write_shard(root / 'val', 100_000, 24)
@@ -57,7 +57,7 @@ def recipe_of(start):
 
 
 @pytest.mark.slow
-def test_taught_on_truth_first_and_then_by_teachers(drives, start, bright_spots, tmp_path, rig):
+def test_array_model_is_fine_tuned_on_teacher_labels(drives, start, bright_spots, tmp_path, rig):
     out = tmp_path / 'run'
     model = run_student(open_run(recipe_of(start), drives, out, given={'rgb': bright_spots}))
     with (out / LOG).open() as file:
@@ -65,7 +65,7 @@ def test_taught_on_truth_first_and_then_by_teachers(drives, start, bright_spots,
     assert len(rows) == 6
     assert float(rows[-1]['loss']) < float(rows[0]['loss'])
     scores = json.loads((out / 'scores.json').read_text())
-    # 32 frames to learn from, eight to choose with and eight to score, by teachers and by truth.
+    # 32 training, 8 validation and 8 test frames, scored against teachers and truth.
     assert (scores['windows'], scores['test']['windows']) == (32, 8)
     assert scores['test_truth']['windows'] == 8
     assert scores['shape']['width'] == SMALL.width
@@ -73,14 +73,14 @@ def test_taught_on_truth_first_and_then_by_teachers(drives, start, bright_spots,
     assert 'labelled by teachers (rgb); started from run' in card
     detector = Detector(model, rig, providers=['cpu'])
     assert detector.contract.contract_version == 2
-    assert detector.front_end.pair_count == 28, 'own drives teach all pairs of microphones'
+    assert detector.front_end.pair_count == 28, 'recorded drives train all microphone pairs'
     with pytest.raises(AvdetError, match=r'expected 64 channels .* capture is given the same mod'):
         Detector(model, rig, FrontEnd(), providers=['cpu'])
     features = np.full((64, 80, 173), -60, np.float32)
     features[8:] = 0
     found = detector.detect(features)
     assert found.range_m.shape == (len(found), 3)
-    # The same command has nothing left to do.
+    # The same call again does nothing.
     before = model.stat().st_mtime_ns, len(rows)
     again = run_student(open_run(recipe_of(start), drives, out, given={'rgb': bright_spots}))
     assert again == model
@@ -89,8 +89,10 @@ def test_taught_on_truth_first_and_then_by_teachers(drives, start, bright_spots,
 
 
 @pytest.mark.slow
-def test_taught_by_teachers_that_look_at_simulated_cameras(start, bright_spots, tmp_path, rig):
-    # One drive a shard: each has a picture of its own.
+def test_array_model_trains_on_teacher_labels_of_simulated_pictures(
+    start, bright_spots, tmp_path, rig
+):
+    # One drive per shard, so that each has its own picture.
     plan = WindowPlan('plain', windows_a_drive=1, drives_a_shard=1, arrays_a_window=4, quick=True)
     for use, count, seeds in (('train', 32, (60_000, 61_000)), ('val', 8, (100_000, 101_000))):
         assert sum(make_array_windows(tmp_path / use, count, seeds, 1, plan, rig)) == count
@@ -104,7 +106,7 @@ def test_taught_by_teachers_that_look_at_simulated_cameras(start, bright_spots, 
     assert Detector(model, rig, providers=['cpu']).front_end.pair_count == 28
 
 
-def test_a_recipe_in_the_words_of_the_fitting():
+def test_fit_plan_is_derived_from_the_recipe():
     recipe = recipe_of('somewhere')
     plan = fit_plan(recipe, 100)
     assert (plan.steps, plan.epoch_windows, plan.start_from) == (36, 100, 'somewhere')
@@ -120,19 +122,19 @@ def test_a_recipe_in_the_words_of_the_fitting():
     assert fit_plan(few, 8).augmentation.missing == 0.4
 
 
-def test_simulated_cameras_need_teachers_that_are_ready(tmp_path):
+def test_simulated_cameras_require_ready_teachers(tmp_path):
     (tmp_path / 'train').mkdir()
     (tmp_path / 'train' / 'windows.json').write_text('{}')
     with pytest.raises(AvdetError, match=r'teachers\.folder: expected ready teachers'):
         run_student(open_run(recipe_of(''), tmp_path, tmp_path / 'run'))
 
 
-def test_it_is_no_student_of_comparisons(rig):
+def test_make_student_rejects_the_any_array_model(rig):
     with pytest.raises(AvdetError, match=r'expected a student of one rig.*found any_array'):
         make_student(recipe_of(''), rig, None, (128, 256))
 
 
-def test_the_folder_of_simulated_truth_is_made_where_there_is_none(tmp_path, monkeypatch):
+def test_missing_folder_of_simulated_windows_is_created(tmp_path, monkeypatch):
     made = []
 
     def note(folder, count, seeds, jobs, plan, base):

@@ -42,7 +42,7 @@ def write(tmp_path, text: str = QUICK):
     return path
 
 
-def test_windows_are_mapped_from_their_shards(window_folder):
+def test_windows_are_memory_mapped_from_their_shards(window_folder):
     windows = map_windows(window_folder / 'train', load_rig(), 100)
     assert len(windows) == len(windows.boxes) == 100
     path = window_folder / 'train' / 'windows_0000000.npz'
@@ -56,7 +56,7 @@ def test_windows_are_mapped_from_their_shards(window_folder):
 
 
 @pytest.mark.parametrize(
-    ('spoil', 'says'),
+    ('damage', 'message'),
     [
         (lambda folder: (folder / 'windows.json').unlink(), r'cannot read .*windows\.json'),
         (
@@ -68,17 +68,17 @@ def test_windows_are_mapped_from_their_shards(window_folder):
         (lambda folder: next(folder.glob('*.npz')).unlink(), 'found none'),
     ],
 )
-def test_a_spoiled_folder_is_named(tmp_path, window_folder, spoil, says):
+def test_damaged_window_folder_is_rejected(tmp_path, window_folder, damage, message):
     import shutil
 
     folder = tmp_path / 'train'
     shutil.copytree(window_folder / 'train', folder)
-    spoil(folder)
-    with pytest.raises(AvdetError, match=says):
+    damage(folder)
+    with pytest.raises(AvdetError, match=message):
         map_windows(folder, load_rig())
 
 
-def test_windows_of_another_rig_are_refused(tmp_path, window_folder):
+def test_windows_of_another_rig_are_rejected(tmp_path, window_folder):
     text = default_rig_path().read_text()
     other = tmp_path / 'rig.yaml'
     other.write_text(text.replace('[ 0.250000,  0.000000, 0.0]', '[ 0.300000,  0.000000, 0.0]'))
@@ -86,7 +86,7 @@ def test_windows_of_another_rig_are_refused(tmp_path, window_folder):
         map_windows(window_folder / 'train', load_rig(other))
 
 
-def test_whole_windows_pool_to_the_stored_ones(window_folder):
+def test_full_rate_windows_pool_to_the_stored_windows(window_folder):
     windows = map_windows(window_folder / 'train', load_rig(), 3)
     whole = topic_windows('window', windows, 3, FrontEnd())
     assert whole[0].shape == (32, 80, 173)
@@ -95,13 +95,15 @@ def test_whole_windows_pool_to_the_stored_ones(window_folder):
 
 
 @pytest.mark.slow
-def test_from_recipe_to_model_card_and_again(tmp_path, window_folder, log_lines):
+def test_training_writes_model_and_card_and_skips_a_finished_run(
+    tmp_path, window_folder, log_lines
+):
     out = tmp_path / 'run'
 
-    def again():
+    def run_training():
         return train.train(write(tmp_path), window_folder, out)
 
-    model = again()
+    model = run_training()
     assert model == out / 'student.onnx'
     names = {entry.key: entry.value for entry in onnx.load(model).metadata_props}
     assert json.loads(names['avdet.recipe'])['fit']['epochs'] == 2
@@ -119,13 +121,13 @@ def test_from_recipe_to_model_card_and_again(tmp_path, window_folder, log_lines)
     assert (out / 'student_fp16.onnx').exists()
     before = model.read_bytes()
     log_lines.clear()
-    again()
+    run_training()
     assert [line for line in log_lines if 'fitting done already' in line]
     assert 'exported and evaluated already' in log_lines[-1]
     assert model.read_bytes() == before
 
 
-def test_a_folder_of_another_recipe_is_not_mixed_up(tmp_path, window_folder):
+def test_run_folder_of_another_recipe_is_rejected_on_resume(tmp_path, window_folder):
     out = tmp_path / 'run'
     out.mkdir()
     recipe = train.read_recipe(write(tmp_path))
@@ -137,7 +139,7 @@ def test_a_folder_of_another_recipe_is_not_mixed_up(tmp_path, window_folder):
     assert 'epochs: 3' in (out / 'recipe.yaml').read_text()
 
 
-def test_a_run_goes_on_when_recipes_have_got_new_keys(tmp_path):
+def test_run_resumes_when_its_recipe_lacks_newer_keys(tmp_path):
     recipe = train.read_recipe(write(tmp_path))
     run_folder.begin_run(tmp_path / 'run', recipe, resume=True)
     noted = tmp_path / 'run' / 'recipe.yaml'
@@ -145,7 +147,7 @@ def test_a_run_goes_on_when_recipes_have_got_new_keys(tmp_path):
     run_folder.begin_run(tmp_path / 'run', recipe, resume=True)
 
 
-def test_only_a_run_folder_is_ever_emptied(tmp_path):
+def test_folder_that_is_not_a_run_is_not_emptied(tmp_path):
     (tmp_path / 'precious.txt').write_text('thesis')
     recipe = train.read_recipe(write(tmp_path))
     with pytest.raises(AvdetError, match='is not the folder of a run'):
@@ -154,7 +156,7 @@ def test_only_a_run_folder_is_ever_emptied(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_comparison_makes_a_table(tmp_path, window_folder):
+def test_comparison_writes_a_table(tmp_path, window_folder):
     recipe = write(
         tmp_path,
         'kind: comparison\nmodels: [steered, image_grid]\nseeds: [1, 2]\n'
@@ -172,7 +174,7 @@ def test_a_comparison_makes_a_table(tmp_path, window_folder):
     assert table[2].startswith('| steered | 1.')
 
 
-def test_the_command_reports_an_error_in_one_sentence(tmp_path):
+def test_train_command_reports_a_misspelt_recipe_key(tmp_path):
     result = CliRunner().invoke(app, ['train', 'student', str(write(tmp_path, 'fit: {epoch: 3}'))])
     assert isinstance(result.exception, AvdetError)
     assert 'fit.epoch' in str(result.exception)
@@ -180,7 +182,7 @@ def test_the_command_reports_an_error_in_one_sentence(tmp_path):
 
 
 @pytest.mark.slow
-def test_two_processes_make_one_run(tmp_path, window_folder):
+def test_two_processes_write_a_single_run(tmp_path, window_folder):
     out = tmp_path / 'run'
     launch = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2']
     command = [sys.executable, *launch, '-m', 'avdet_ros.cli.main', 'train', 'student']
@@ -197,7 +199,7 @@ def test_two_processes_make_one_run(tmp_path, window_folder):
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count('learns from 32 windows') == 1
     assert done.stdout.count('made ') == 1
-    # The recipe's batch is that of both together.
+    # The recipe's batch is the total of both processes.
     last = torch.load(out / 'checkpoints' / 'last.ckpt', weights_only=True)
     assert last['global_step'] == 32 // 16
     assert len(list((out / 'log').glob('version_*'))) == 1
@@ -206,7 +208,7 @@ def test_two_processes_make_one_run(tmp_path, window_folder):
 
 
 @pytest.mark.slow
-def test_ros2_run_takes_the_same_arguments_as_parameters(tmp_path, window_folder, monkeypatch):
+def test_ros2_run_accepts_the_arguments_as_parameters(tmp_path, window_folder, monkeypatch):
     pytest.importorskip('rclpy')
 
     def run(recipe):
@@ -222,7 +224,7 @@ def test_ros2_run_takes_the_same_arguments_as_parameters(tmp_path, window_folder
     assert (tmp_path / 'run' / 'student.onnx').exists()
 
 
-def test_a_student_of_levels_does_not_fit_simulated_windows(tmp_path, window_folder):
+def test_unpooled_student_is_rejected_for_simulated_windows(tmp_path, window_folder):
     recipe = write(tmp_path, QUICK + 'student: {model: stereosoundnet}\n')
     with pytest.raises(AvdetError, match='student of pooled windows for labels: simulated, found'):
         train.train(recipe, window_folder, tmp_path / 'run')

@@ -1,4 +1,4 @@
-"""Teachers that look at simulated cameras: one that sees what the simulator knows."""
+"""Labels of teachers on simulated cameras, by a teacher that returns the true boxes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FIRST = 60
 
 
 class AllSeeing:
-    """A teacher that is told the true boxes of one frame after another."""
+    """A teacher that returns the given true boxes, one frame after another."""
 
     modality, image_size, crop, score, fingerprint = 'depth', SIZE, False, 0.5, 'all seeing'
 
@@ -45,7 +45,7 @@ class AllSeeing:
 
 @pytest.fixture(scope='module')
 def windows(tmp_path_factory, rig):
-    """A shard of six windows of three drives, and what the simulator says of them."""
+    """The folder of a shard of six windows of three drives, and its arrays."""
     folder = tmp_path_factory.mktemp('windows') / 'truth'
     use_folder(folder, _settings(FIRST, PLAN, rig))
     write_array_shard(folder, FIRST, PLAN, rig)
@@ -54,9 +54,9 @@ def windows(tmp_path_factory, rig):
 
 
 @pytest.mark.slow
-def test_what_the_teachers_see_takes_the_place_of_the_truth(windows, rig, tmp_path):
+def test_teacher_boxes_replace_the_true_labels(windows, rig, tmp_path):
     folder, true = windows
-    first = slice(0, None, 2)  # the two arrays of a window share its pictures
+    first = slice(0, None, 2)  # the two arrays of a window share its picture
     there = [
         boxes[: int(count)][inside[: int(count)]]
         for boxes, count, inside in zip(
@@ -92,7 +92,7 @@ def test_what_the_teachers_see_takes_the_place_of_the_truth(windows, rig, tmp_pa
                 matched.append(range_m / true['range_m'][row, nearest] - 1)
     assert len(matched) >= 2
     assert np.median(np.abs(matched)) < 0.12
-    # Asked again nothing is done; other teachers are refused.
+    # A second call does nothing; other teachers are rejected.
     watch_windows(folder, {'depth': AllSeeing([], [])}, tmp_path / 'out', rig)
     other = AllSeeing([], [])
     other.fingerprint = 'another one'
@@ -101,7 +101,7 @@ def test_what_the_teachers_see_takes_the_place_of_the_truth(windows, rig, tmp_pa
 
 
 @pytest.mark.slow
-def test_windows_of_another_rig_or_kind_are_refused(windows, rig, tmp_path):
+def test_windows_of_another_rig_or_kind_are_rejected(windows, rig, tmp_path):
     folder, _ = windows
     other = replace(rig, sample_rate_hz=48_000)
     with pytest.raises(AvdetError, match='sample_rate_hz'):

@@ -1,4 +1,4 @@
-"""Frames in which one of two boxes sounds, and a rig's direction maps."""
+"""Frames with one sounding and one silent box, and the direction maps of a rig."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def direction_maps(rig):
 
 @pytest.fixture(scope='session')
 def some_frames(rig):
-    """Makes drives of one frame every 2 s: two boxes 25 to 38 degrees apart, one sounds."""
+    """Factory of drives, a frame every 2 s: two boxes 25 to 38 degrees apart, one sounding."""
 
     def make(drives: int, frames: int = 8, seed: int = 0) -> BoxSet:
         rng = np.random.default_rng(seed)
@@ -33,10 +33,10 @@ def some_frames(rig):
             quiet = loud + rng.uniform(25, 38) * (-1 if loud > 0 else 1)
             pair = [(loud, 1.0), (quiet, 0.0)]
             for slot, which in enumerate(rng.permutation(2)):
-                azimuth, says = pair[which]
+                azimuth, label = pair[which]
                 x, half = column_px(rig, azimuth), rng.uniform(20, 60)
                 boxes.append([x - half, 320, x + half, 320 + half])
-                valid[number, slot], sounds[number, slot] = True, says
+                valid[number, slot], sounds[number, slot] = True, label
                 row[number, slot] = len(order)
                 order.append((number, slot))
             wave = plane_wave(rig, loud, rng.uniform(-60, -30))

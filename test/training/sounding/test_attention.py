@@ -1,4 +1,4 @@
-"""Attention over pictures in which a bright patch stands where the sound comes from."""
+"""Attention over pictures with a bright patch in the direction of the sound."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from avdet_ros.training.sounding.sound_sums import sound_sums
 
 
 def scenes(rig, direction_maps, many, seed):
-    """Two bright patches a picture; masks of the one that sounds."""
+    """Return pictures with two bright patches, direction maps, and masks of the sounding patch."""
     rng = np.random.default_rng(seed)
     pictures = torch.full((many, 3, *PICTURE_PX), 60, dtype=torch.uint8)
     masks, waves = torch.zeros(many, ROWS, COLUMNS), []
@@ -37,7 +37,7 @@ def scenes(rig, direction_maps, many, seed):
     return pictures, direction_maps(sound_sums(waves)), masks
 
 
-def test_columns_lie_in_their_directions(rig):
+def test_column_places_increase_and_are_symmetric(rig):
     places = column_places(rig)
     assert (places.diff() > 0).all()
     assert places[0] - 56 == pytest.approx(-(places[-1] - 56), abs=1)
@@ -45,7 +45,9 @@ def test_columns_lie_in_their_directions(rig):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(('way', 'finds'), [('map', True), ('literal', False)])
-def test_told_a_map_learns_where_and_one_vector_cannot(rig, direction_maps, way, finds):
+def test_labelled_map_attention_locates_sound_and_literal_does_not(
+    rig, direction_maps, way, finds
+):
     pictures, maps, masks = scenes(rig, direction_maps, 48, 0)
     plan = AttentionPlan(
         way, unsupervised=False, labelled=48, steps=60, batch=16, learning_rate=5e-3
@@ -59,7 +61,7 @@ def test_told_a_map_learns_where_and_one_vector_cannot(rig, direction_maps, way,
     assert (right > 0.8) == finds
 
 
-def test_what_is_warm_is_looked_at_if_wanted(rig, direction_maps):
+def test_attention_uses_thermal_pictures_only_if_enabled(rig, direction_maps):
     pictures, maps, masks = scenes(rig, direction_maps, 8, 0)
     four = torch.cat([pictures, torch.full((8, 1, *PICTURE_PX), 128, dtype=torch.uint8)], dim=1)
     other = four.clone()
@@ -71,7 +73,7 @@ def test_what_is_warm_is_looked_at_if_wanted(rig, direction_maps):
         assert same != thermal
 
 
-def test_warmth_is_told_from_the_median_of_the_picture():
+def test_warmth_is_relative_to_the_picture_median():
     picture = np.full((650, 1920), 22000, np.uint16)
     picture[:, :480] += 800
     found = warmth(picture)
@@ -84,7 +86,7 @@ def test_warmth_is_told_from_the_median_of_the_picture():
 
 
 @pytest.mark.parametrize('best_cell', [False, True])
-def test_without_labels_it_runs_and_is_repeatable(rig, direction_maps, best_cell):
+def test_unsupervised_attention_fit_is_repeatable(rig, direction_maps, best_cell):
     pictures, maps, masks = scenes(rig, direction_maps, 8, 0)
     others = [torch.tensor([(i + 3) % 8]) for i in range(8)]
     plan = AttentionPlan(steps=2, batch=4, best_cell=best_cell)
@@ -95,7 +97,7 @@ def test_without_labels_it_runs_and_is_repeatable(rig, direction_maps, best_cell
 
 
 @pytest.mark.slow
-def test_told_each_cell_by_itself_has_no_sum_of_1(rig, direction_maps):
+def test_labelled_best_cell_separates_sounding_cells(rig, direction_maps):
     pictures, maps, masks = scenes(rig, direction_maps, 48, 0)
     plan = AttentionPlan('map', False, 48, True, steps=60, batch=16, learning_rate=5e-3)
     network = fit_attention(pictures, maps, [], masks, plan, column_places(rig))
@@ -105,7 +107,7 @@ def test_told_each_cell_by_itself_has_no_sum_of_1(rig, direction_maps):
     assert np.median(heat[there]) > 0.5 > 0.1 > np.median(heat[~there])
 
 
-def test_the_best_cell_says_whether_sound_and_picture_belong_together(rig):
+def test_best_cell_losses_match_hand_calculation(rig):
     network = BestCell('literal', column_places(rig))
     logits = torch.full((2, ROWS, COLUMNS), -30.0)
     logits[0, 3, 4], logits[1, 0, 0] = 30.0, 0.0
@@ -120,7 +122,7 @@ def test_the_best_cell_says_whether_sound_and_picture_belong_together(rig):
     assert network.told_loss(None, 0, masks).item() == pytest.approx(np.log(2) / 2, abs=1e-6)
 
 
-def test_losses_by_hand():
+def test_triplet_and_labelled_losses_match_hand_calculation():
     zero, far = torch.zeros(1, 2), torch.tensor([[20.0, 0.0]])
     assert triplet(zero, zero, far).item() == pytest.approx(0, abs=1e-6)
     assert triplet(zero, far, zero).item() == pytest.approx(2, abs=1e-6)

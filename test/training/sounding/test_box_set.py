@@ -1,4 +1,4 @@
-"""Boxes of drives on disk as the selector takes them."""
+"""Boxes of drives on disk in the form that the selector uses."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from avdet_ros.training.sounding.box_set import (
 )
 
 
-def test_how_a_box_moves_is_seen_in_its_neighbours():
+def test_box_motion_is_estimated_from_neighbouring_frames():
     stamp_s, drive = np.array([0.0, 0.5, 1.0, 10.0]), np.zeros(4, int)
-    # One turns by 2 degrees a second, one stands; the last frame is too far away.
+    # One box moves by 2 degrees per second, one is static; the last frame is too late.
     frame = np.array([0, 0, 1, 1, 2, 2, 3])
     azimuth = np.array([10.0, -20, 11, -20, 12, -20, 12])
     boxes = np.zeros((7, 4))
@@ -38,14 +38,14 @@ def test_how_a_box_moves_is_seen_in_its_neighbours():
     assert (elsewhere == 0).all()
 
 
-def test_where_a_box_is_and_how_large(rig):
+def test_sight_features_hold_box_position_and_size(rig):
     (seen,) = sight_of_boxes(np.array([[860.0, 300, 1060, 400]]), rig)
     assert seen == pytest.approx([0, 400 / 650, np.log(100 / 650), 2])
 
 
 @pytest.fixture(scope='module')
 def two_drives(drives, tmp_path_factory, rig):
-    """The shared drives, with features of some training frames kept elsewhere."""
+    """The shared drives with features of some training frames, in a separate folder."""
     root = tmp_path_factory.mktemp('set')
     for path in drives.iterdir():
         if path.name != 'features':
@@ -55,7 +55,7 @@ def two_drives(drives, tmp_path_factory, rig):
     return root, members
 
 
-def test_drives_become_padded_frames(two_drives, rig):
+def test_box_set_pads_the_boxes_of_each_frame(two_drives, rig):
     root, drives = two_drives
     boxes = true_boxes(root, drives)
     made = box_set(root, boxes.frames, boxes.frame, boxes.boxes_px, rig, boxes.sounds)
@@ -66,14 +66,14 @@ def test_drives_become_padded_frames(two_drives, rig):
     assert made.drive.tolist() == [0] * 8 + [1] * 4
     values = torch.arange(12 * MOST).reshape(12, MOST)
     assert made.flat(values, 12).tolist() == (MOST * np.arange(12)).tolist()
-    # The bright block is 170 of 255 steps, of ten counts each, above its surroundings.
+    # The bright block is 170 of 255 levels, ten counts each, above its surroundings.
     assert made.warmth[made.valid].mean() == pytest.approx(1700 / 80, rel=0.05)
     unknown = box_set(root, boxes.frames, boxes.frame, boxes.boxes_px, rig, thermal=False)
     assert unknown.sounds.isnan().all()
     assert (unknown.warmth == 0).all()
 
 
-def test_more_boxes_than_fit_score_least(two_drives, rig):
+def test_boxes_beyond_the_limit_get_the_lowest_score(two_drives, rig):
     root, drives = two_drives
     frames = true_boxes(root, drives).frames
     many = MOST + 3
@@ -83,7 +83,7 @@ def test_more_boxes_than_fit_score_least(two_drives, rig):
     assert scores.tolist() == [*range(2 * MOST, 3 * MOST), *[2 * MOST] * 3]
 
 
-def test_what_is_missing_is_said(two_drives, rig, tmp_path):
+def test_missing_sound_and_thermal_pictures_are_reported(two_drives, rig, tmp_path):
     root, drives = two_drives
     frames = true_boxes(root, drives).frames
     box = np.float32([[900, 300, 960, 340]])

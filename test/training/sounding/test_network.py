@@ -1,4 +1,4 @@
-"""What the selector looks at, and how boxes become a picture's number."""
+"""Evidence of the selector, and the logit of a picture from those of its boxes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from avdet_ros.training.sounding.network import (
 from avdet_ros.training.sounding.sound_sums import GROUPS
 
 
-def test_a_window_reaches_beyond_the_box_and_is_never_empty():
+def test_direction_window_extends_beyond_the_box_and_is_never_empty():
     windows = windows_of(torch.tensor([[[10.0, 6.0], [90.0, 89.0]]]))
     assert AZIMUTHS_DEG[windows[0, 0].numpy()].tolist() == list(range(13, 2, -1))
     assert AZIMUTHS_DEG[windows[0, 1].numpy()].tolist() == [56]
 
 
-def test_heard_is_relative_to_all_directions_and_to_the_best_other_box():
+def test_heard_evidence_includes_the_level_relative_to_other_boxes():
     maps = torch.zeros(1, 2 * GROUPS, len(AZIMUTHS_DEG))
     maps[0, 0, 56 - 20] = 6.0
     maps[0, 0, 56 + 20] = 2.0
@@ -39,14 +39,14 @@ def test_heard_is_relative_to_all_directions_and_to_the_best_other_box():
     assert alone[0, 0, 2 * GROUPS] == FARTHEST_BELOW
 
 
-def test_a_picture_is_its_best_box_softly():
+def test_picture_logit_is_the_log_mean_exp_of_valid_boxes():
     logits = torch.tensor([[2.0, 2.0, 9.0], [0.0, math.log(3), 9.0]])
     valid = torch.tensor([[True, True, False], [True, True, False]])
     assert picture_logit(logits, valid).tolist() == pytest.approx([2.0, math.log(2)])
 
 
 @pytest.mark.parametrize('kinds', [('sound',), ('sight', 'motion', 'thermal')])
-def test_evidence_is_what_was_asked_for(some_frames, direction_maps, kinds):
+def test_evidence_contains_only_the_requested_kinds(some_frames, direction_maps, kinds):
     boxes, network = some_frames(1), SelectorNet(kinds)
     maps = direction_maps(boxes.sums) if 'sound' in kinds else None
     evidence = network.evidence(boxes, maps)

@@ -1,4 +1,4 @@
-"""From labels to a selector, from a selector to filtered labels, as the commands do it."""
+"""Training of a selector on labels and filtering of labels with it, through the commands."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ QUICK = SelectorPlan(('sound',), steps=2, batch=8, rounds=1)
 
 @pytest.fixture
 def labelled(drives, tmp_path):
-    """The shared drives with labels that see the bright block, and a thing that is none."""
+    """The shared drives with two labels per frame: the bright block and a false box."""
     root = tmp_path / 'drives'
     root.mkdir()
     for path in drives.iterdir():
@@ -65,7 +65,7 @@ def labelled(drives, tmp_path):
 
 
 @pytest.mark.slow
-def test_labels_become_a_selector_and_a_selector_a_filter(labelled, tmp_path):
+def test_selector_is_trained_on_labels_and_filters_them(labelled, tmp_path):
     root, members = labelled
     path = make_selector(root, QUICK, tmp_path / 'selector')
     assert read_selector(path).teachers == {'rgb': 'blocks'}
@@ -76,14 +76,14 @@ def test_labels_become_a_selector_and_a_selector_a_filter(labelled, tmp_path):
     drive = next(iter(some))
     judged = read_filtered(root / 'labels', 'sounding', drive)
     assert len(judged) == len(some[drive])
-    assert all(np.isfinite(its.score).all() for its in judged.values())
+    assert all(np.isfinite(item.score).all() for item in judged.values())
     about = json.loads((root / 'labels' / ABOUT).read_text())
     (root / 'labels' / ABOUT).write_text(json.dumps({**about, 'teachers': {'rgb': 'others'}}))
     with pytest.raises(AvdetError, match='expected a selector for boxes of rgb others, found'):
         filter_labels(root, some, 'sounding', selector=path)
 
 
-def test_filters_that_ask_the_truth(labelled):
+def test_truth_filters_keep_true_boxes_and_open_false_ones(labelled):
     root, members = labelled
     frames = sum(map(len, members.values()))
     for name in ('moving', 'oracle'):
@@ -92,7 +92,7 @@ def test_filters_that_ask_the_truth(labelled):
 
 
 @pytest.mark.parametrize(
-    ('arguments', 'says'),
+    ('arguments', 'message'),
     [
         (
             ['selector', '--evidence', 'smell'],
@@ -108,17 +108,17 @@ def test_filters_that_ask_the_truth(labelled):
         ),
     ],
 )
-def test_mistakes_are_one_sentence(labelled, arguments, says, monkeypatch, capsys):
+def test_invalid_options_are_reported(labelled, arguments, message, monkeypatch, capsys):
     root, _ = labelled
     command, *options = arguments
     monkeypatch.setattr('sys.argv', ['avdet', 'train', command, str(root), *options])
     with pytest.raises(SystemExit):
         cli.main()
-    assert says in ' '.join(capsys.readouterr().err.split())
+    assert message in ' '.join(capsys.readouterr().err.split())
 
 
 @pytest.mark.slow
-def test_the_commands_do_it_all(labelled, tmp_path, monkeypatch, capsys):
+def test_commands_train_a_selector_and_filter_labels(labelled, tmp_path, monkeypatch, capsys):
     root, members = labelled
     out = str(tmp_path / 'selector')
     options = ['--steps', '1', '--labelled', '3', '--no-unlabelled', '--out', out]
@@ -138,7 +138,7 @@ def test_the_commands_do_it_all(labelled, tmp_path, monkeypatch, capsys):
         assert all(one.sum() == pytest.approx(1, abs=0.01) for one in heat.values())
 
 
-def test_one_drive_and_no_boxes_are_said(labelled, tmp_path, log_lines):
+def test_single_drive_warns_and_missing_boxes_are_rejected(labelled, tmp_path, log_lines):
     root, _ = labelled
     split = read_split(root, 0.0)
     lone = [one for one in split.train if one.drive == split.train[0].drive]
@@ -157,7 +157,7 @@ def test_one_drive_and_no_boxes_are_said(labelled, tmp_path, log_lines):
 
 
 @pytest.mark.slow
-def test_a_student_learns_from_what_a_selector_keeps(labelled, tmp_path):
+def test_student_trains_on_filtered_labels(labelled, tmp_path):
     root, members = labelled
     selector = make_selector(root, QUICK, tmp_path / 'selector')
     filter_labels(root, members, 'sounding', selector=selector)

@@ -1,4 +1,4 @@
-"""A selector in a file, and for whom it was made."""
+"""Selector files, and the rig and teachers that they are made for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from avdet_ros.training.sounding.selector_file import FILE, read_selector, write
 TEACHERS = {'rgb': 'abc', 'thermal': 'def'}
 
 
-def test_what_is_written_is_read(tmp_path, rig):
+def test_selector_file_round_trips(tmp_path, rig):
     network = SelectorNet(('sound', 'motion'))
     path = write_selector(tmp_path, network, rig, TEACHERS)
     for where in (path, tmp_path):
@@ -25,7 +25,7 @@ def test_what_is_written_is_read(tmp_path, rig):
         again.check(rig, TEACHERS, str(path))
 
 
-def test_another_rig_and_other_teachers_are_refused(tmp_path, rig):
+def test_selector_of_another_rig_or_other_teachers_is_rejected(tmp_path, rig):
     selector = read_selector(write_selector(tmp_path, SelectorNet(('sound',)), rig, TEACHERS))
     other = replace(rig, microphones_m=rig.microphones_m + 0.2)
     with pytest.raises(AvdetError, match=r'microphones_m: expected those of the rig in use'):
@@ -35,7 +35,7 @@ def test_another_rig_and_other_teachers_are_refused(tmp_path, rig):
             selector.check(rig, teachers, 'selector.pt')
 
 
-def test_no_selector_is_one_sentence(tmp_path):
+def test_missing_or_invalid_selector_is_rejected(tmp_path):
     with pytest.raises(
         AvdetError, match='expected a selector of avdet train selector, found none'
     ):

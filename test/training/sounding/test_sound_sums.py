@@ -1,4 +1,4 @@
-"""Sounds as sums: two add, the mirror turns them, and maps point where they come from."""
+"""Sound sums: they add, can be mirrored, and give maps that peak in the sound direction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from avdet_ros.training.data.mirror import find_mirror
 from avdet_ros.training.sounding.sound_sums import GROUPS, mirrored_sums, sound_sums
 
 
-def test_sums_of_two_sounds_are_those_of_the_mixture(rig):
+def test_sound_sums_of_two_sounds_add_up_to_the_mixture(rig):
     waves = np.stack([plane_wave(rig, 20, -40.0), plane_wave(rig, -10, -46.0)])
     one, other = sound_sums(waves)
     first, second = torch.from_numpy(waves).float()
@@ -23,12 +23,12 @@ def test_sums_of_two_sounds_are_those_of_the_mixture(rig):
 
 
 @pytest.mark.parametrize('azimuth_deg', [-31.0, 18.0])
-def test_maps_point_where_the_sound_comes_from(rig, direction_maps, azimuth_deg):
+def test_direction_maps_peak_in_the_sound_direction(rig, direction_maps, azimuth_deg):
     wave = plane_wave(rig, azimuth_deg)
     sums = sound_sums([wave])
     (found,) = direction_maps(sums)
     assert found.shape == (2 * GROUPS, len(AZIMUTHS_DEG))
-    # All groups of bands together are what the hand-made rows look at.
+    # `received` uses all groups of bands together.
     level = 10 * torch.log10((10 ** (found[:GROUPS] / 10)).sum(dim=0))
     for values in (level, found[GROUPS:].mean(dim=0)):
         assert AZIMUTHS_DEG[int(values.argmax())] == pytest.approx(azimuth_deg, abs=1.0)
@@ -37,7 +37,7 @@ def test_maps_point_where_the_sound_comes_from(rig, direction_maps, azimuth_deg)
     torch.testing.assert_close(turned[GROUPS:], found[GROUPS:].flip(-1), atol=1e-4, rtol=1e-4)
 
 
-def test_louder_is_not_nearer(rig, direction_maps):
+def test_direction_maps_ignore_overall_level(rig, direction_maps):
     waves = [plane_wave(rig, 5, level) for level in (-70.0, -30.0)]
     quiet, loud = direction_maps(sound_sums(waves))
     torch.testing.assert_close(quiet, loud, atol=1e-3, rtol=1e-4)

@@ -1,4 +1,4 @@
-"""Curves of runs whose logs are written here."""
+"""Learning curves of runs whose logs the tests write."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def write_run(folder, rows, header=HEADER, batch=128):
     return folder
 
 
-def test_windows_heard_are_steps_times_batch_and_names_tell_runs_apart(tmp_path):
+def test_windows_heard_are_steps_times_batch_and_run_names_are_unique(tmp_path):
     rows = ['1,10,5,400,3.0,.4,.3,.1', '2,20,9,800,2.0,.5,.4,.2', '3,40,20,800,1.5,.6,.5,.25']
     one = write_run(tmp_path / 'first' / 'run', rows)
     two = write_run(tmp_path / 'other' / 'run', rows[:1], batch=64)
@@ -33,18 +33,18 @@ def test_windows_heard_are_steps_times_batch_and_names_tell_runs_apart(tmp_path)
     draw(runs, tmp_path / 'curve.png')
     picture = cv2.imread(str(tmp_path / 'curve.png'))
     assert picture.shape[1] > 2 * picture.shape[0]
-    # Both colours are there.
+    # Both colours are in the picture.
     for colour in ((0xEB, 0x6F, 0x1F), (0x0D, 0x73, 0xD9)):
         assert (abs(picture.astype(int) - colour).sum(axis=2) < 30).any()
 
 
-def test_an_older_log_has_no_number_of_training_windows(tmp_path):
+def test_older_log_has_no_number_of_training_windows(tmp_path):
     header = HEADER.replace('training_windows,', 'windows,')
     run = write_run(tmp_path / 'old', ['1,10,5,2400,3.0,.4,.3,.1'], header)
     assert '| old | - | 1,280 |' in table({'old': read_run(run)})
 
 
-def test_what_is_no_run_is_refused(tmp_path):
+def test_folders_that_are_not_runs_are_rejected(tmp_path):
     with pytest.raises(AvdetError, match=r'cannot read .*log\.csv'):
         read_run(tmp_path)
     other = write_run(tmp_path / 'other', ['1,2'], 'epoch,loss')

@@ -1,4 +1,4 @@
-"""Every row of the paper's tables at toy size, and the table that is made of them."""
+"""Every row of the paper's tables at toy size, and the table of the results."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ ABOUT = {
 }
 
 
-def made_up(average, mota=0.5):
-    """What a row leaves, with a given mAP."""
+def row_result(average, mota=0.5):
+    """Return the result of a row with a given mAP."""
     detection = {
         'map': average,
         'map50': 0.5,
@@ -53,14 +53,14 @@ def made_up(average, mota=0.5):
     }
 
 
-def test_rows_are_the_paper_s():
+def test_rows_match_those_of_the_paper():
     assert len(set(KEYS)) == len(KEYS)
     paper = [row for row in ROWS if row.paper is not None]
     assert len(paper) == 12
     assert [row.title for row in paper[-6:]] == ['M1', 'M2', 'M3', 'M4', 'M5', 'M6']
     averages = {row.key: row.paper.map for row in paper}
     for better, worse, _ in CLAIMS:
-        assert averages[better] > averages[worse], 'what is claimed stands in the table'
+        assert averages[better] > averages[worse], 'the claims hold in the table of the paper'
     assert set(TRACKING) <= set(averages)
     assert [row.pretext for row in ROWS if row.key in ('m5', 'm6')] == [False, True]
 
@@ -76,9 +76,9 @@ def test_every_row_has_a_recipe_that_can_be_read_back(scale, tmp_path):
         assert bool(recipe.pretext.epochs) == row.pretext
 
 
-def test_table_puts_ours_beside_the_paper_s(tmp_path):
+def test_table_shows_our_results_next_to_those_of_the_paper(tmp_path):
     ours = {row.key: 0.30 + 0.01 * number for number, row in enumerate(ROWS)}
-    results = [[made_up(ours[row.key])] for row in ROWS]
+    results = [[row_result(ours[row.key])] for row in ROWS]
     text = write_table(tmp_path / 'results.md', ROWS, results, SCALES['small'], ABOUT).read_text()
     assert 'a difference of a few points is noise' in text
     assert 'Over several seeds' not in text
@@ -97,20 +97,20 @@ def test_table_puts_ours_beside_the_paper_s(tmp_path):
     assert '| M6 | 50.00 | 3 | 2 | 4 | 5 |' in text
 
 
-def test_table_admits_what_is_not_defined(tmp_path):
-    results = [[made_up(None, None)] for _ in ROWS]
+def test_table_marks_undefined_and_missing_differences(tmp_path):
+    results = [[row_result(None, None)] for _ in ROWS]
     text = write_table(tmp_path / 'results.md', ROWS, results, SCALES['small'], ABOUT).read_text()
     assert '| counting first helps | +0.52 | - | not defined | - |' in text
     assert 'rank correlation' not in text
     same = write_table(
-        tmp_path / 'same.md', ROWS, [[made_up(0.2)]] * len(ROWS), SCALES['small'], ABOUT
+        tmp_path / 'same.md', ROWS, [[row_result(0.2)]] * len(ROWS), SCALES['small'], ABOUT
     ).read_text()
     assert '| counting first helps | +0.52 | +0.00 | no difference | - |' in same
     assert '0 of 10 statements' in same
 
 
-def test_table_has_mean_and_spread_of_several_seeds(tmp_path):
-    results = [[made_up(0.2)] for _ in ROWS[:-1]] + [[made_up(0.1), made_up(0.3)]]
+def test_table_shows_mean_and_spread_of_several_seeds(tmp_path):
+    results = [[row_result(0.2)] for _ in ROWS[:-1]] + [[row_result(0.1), row_result(0.3)]]
     text = write_table(tmp_path / 'results.md', ROWS, results, SCALES['small'], ABOUT).read_text()
     several = text.split('### Over several seeds')[1].split('##')[0]
     row = '| 2 | 20.00 ± 14.14 | 50.00 ± 0.00 | 20.00 ± 14.14 | 50.00 ± 0.00 |'
@@ -118,8 +118,8 @@ def test_table_has_mean_and_spread_of_several_seeds(tmp_path):
     assert f'| {ROWS[-1].title} {row}' in several
 
 
-def test_table_of_smoke_shows_no_order(tmp_path):
-    results = [[made_up(0.01 * number)] for number, _ in enumerate(ROWS)]
+def test_table_of_the_smoke_scale_draws_no_conclusions(tmp_path):
+    results = [[row_result(0.01 * number)] for number, _ in enumerate(ROWS)]
     text = write_table(tmp_path / 'results.md', ROWS, results, SCALES['smoke'], ABOUT).read_text()
     assert 'the figures mean nothing' in text
     assert text.count('too small to tell') == len(CLAIMS)
@@ -129,7 +129,7 @@ def test_table_of_smoke_shows_no_order(tmp_path):
 
 
 @pytest.fixture(scope='module')
-def toy():
+def toy_scale():
     smoke = SCALES['smoke']
     fit = replace(smoke.fit, windows=8, batch=4)
     return replace(
@@ -143,29 +143,29 @@ def toy():
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_every_row_runs_and_what_is_done_stays_done(drives, toy, tmp_path, log_lines):
-    path = reproduce(toy, tmp_path / 'out', drives)
+def test_every_row_runs_and_finished_rows_are_not_repeated(drives, toy_scale, tmp_path, log_lines):
+    path = reproduce(toy_scale, tmp_path / 'out', drives)
     results = json.loads((tmp_path / 'out' / 'results.json').read_text())['rows']
     assert list(results) == KEYS
     for key, (row,) in results.items():
         assert row['fit']['windows'] == 8, key
         assert row['scores']['true boxes']['detection']['boxes'] == 8
         assert row['scores']['true boxes']['detection']['map'] is not None
-    assert sum('teacher learns' in line for line in log_lines) == 3, 'teachers are taught once'
+    assert sum('teacher learns' in line for line in log_lines) == 3, 'teachers are trained once'
     assert (tmp_path / 'out' / 'rows' / 'm6' / 'pretext' / 'pretext.json').exists()
     assert not (tmp_path / 'out' / 'rows' / 'm5' / 'pretext').exists()
 
     log_lines.clear()
     before = path.read_text()
-    again = reproduce(toy, tmp_path / 'out', drives)
+    again = reproduce(toy_scale, tmp_path / 'out', drives)
     assert again.read_text() == before
     assert sum('done already' in line for line in log_lines) == len(ROWS)
 
-    for seeds in (2, 1):  # what is done stays in the table
-        reproduce(toy, tmp_path / 'out', drives, rows=ROWS[-1:], seeds=seeds)
+    for seeds in (2, 1):  # finished seeds stay in the table
+        reproduce(toy_scale, tmp_path / 'out', drives, rows=ROWS[-1:], seeds=seeds)
         assert f'| {ROWS[-1].title} | 2 |' in path.read_text()
 
-    other = replace(toy, fit=replace(toy.fit, epochs=2))
+    other = replace(toy_scale, fit=replace(toy_scale.fit, epochs=2))
     with pytest.raises(AvdetError, match='was begun with another recipe'):
         reproduce(other, tmp_path / 'out', drives)
 
@@ -179,7 +179,7 @@ def test_every_row_runs_and_what_is_done_stays_done(drives, toy, tmp_path, log_l
         (('--data', 'none'), 'none: expected a folder of drives'),
     ],
 )
-def test_mistakes_are_one_sentence(arguments, says, tmp_path, monkeypatch, capsys):
+def test_invalid_options_print_one_clear_error(arguments, says, tmp_path, monkeypatch, capsys):
     out = tmp_path / 'out'
     monkeypatch.setattr('sys.argv', ['avdet', 'train', 'reproduce', *arguments, '--out', str(out)])
     with pytest.raises(SystemExit) as caught:

@@ -1,4 +1,4 @@
-"""Which rows of the paper's table are told apart, on runs whose figures are known."""
+"""Which rows of the paper's table differ significantly, for runs with known results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIX = [
 
 
 def run(per_cent):
-    """What a row's run leaves, with a given mAP."""
+    """Return the result of a run with a given mAP."""
     return {
         'scores': {FUSED: {'detection': {'map': per_cent / 100}}},
         'fit': {'minutes': 12.0},
@@ -26,12 +26,12 @@ def run(per_cent):
 
 
 def runs_of(means, spread):
-    """Three runs a row around its mean."""
+    """Return three runs per row around its mean."""
     return [[run(means[row.key] + step * spread) for step in (-1, 0, 1)] for row in SIX]
 
 
 @pytest.fixture
-def as_in_the_paper():
+def paper_runs():
     means = {row.key: row.paper.map if row.paper else 50.0 for row in SIX}
     return runs_of(means, 0.1)
 
@@ -44,7 +44,7 @@ def test_noise_is_pooled_over_rows_with_several_seeds():
     assert noise_of(every[-1:]) is None
 
 
-def test_interval_is_student_s():
+def test_interval_matches_student_t():
     rng = np.random.default_rng(3)
     one, other = rng.normal(0, 1, 5), rng.normal(1, 1, 4)
     noise = noise_of([[run(value) for value in one], [run(value) for value in other]])
@@ -52,7 +52,7 @@ def test_interval_is_student_s():
     assert noise.half_width(5, 4) == pytest.approx((interval.high - interval.low) / 2)
 
 
-def test_so_many_seeds_show_the_difference_in_four_of_five_studies():
+def test_needed_seeds_show_the_difference_in_four_of_five_studies():
     noise, difference = Noise(0.3, 12), 0.2
     seeds = noise.seeds_needed(difference)
     rng = np.random.default_rng(4)
@@ -63,19 +63,19 @@ def test_so_many_seeds_show_the_difference_in_four_of_five_studies():
     assert noise.seeds_needed(0.1) == pytest.approx(4 * seeds, rel=0.05)
 
 
-def test_rows_far_apart_agree_with_the_paper(as_in_the_paper):
-    text = order(SIX, as_in_the_paper, True)
+def test_rows_far_apart_agree_with_the_paper(paper_runs):
+    text = order(SIX, paper_runs, True)
     assert '| three teachers beat RGB alone | +16.52 | +16.52 ± 0.18 | yes | 2 |' in text
     assert 'Runs deviate from the mean of their row by 0.10 (pooled' in text
     assert 'deviation, 12 degrees of freedom)' in text
     assert '5 of 5 statements of the table hold here' in text
     assert '5 of 5 differences are larger' in text
     assert 'Training one seed of a row took 12 minutes' in text
-    assert ranks(SIX, as_in_the_paper)['m6'] == '1, 1'
+    assert ranks(SIX, paper_runs)['m6'] == '1, 1'
 
 
-def test_rows_within_their_noise_are_said_to_be(as_in_the_paper):
-    means = averages(SIX, as_in_the_paper)
+def test_differences_within_noise_are_reported(paper_runs):
+    means = averages(SIX, paper_runs)
     text = order(SIX, runs_of(means, 40.0), True)
     assert text.count('within noise |') == 5
     assert '0 of 5 differences are larger' in text
@@ -84,7 +84,7 @@ def test_rows_within_their_noise_are_said_to_be(as_in_the_paper):
     assert 'Bold would mark pairs' in none
 
 
-def test_pairs_outside_of_their_noise_are_bold():
+def test_pairs_that_differ_beyond_noise_are_bold():
     means = dict.fromkeys((row.key for row in SIX), 2.0) | {'m6': 3.0}
     text = pairs(SIX, runs_of(means, 0.1))
     row = next(line for line in text.splitlines() if line.startswith('| M6 |'))
@@ -98,8 +98,8 @@ def test_pairs_outside_of_their_noise_are_bold():
     ('missing', 'cell'),
     [(1, '+16.57 ± 0.20 | yes | 2'), (2, '+16.62 ± 0.26 | yes | 2'), (3, '- | not defined | -')],
 )
-def test_seeds_without_a_figure_do_not_narrow_the_interval(as_in_the_paper, missing, cell):
-    of_m1 = as_in_the_paper[[row.key for row in SIX].index('m1')]
+def test_seeds_without_a_result_do_not_narrow_the_interval(paper_runs, missing, cell):
+    of_m1 = paper_runs[[row.key for row in SIX].index('m1')]
     of_m1[3 - missing :] = [{**result, 'scores': {}} for result in of_m1[3 - missing :]]
-    text = order(SIX, as_in_the_paper, True)
+    text = order(SIX, paper_runs, True)
     assert f'| three teachers beat RGB alone | +16.52 | {cell} |' in text

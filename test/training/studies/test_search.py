@@ -12,7 +12,7 @@ from avdet_ros.training.run.context import open_run
 from avdet_ros.training.studies.search import SPACE, Range, changed, open_study, run_trial, search
 
 
-def test_values_go_to_their_keys():
+def test_values_are_set_by_key_and_unknown_keys_are_rejected():
     recipe = changed(StudentRecipe(), {'fit.learning_rate': 0.003, 'transfer.mta': 'as_printed'})
     assert recipe.fit.learning_rate == 0.003
     assert recipe.transfer.mta == 'as_printed'
@@ -21,7 +21,7 @@ def test_values_go_to_their_keys():
         changed(StudentRecipe(), {'fit.learning_rat': 1.0})
 
 
-def test_every_key_of_the_space_is_one_of_the_recipe():
+def test_every_key_of_the_search_space_exists_in_the_recipe():
     study = optuna.create_study()
     trial = study.ask()
     values = {item.key: item.suggest(trial) for item in SPACE}
@@ -31,7 +31,7 @@ def test_every_key_of_the_space_is_one_of_the_recipe():
 
 
 @pytest.mark.slow
-def test_machines_share_a_search(tmp_path):
+def test_studies_share_trials_through_their_storage(tmp_path):
     storage = f'sqlite:///{tmp_path / "search.db"}'
     one = open_study(storage, 'shared', 9)
     assert isinstance(one.pruner, optuna.pruners.HyperbandPruner)
@@ -42,7 +42,7 @@ def test_machines_share_a_search(tmp_path):
 
 
 @pytest.mark.slow
-def test_trials_are_run_given_up_and_added_to(drives, tmp_path, log_lines):
+def test_search_runs_adds_and_prunes_trials(drives, tmp_path, log_lines):
     recipe = changed(
         StudentRecipe(),
         {
@@ -73,6 +73,6 @@ def test_trials_are_run_given_up_and_added_to(drives, tmp_path, log_lines):
 
 
 @pytest.mark.parametrize('storage', ['nonsense', 'sqlite:////nowhere/at/all/search.db'])
-def test_a_storage_that_cannot_be_opened_is_named(storage):
+def test_storage_that_cannot_be_opened_is_rejected(storage):
     with pytest.raises(AvdetError, match=r'--storage .*expected a database such as sqlite'):
         open_study(storage, 'avdet', 3)

@@ -1,4 +1,4 @@
-"""The benchmark of training at toy size: it measures real steps; how fast is not asserted."""
+"""The training benchmark at toy size: real steps are measured, their speed is not asserted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SMALL = {'config_name': 'tf_efficientdet_d0', 'side': 256}
 
 
 @pytest.mark.slow
-def test_compact_student_learns_from_files(rig, window_folder):
+def test_compact_training_is_measured_with_files(rig, window_folder):
     cost = costs.compact_training(rig, 2, window_folder / 'train')
     assert cost.batch == 32
     assert cost.step_ms > 0
@@ -27,7 +27,7 @@ def test_compact_student_learns_from_files(rig, window_folder):
     assert cost.epoch_s(320) == pytest.approx(expected)
 
 
-def test_noise_stands_in_for_windows(rig, tmp_path):
+def test_noise_windows_are_written_and_repeated(rig, tmp_path):
     costs._write_noise(tmp_path / 'noise', rig, 4)
     from avdet_ros.training.data.simulated import map_windows
 
@@ -38,7 +38,7 @@ def test_noise_stands_in_for_windows(rig, tmp_path):
 
 
 @pytest.mark.slow
-def test_command_prints_and_writes(window_folder, tmp_path, monkeypatch, capsys):
+def test_command_prints_and_writes_the_results(window_folder, tmp_path, monkeypatch, capsys):
     for name in ('paper_training', 'inference_costs'):
         real = getattr(costs, name)
         monkeypatch.setattr(costs, name, lambda *args, real=real: real(*args, **SMALL))
@@ -58,12 +58,12 @@ def test_command_prints_and_writes(window_folder, tmp_path, monkeypatch, capsys)
 
 
 @pytest.mark.slow
-def test_reading_is_counted_in_frames(rig):
+def test_loading_rates_are_reported_in_frames_per_minute(rig):
     rates = loading_rates(rig, 4)
     assert [rate.what.split()[0] for rate in rates] == ['sound', 'sound', 'batches:', 'a']
     assert all(rate.frames_per_minute > 1 for rate in rates)
 
 
-def test_windows_that_are_not_there(rig, tmp_path):
+def test_missing_windows_are_rejected(rig, tmp_path):
     with pytest.raises(AvdetError, match=r'windows\.json'):
         costs.compact_training(rig, 1, tmp_path)

@@ -1,4 +1,4 @@
-"""The small detector: what it is told to find it finds again."""
+"""The small detector: decoding of boxes and training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SIZE = (64, 128)
 
 
 def pictures(count: int, seed: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Dim noise with one or no bright rectangle."""
+    """Return pictures of dim noise with one or no bright rectangle, and their boxes."""
     chance = torch.Generator().manual_seed(seed)
     made, boxes = 0.1 * torch.randn(count, 3, *SIZE, generator=chance), []
     for picture in made:
@@ -27,7 +27,7 @@ def pictures(count: int, seed: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
     return made, boxes
 
 
-def test_a_cell_says_its_box_and_its_neighbours_are_silent():
+def test_peak_cells_give_boxes_and_neighbours_are_suppressed():
     detector = CentreDetector(1, SIZE).eval()
     grid = torch.full((1, 5, 16, 32), -9.0)
     grid[:, 1:] = 0
@@ -40,7 +40,7 @@ def test_a_cell_says_its_box_and_its_neighbours_are_silent():
     assert boxes[0, :2].tolist() == pytest.approx([float(value) for value in wanted], abs=1e-4)
 
 
-def test_maps_are_those_of_p3_to_p7():
+def test_pyramid_has_the_sizes_of_p3_to_p7():
     prediction = CentreDetector(1, SIZE).eval()(torch.zeros(2, 1, *SIZE))
     assert prediction.grid.shape == (2, 5, 16, 32)
     sizes = [tuple(level.shape[-2:]) for level in prediction.pyramid]
@@ -48,7 +48,7 @@ def test_maps_are_those_of_p3_to_p7():
 
 
 @pytest.mark.slow
-def test_it_learns_in_some_dozens_of_steps():
+def test_centre_detector_learns_in_forty_steps():
     torch.manual_seed(0)
     detector = CentreDetector(3, SIZE)
     optimiser = torch.optim.AdamW(detector.parameters(), lr=2e-3)
@@ -61,7 +61,7 @@ def test_it_learns_in_some_dozens_of_steps():
         optimiser.step()
         losses.append(loss.item())
     assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
-    # The middle of what is bright is found, better than by chance, in pictures not yet seen.
+    # In new pictures the best cell lies in the bright rectangle much more often than by chance.
     shown, boxes = pictures(16, 1000)
     grid = detector(shown).grid[:, 0]
     right = 0
@@ -74,6 +74,6 @@ def test_it_learns_in_some_dozens_of_steps():
     assert right >= 0.8 * sum(map(len, boxes))
 
 
-def test_other_sizes_are_refused():
+def test_unsupported_image_size_is_rejected():
     with pytest.raises(AvdetError, match='multiples of 32, found 100 x 128'):
         CentreDetector(3, (100, 128))

@@ -1,4 +1,4 @@
-"""The small teacher is taught, kept and opened as the EfficientDets are."""
+"""The small teacher is trained, saved and opened like the EfficientDets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from avdet_ros.training.teachers.efficientdet import fitting_precision
 from avdet_ros.training.teachers.labelling import open_teachers
 
 
-def test_taught_for_an_epoch_and_opened_again(tmp_path):
+def test_centre_points_teacher_is_fitted_and_reopened(tmp_path):
     rng = np.random.default_rng(0)
     frames = []
     for index in range(4):
@@ -33,7 +33,7 @@ def test_taught_for_an_epoch_and_opened_again(tmp_path):
     torch.testing.assert_close(ours, theirs)
 
 
-def test_half_the_digits_are_wanted_on_a_cpu_alone(monkeypatch):
+def test_fitting_precision_is_bf16_on_cpu_and_fp16_on_cuda(monkeypatch):
     recipe = TeacherRecipe('rgb', bfloat16=True)
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     assert fitting_precision(recipe) == 'bf16-mixed'

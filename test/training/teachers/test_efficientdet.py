@@ -31,15 +31,15 @@ def frames(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def taught_once(frames, tmp_path_factory):
-    """A teacher after one epoch on four small pictures; copy it before changing it."""
+def trained_once(frames, tmp_path_factory):
+    """A teacher after one epoch on four small pictures; tests must copy it before changing it."""
     folder = tmp_path_factory.mktemp('teacher')
     fit_teacher(ONCE, frames[:4], frames[8:], folder)
     return folder
 
 
 @pytest.mark.slow
-def test_a_teacher_is_taught_resumed_and_asked(frames, tmp_path):
+def test_teacher_is_trained_resumed_and_predicts(frames, tmp_path):
     fit_teacher(RECIPE, frames[:8], frames[8:], tmp_path)
     first = torch.load(tmp_path / 'checkpoints/last.ckpt', weights_only=True)
     assert first['epoch'] == 1
@@ -60,7 +60,7 @@ def test_a_teacher_is_taught_resumed_and_asked(frames, tmp_path):
     assert output.features.shape == (64, 4, 8)
 
 
-def test_missing_frames_and_teachers_are_named(frames, tmp_path):
+def test_missing_frames_or_teacher_and_unknown_modality_are_rejected(frames, tmp_path):
     with pytest.raises(AvdetError, match='validation frames'):
         fit_teacher(RECIPE, frames, [], tmp_path)
     with pytest.raises(AvdetError, match='train teacher'):
@@ -69,25 +69,25 @@ def test_missing_frames_and_teachers_are_named(frames, tmp_path):
         fit_teacher(TeacherRecipe('lidar'), frames, frames, tmp_path)
 
 
-def test_a_folder_is_of_one_teacher(frames, taught_once):
+def test_teacher_folder_of_other_settings_is_rejected(frames, trained_once):
     for other, learn, key in (
         (replace(ONCE, anchor_scale=2.0), frames[:4], 'anchor_scale: expected 2.0, found 4.0'),
         (replace(ONCE, crop=False), frames[:4], 'crop: expected False, found True'),
         (ONCE, frames[:3], 'frames: expected .3 of .*found .4 of'),
     ):
         with pytest.raises(AvdetError, match=key):
-            fit_teacher(other, learn, frames[8:], taught_once)
+            fit_teacher(other, learn, frames[8:], trained_once)
 
 
 @pytest.mark.slow
-def test_weights_from_elsewhere_are_taken_strictly(frames, taught_once, tmp_path, log_lines):
+def test_initial_weights_that_do_not_fit_are_logged(frames, trained_once, tmp_path, log_lines):
     other = replace(ONCE, modality='rgb')
-    fit_teacher(other, frames[:4], frames[8:], tmp_path, taught_once / 'teacher.pt')
+    fit_teacher(other, frames[:4], frames[8:], tmp_path, trained_once / 'teacher.pt')
     assert 'backbone.conv_stem.weight' in '\n'.join(log_lines)
 
 
-def test_a_teacher_with_the_classes_of_another_is_no_teacher(taught_once, tmp_path):
-    shutil.copytree(taught_once, tmp_path, dirs_exist_ok=True)
+def test_teacher_file_with_another_class_count_is_rejected(trained_once, tmp_path):
+    shutil.copytree(trained_once, tmp_path, dirs_exist_ok=True)
     path = tmp_path / 'teacher.pt'
     state = torch.load(path, weights_only=True)
     name = next(name for name in state if 'class_net.predict' in name and name.endswith('bias'))

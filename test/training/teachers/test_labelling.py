@@ -27,7 +27,7 @@ SIZE = (128, 256)
 
 @pytest.fixture(scope='module')
 def teachers(tmp_path_factory):
-    """Fresh teachers that are sure of something everywhere."""
+    """Untrained teachers that detect something everywhere."""
     import torch
 
     folder = tmp_path_factory.mktemp('teachers')
@@ -42,20 +42,20 @@ def teachers(tmp_path_factory):
 
 
 @pytest.fixture
-def own(drives, tmp_path):
+def val_drives(drives, tmp_path):
     root = tmp_path / 'drives'
     shutil.copytree(drives, root)
     return root, by_drive(read_split(root, 0.0).val)
 
 
 def label(root, drives, teachers, out, names=('rgb', 'thermal')):
-    asked = open_teachers(teachers, names)
-    label_drives(root, drives, asked, out, crop=False)
+    opened = open_teachers(teachers, names)
+    label_drives(root, drives, opened, out, crop=False)
 
 
 @pytest.mark.slow
-def test_teachers_are_asked_once_and_what_they_see_is_kept(own, teachers, tmp_path):
-    root, drives = own
+def test_drives_are_labelled_once_and_the_labels_are_kept(val_drives, teachers, tmp_path):
+    root, drives = val_drives
     (name,) = drives
     out = tmp_path / 'labels'
     label(root, drives, teachers, out)
@@ -80,8 +80,8 @@ def test_teachers_are_asked_once_and_what_they_see_is_kept(own, teachers, tmp_pa
 
 
 @pytest.mark.slow
-def test_labels_of_other_teachers_are_made_anew(own, teachers, tmp_path, log_lines):
-    root, drives = own
+def test_labels_of_other_teachers_are_replaced(val_drives, teachers, tmp_path, log_lines):
+    root, drives = val_drives
     out = tmp_path / 'labels'
     label(root, drives, teachers, out, names=('rgb',))
     log_lines.clear()
@@ -91,8 +91,10 @@ def test_labels_of_other_teachers_are_made_anew(own, teachers, tmp_path, log_lin
 
 
 @pytest.mark.slow
-def test_a_broken_picture_is_named_skipped_and_counted(own, teachers, tmp_path, log_lines):
-    root, drives = own
+def test_broken_pictures_are_reported_and_skipped_up_to_a_limit(
+    val_drives, teachers, tmp_path, log_lines
+):
+    root, drives = val_drives
     (frames,) = drives.values()
     broken = layout.picture_path(root, frames[4], 'thermal')
     broken.write_bytes(b'no picture')
@@ -107,17 +109,17 @@ def test_a_broken_picture_is_named_skipped_and_counted(own, teachers, tmp_path, 
         label(root, drives, teachers, tmp_path / 'others')
 
 
-def test_teachers_see_what_they_were_taught_to_see(own, teachers, tmp_path):
-    root, drives = own
-    asked = open_teachers(teachers, ['rgb'])
-    label_drives(root, drives, asked, tmp_path / 'labels')
+def test_labelling_uses_the_crop_setting_of_the_teachers(val_drives, teachers, tmp_path):
+    root, drives = val_drives
+    opened = open_teachers(teachers, ['rgb'])
+    label_drives(root, drives, opened, tmp_path / 'labels')
     assert not read_about(tmp_path / 'labels')['crop']
     with pytest.raises(AvdetError, match='taught with the crop, found one taught without'):
-        label_drives(root, drives, asked, tmp_path / 'labels', crop=True)
+        label_drives(root, drives, opened, tmp_path / 'labels', crop=True)
 
 
-def test_anything_that_sees_can_be_a_teacher(own, bright_spots, tmp_path):
-    root, drives = own
+def test_custom_teacher_can_label_drives(val_drives, bright_spots, tmp_path):
+    root, drives = val_drives
     out = tmp_path / 'labels'
     label_drives(root, drives, {'rgb': bright_spots}, out)
     assert read_about(out)['teachers'] == {'rgb': 'bright spots'}
@@ -129,9 +131,9 @@ def test_anything_that_sees_can_be_a_teacher(own, bright_spots, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_labelling_that_went_through_is_done(own, teachers, tmp_path, log_lines):
-    """What counts is the part of all frames that is skipped, now as at the first time."""
-    root, _ = own
+def test_finished_labelling_is_not_repeated(val_drives, teachers, tmp_path, log_lines):
+    """The share of skipped frames is that of all frames, also in later runs."""
+    root, _ = val_drives
     drives = by_drive(read_split(root, 0.0).train)
     assert sum(map(len, drives.values())) == 32
     frames = next(iter(drives.values()))
@@ -148,8 +150,8 @@ def test_a_labelling_that_went_through_is_done(own, teachers, tmp_path, log_line
     assert log_lines[-1] == 'labels: 1 of 32 frames skipped'
 
 
-def test_files_that_are_no_labels_stay(own, teachers, tmp_path):
-    root, drives = own
+def test_folder_with_other_files_is_rejected_and_unchanged(val_drives, teachers, tmp_path):
+    root, drives = val_drives
     mine = tmp_path / 'run' / 'evaluation.npz'
     mine.parent.mkdir()
     mine.write_bytes(b'mine')
@@ -158,7 +160,7 @@ def test_files_that_are_no_labels_stay(own, teachers, tmp_path):
     assert mine.read_bytes() == b'mine'
 
 
-def test_teachers_that_do_not_go_together_are_refused(teachers, tmp_path):
+def test_missing_or_incompatible_teachers_are_rejected(teachers, tmp_path):
     with pytest.raises(AvdetError, match='expected a teacher made by avdet train teacher'):
         open_teachers(teachers, ['depth'])
     shutil.copytree(teachers, tmp_path / 'mixed')
@@ -173,7 +175,7 @@ def test_teachers_that_do_not_go_together_are_refused(teachers, tmp_path):
         open_teachers(tmp_path / 'sized', ['rgb', 'thermal'])
 
 
-def test_a_teacher_of_another_shape_is_refused(teachers, tmp_path):
+def test_teacher_weights_of_another_network_are_rejected(teachers, tmp_path):
     shutil.copytree(teachers, tmp_path / 'other')
     about = tmp_path / 'other' / 'rgb' / 'teacher.json'
     tree = {**json.loads(about.read_text()), 'config_name': 'tf_efficientdet_lite1'}
@@ -183,8 +185,10 @@ def test_a_teacher_of_another_shape_is_refused(teachers, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_command_labels_and_counts(own, teachers, tmp_path):
-    root, _ = own
+def test_label_command_writes_labels_and_rejects_unknown_modalities(
+    val_drives, teachers, tmp_path
+):
+    root, _ = val_drives
     arguments = [
         'train',
         'label',
@@ -206,7 +210,7 @@ def test_the_command_labels_and_counts(own, teachers, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_teacher_is_trained_by_command_and_goes_on(drives, tmp_path):
+def test_teacher_command_trains_and_resumes(drives, tmp_path):
     out = tmp_path / 'thermal'
     arguments = [
         'train',
@@ -239,7 +243,7 @@ def test_a_teacher_is_trained_by_command_and_goes_on(drives, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_teacher_learns_from_annotations_in_cocos_format(drives, tmp_path):
+def test_teacher_command_accepts_coco_annotations(drives, tmp_path):
     split = read_split(drives, 0.0)
     tree = {'categories': [{'id': 1, 'name': 'car'}], 'images': [], 'annotations': []}
     for index, frame in enumerate(split.train[:10]):
@@ -281,8 +285,8 @@ def test_a_teacher_learns_from_annotations_in_cocos_format(drives, tmp_path):
     assert 'learns from 8 frames, 2 watch' in result.output
 
 
-def test_a_drive_that_cannot_be_read_has_empty_labels(own, bright_spots, tmp_path):
-    root, drives = own
+def test_unreadable_drive_has_empty_labels(val_drives, bright_spots, tmp_path):
+    root, drives = val_drives
     ((name, frames),) = drives.items()
     others = list(read_split(root, 0.0).test)
     for frame in frames:
@@ -290,10 +294,10 @@ def test_a_drive_that_cannot_be_read_has_empty_labels(own, bright_spots, tmp_pat
     (root / name / layout.DRIVE_SOUND).unlink()
     skipped = Skipped('labels', 1000)
     front_end, out = FrontEnd(), tmp_path / 'labels'
-    for drive, its in ((name, frames), (others[0].drive, others)):
-        labels = label_drive(root, its, {'rgb': bright_spots}, False, skipped)
+    for drive, members in ((name, frames), (others[0].drive, others)):
+        labels = label_drive(root, members, {'rgb': bright_spots}, False, skipped)
         write_labels(out / f'{drive}.npz', labels)
-        write_features(root, drive, its, 'window', front_end)
+        write_features(root, drive, members, 'window', front_end)
     assert skipped.count == len(frames)
     assert len(read_labels(out / f'{name}.npz', mapped=True)) == 0
     every = [*others, *frames]

@@ -1,4 +1,4 @@
-"""A teacher for real pictures: random weights in the layout that effdet's published files have."""
+"""Pretrained teachers, with random weights in the layout of effdet's published files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NAME, SIZE = 'tf_efficientdet_d0', (128, 256)
 
 @pytest.fixture(scope='module')
 def coco_network():
-    """effdet's own network of 90 classes, random, that sees vehicles everywhere."""
+    """A random effdet network of 90 classes that detects vehicles everywhere."""
     import effdet
 
     torch.manual_seed(3)
@@ -38,7 +38,7 @@ def coco_network():
     network = effdet.EfficientDet(config, pretrained_backbone=False).eval()
     with torch.no_grad():
         bias = network.class_net.predict.conv_pw.bias.view(-1, 90)
-        bias[:] = torch.linspace(4, 5, 90)  # other classes are surer
+        bias[:] = torch.linspace(4, 5, 90)  # other classes score higher
         bias[:, list(VEHICLES.values())] = torch.tensor([-2.0, 0.5, -1.0, -3.0])
     return network
 
@@ -56,7 +56,7 @@ def teachers(weights, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_the_best_kind_of_vehicle_is_the_vehicle(coco_network, teachers):
+def test_vehicle_logit_is_the_maximum_over_vehicle_classes(coco_network, teachers):
     teacher = EfficientDetTeacher.load(teachers / 'rgb')
     pictures = torch.randn(2, 3, *SIZE)
     with torch.no_grad():
@@ -67,11 +67,11 @@ def test_the_best_kind_of_vehicle_is_the_vehicle(coco_network, teachers):
     torch.testing.assert_close(prediction.logits, expected, atol=1e-5, rtol=1e-5)
     first = teacher.predict(pictures)[0]
     assert len(first.boxes)
-    assert first.scores.max() < 0.9, 'the other 86 classes are not asked'
+    assert first.scores.max() < 0.9, 'the other 86 classes are ignored'
 
 
 @pytest.mark.slow
-def test_one_command_labels_real_pictures(drives, weights, tmp_path):
+def test_label_command_labels_drives_with_pretrained_weights(drives, weights, tmp_path):
     root = tmp_path / 'own'
     shutil.copytree(drives, root)
     arguments = ['train', 'label', str(root), '--pretrained', NAME, '--weights', str(weights)]
@@ -86,7 +86,7 @@ def test_one_command_labels_real_pictures(drives, weights, tmp_path):
 
 
 @pytest.mark.slow
-def test_weights_that_do_not_fit_are_named(weights, tmp_path):
+def test_mismatched_weights_are_rejected(weights, tmp_path):
     with pytest.raises(AvdetError, match=r'layer .*: expected \(.*\), found'):
         make_teacher('tf_efficientdet_d1', tmp_path, SIZE, weights)
     state = torch.load(weights, weights_only=True)
@@ -96,7 +96,7 @@ def test_weights_that_do_not_fit_are_named(weights, tmp_path):
         make_teacher(NAME, tmp_path, SIZE, tmp_path / 'one.pth')
 
 
-def test_networks_with_another_scaling_are_refused(tmp_path):
+def test_networks_with_another_input_scaling_are_rejected(tmp_path):
     import effdet
 
     with pytest.raises(AvdetError, match="found 'tf_efficientdet_lite0'"):
@@ -105,11 +105,11 @@ def test_networks_with_another_scaling_are_refused(tmp_path):
         config = effdet.get_efficientdet_config(name)
         assert config.num_classes == 90
         assert config.url.startswith('https://')
-        assert config.get('mean') is None, 'ImageNet is the default'
+        assert config.get('mean') is None, 'the default is that of ImageNet'
 
 
 class Files(BaseHTTPRequestHandler):
-    """Serves one file, and one that breaks off."""
+    """Serves a whole file, a truncated one and a missing one."""
 
     content = np.random.default_rng(1).bytes(3 << 20)
 
@@ -123,7 +123,7 @@ class Files(BaseHTTPRequestHandler):
         self.wfile.write(self.content[: 1 << 20] if 'half' in self.path else self.content)
 
     def log_message(self, *arguments):
-        """Nothing is printed."""
+        """Print nothing."""
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_weights_are_downloaded_once(server, tmp_path, caplog):
 @pytest.mark.parametrize(
     ('name', 'reason'), [('missing', 'HTTP Error 404'), ('half', 'expected 3145728 bytes')]
 )
-def test_a_download_that_fails_says_where_the_file_goes(server, tmp_path, name, reason):
+def test_failed_download_reports_where_to_put_the_file(server, tmp_path, name, reason):
     with pytest.raises(AvdetError, match=reason) as caught:
         fetch_weights(f'{server}/{name}.pth', folder=tmp_path)
     place = tmp_path / 'avdet_ros' / f'{name}.pth'
@@ -160,7 +160,7 @@ def test_a_download_that_fails_says_where_the_file_goes(server, tmp_path, name, 
 
 
 @pytest.mark.parametrize(
-    ('words', 'sentence'),
+    ('options', 'message'),
     [
         ([], 'expected one of --teachers and --pretrained, found neither'),
         (['--teachers', 'x', '--pretrained', NAME], 'found both'),
@@ -168,13 +168,13 @@ def test_a_download_that_fails_says_where_the_file_goes(server, tmp_path, name, 
         (['--pretrained', NAME, '--modalities', 'depth'], 'expected rgb with --pretrained'),
     ],
 )
-def test_options_that_do_not_go_together(tmp_path, words, sentence):
-    result = CliRunner().invoke(app, ['train', 'label', str(tmp_path), *words])
-    assert sentence in str(result.exception)
+def test_conflicting_label_options_are_rejected(tmp_path, options, message):
+    result = CliRunner().invoke(app, ['train', 'label', str(tmp_path), *options])
+    assert message in str(result.exception)
 
 
 @pytest.mark.parametrize('size', ['640', '640x', '640x1500', '0x128', '640x1536x2', 'axb'])
-def test_sizes_that_no_network_takes(size):
+def test_invalid_image_sizes_are_rejected(size):
     from avdet_ros.cli.train_label import _image_size
 
     with pytest.raises(AvdetError, match='--size: expected HEIGHTxWIDTH'):

@@ -20,7 +20,7 @@ AHEAD = range(64)
 
 
 def waves(seed: int, band: int = 22) -> Tensor:
-    """(80, 8) complex64: a wave from each direction at the microphones of a scattered array."""
+    """Return (80, 8) complex64 waves from each direction at the microphones of a rig."""
     places_m = scattered_rig(seed).microphones_m
     azimuths = np.radians(azimuth_grid())
     directions = np.stack([np.cos(azimuths), np.sin(azimuths)], axis=-1)
@@ -29,24 +29,24 @@ def waves(seed: int, band: int = 22) -> Tensor:
     return torch.from_numpy(np.exp(2j * np.pi * hz * lead_s).astype(np.complex64))
 
 
-def pairs_of(matrices: Tensor) -> Tensor:
-    """(..., 56) real and imaginary parts of (..., 8, 8)."""
+def pair_values(matrices: Tensor) -> Tensor:
+    """Return (..., 56) real and imaginary parts of (..., 8, 8) matrices."""
     return torch.view_as_real(matrices[..., FIRST, SECOND]).flatten(-2)
 
 
-def looked_at(matrix: Tensor, waves: Tensor, alive: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """(A,) both maps of one band and frame with (8, 8) coherences."""
+def beam_maps(matrix: Tensor, waves: Tensor, alive: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Return both (A,) maps of one band and frame from (8, 8) coherences."""
     alive = torch.ones(1, 8) if alive is None else alive
     live = (alive[0, :, None] * alive[0]).to(matrix.dtype)
-    expected = pairs_of(waves[:, :, None] * waves[:, None].conj() * live)[None, None]
-    coherence = pairs_of(matrix * live)[None, None, :, None]
+    expected = pair_values(waves[:, :, None] * waves[:, None].conj() * live)[None, None]
+    coherence = pair_values(matrix * live)[None, None, :, None]
     both = adaptive_beams(coherence, expected, alive)
     assert both.shape == (1, 2, len(waves), 1)
     return both[0, 0, :, 0], both[0, 1, :, 0]
 
 
 def mixture(waves: Tensor, parts: dict[int, float], noise: float) -> Tensor:
-    """(8, 8) coherences of waves from some columns and of noise of each microphone's own."""
+    """Return (8, 8) coherences of waves from some columns plus independent microphone noise."""
     powers = torch.tensor(list(parts.values()), dtype=torch.complex64)
     steered = waves[list(parts)]
     matrix = (steered.T * powers) @ steered.conj() + noise * torch.eye(8)
@@ -55,7 +55,7 @@ def mixture(waves: Tensor, parts: dict[int, float], noise: float) -> Tensor:
 
 @settings(deadline=None)
 @given(st.integers(0, 2**31), st.integers(1, 40))
-def test_inverses_are_those_of_linear_algebra(seed, samples):
+def test_inverses_match_torch_linalg_inv(seed, samples):
     rng = torch.Generator().manual_seed(seed)
     signals = torch.randn(5, 8, samples, dtype=torch.complex64, generator=rng)
     matrices = signals @ signals.mH / samples + 0.1 * torch.eye(8)
@@ -64,10 +64,10 @@ def test_inverses_are_those_of_linear_algebra(seed, samples):
     torch.testing.assert_close(found, torch.linalg.inv(matrices), atol=1e-4, rtol=1e-4)
 
 
-def test_a_lone_wave_is_let_through_where_it_comes_from():
+def test_both_maps_are_smallest_at_the_direction_of_a_single_wave():
     """(L + a a^H)^-1 a = a / (L + n): Sherman and Morrison."""
     steered = waves(0)
-    quiet, amplified = looked_at(mixture(steered, {40: 1.0}, 0.0), steered)
+    quiet, amplified = beam_maps(mixture(steered, {40: 1.0}, 0.0), steered)
     little, much = LOADS
     assert float(quiet[40]) == pytest.approx(-math.log(8 + little), abs=1e-4)
     assert float(amplified[40]) == pytest.approx(-math.log(8 + much), abs=1e-3)
@@ -75,11 +75,11 @@ def test_a_lone_wave_is_let_through_where_it_comes_from():
 
 
 @pytest.mark.parametrize('seed', range(4))
-def test_a_faint_wave_is_heard_beside_a_loud_one(seed):
-    """12 dB below, 26 degrees aside: a peak of its own, which the steered response lacks."""
+def test_faint_wave_has_a_separate_peak_next_to_a_loud_one(seed):
+    """12 dB below and 26 degrees away: it has a peak that the steered response lacks."""
     steered = waves(seed, band=35)
     matrix = mixture(steered, {25: 1.0, 40: 0.06}, 0.01)
-    quiet, amplified = looked_at(matrix, steered)
+    quiet, amplified = beam_maps(matrix, steered)
     for found in (-quiet, -amplified):
         peaks = found[1:-1] > torch.maximum(found[:-2], found[2:])
         others = [column for column in AHEAD if peaks[column - 1] and abs(column - 25) > 3]
@@ -90,17 +90,17 @@ def test_a_faint_wave_is_heard_beside_a_loud_one(seed):
     assert abs(int(torch.where(aside, response, 0.0).argmax()) - 40) > 1
 
 
-def test_dead_microphones_are_as_if_they_were_not_there():
-    """Whatever is said of a dead one; the other seven hear as an array of seven does."""
+def test_dead_microphones_are_ignored():
+    """The other seven microphones act as an array of seven."""
     steered = waves(1)
     alive = torch.ones(1, 8)
     alive[0, 3] = 0
-    quiet, _ = looked_at(mixture(steered, {30: 1.0}, 0.05), steered, alive)
+    quiet, _ = beam_maps(mixture(steered, {30: 1.0}, 0.05), steered, alive)
     assert float(quiet[30]) == pytest.approx(-math.log((7 + 0.05) / 1.05 + LOADS[0]), abs=1e-3)
     assert int(quiet[AHEAD].argmin()) == 30
 
 
-def test_silence_and_impossible_geometry_stay_finite():
+def test_silence_and_impossible_geometry_give_finite_maps():
     nothing = torch.zeros(2, 3, 56, 5)
     wild = 1e3 * torch.randn(2, 3, 80, 56, generator=torch.Generator().manual_seed(0))
     alive = torch.zeros(2, 8)
@@ -110,8 +110,8 @@ def test_silence_and_impossible_geometry_stay_finite():
         assert adaptive_beams(full, expected, alive[:1] + 1).isfinite().all()
 
 
-def test_the_steering_of_a_rig_is_what_it_takes():
-    """Coherences as `detection.steering` expects them are found in their own direction."""
+def test_expected_coherences_of_a_rig_are_found_in_their_direction():
+    """Coherences from `detection.steering` give minima in their direction."""
     front_end = FrontEnd(pair_count=28)
     rig = scattered_rig(2)
     azimuths = np.radians(azimuth_grid())

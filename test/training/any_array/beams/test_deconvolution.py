@@ -16,14 +16,14 @@ from avdet_ros.training.any_array.beams.deconvolution import (
 
 
 def scaled_steering(seed: int) -> torch.Tensor:
-    """(80, 80, 24) of a scattered array; a lone wave's response in its direction is 1."""
+    """Return (80, 80, 24) weights; a single wave's response in its direction is 1."""
     weights = torch.from_numpy(steering(scattered_rig(seed), FrontEnd()))
     return weights * 12**0.5
 
 
 @pytest.mark.parametrize('seed', range(3))
-def test_two_sources_that_the_beam_blurs_are_taken_apart(seed):
-    """Two waves 16 degrees apart: of what is found in front, most lies at the two."""
+def test_deconvolution_separates_two_blurred_sources(seed):
+    """Two waves 16 degrees apart: most of the output lies in their directions."""
     expected = scaled_steering(seed)[20:40]
     true = torch.zeros(80)
     true[[28, 37]] = torch.tensor([0.6, 0.4])
@@ -39,7 +39,7 @@ def test_two_sources_that_the_beam_blurs_are_taken_apart(seed):
     assert near / shares.sum() > 2 * (blurred[27:30].sum() + blurred[36:39].sum()) / blurred.sum()
 
 
-def test_every_step_count_stays_near_and_more_steps_fit_better():
+def test_misfit_is_finite_and_decreases_with_more_steps():
     expected = scaled_steering(0)
     rng = torch.Generator().manual_seed(0)
     measured = torch.randn(80, 3, 24, generator=rng) * 0.2
@@ -54,13 +54,13 @@ def test_every_step_count_stays_near_and_more_steps_fit_better():
     assert fits == sorted(fits, reverse=True)
 
 
-def test_silence_has_no_direction():
+def test_silence_gives_zero_in_every_direction():
     expected = scaled_steering(0)
     assert deconvolve(torch.zeros(80, 4, 80), gram(expected), 5).abs().max() == 0
     assert torch.isfinite(deconvolve(torch.zeros(2, 4, 8), torch.zeros(2, 8, 8), 5)).all()
 
 
-def test_frames_are_added_as_spectra_not_as_coherences():
+def test_frames_are_pooled_as_cross_spectra_not_as_coherences():
     rng = np.random.default_rng(0)
     cross = rng.normal(size=(1, 2, 24, 4))
     power = 10 ** rng.uniform(-8, 0, (1, 2, 4))
@@ -73,7 +73,7 @@ def test_frames_are_added_as_spectra_not_as_coherences():
     )
 
 
-def test_grouped_bands_are_measurements_side_by_side():
+def test_grouped_bands_are_concatenated_on_the_last_axis():
     values = torch.arange(2 * 4 * 3 * 5.0).view(2, 4, 3, 5)
     grouped = grouped_bands(values, 2)
     assert grouped.shape == (2, 2, 3, 10)

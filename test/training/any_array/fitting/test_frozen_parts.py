@@ -31,7 +31,7 @@ def store(tmp_path):
     return store
 
 
-def test_what_is_kept_says_what_the_network_says(network, store):
+def test_cached_columns_reproduce_the_network_output(network, store):
     columns = frozen_parts(network, store, NO_AUGMENTATION, 0, SignalFlag())
     assert columns.shape == (12, SMALL.deep, SMALL.front)
     assert columns.dtype == torch.float16
@@ -43,7 +43,7 @@ def test_what_is_kept_says_what_the_network_says(network, store):
     assert whole.std() > 0.1
 
 
-def test_what_columns_are_made_of_is_kept_for_own_columns(network, store):
+def test_cached_maps_reproduce_the_columns(network, store):
     kept = frozen_parts(network, store, NO_AUGMENTATION, 0, SignalFlag(), maps=True)
     assert kept.shape == (12, *network.maps_shape)
     with torch.no_grad():
@@ -52,7 +52,7 @@ def test_what_columns_are_made_of_is_kept_for_own_columns(network, store):
     torch.testing.assert_close(columns, plain.float(), rtol=0, atol=0.01)
 
 
-def test_nothing_is_drawn_but_what_the_detector_is_told(network, store):
+def test_only_use_of_speed_and_air_temperature_is_drawn(network, store):
     plain = frozen_parts(network, store, NO_AUGMENTATION, 0, SignalFlag())
     much = Augmentation(mirror=1.0, missing=1.0, masked=1.0, wind=1.0, motion=0.0, air=0.0)
     assert torch.equal(frozen_parts(network, store, much, 1, SignalFlag()), plain)
@@ -66,7 +66,7 @@ def test_nothing_is_drawn_but_what_the_detector_is_told(network, store):
     assert 0 < told[0].sum() < 12
 
 
-def test_windows_that_come_later_are_put_behind_the_others(network, store):
+def test_later_windows_are_appended_to_earlier_results(network, store):
     whole = frozen_parts(network, store, NO_AUGMENTATION, 0, SignalFlag())
     first = torch.full_like(whole[:5], 7.0)
     grown = frozen_parts(network, store, NO_AUGMENTATION, 0, SignalFlag(), first)
@@ -75,7 +75,7 @@ def test_windows_that_come_later_are_put_behind_the_others(network, store):
     assert frozen_parts(network, store, NO_AUGMENTATION, 0, SignalFlag(), grown) is grown
 
 
-def test_it_ends_early_when_asked_to(network, store):
+def test_computation_stops_early_on_signal(network, store):
     with SignalFlag() as stop:
         signal.raise_signal(signal.SIGINT)
         assert len(frozen_parts(network, store, NO_AUGMENTATION, 0, stop)) == 0

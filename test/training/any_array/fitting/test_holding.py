@@ -13,7 +13,7 @@ SEEN_DEG = 30.0
 
 
 def window(*unsure_deg: float) -> BearingLabels:
-    """One window with a sure label straight ahead, unsure labels 6 degrees wide, and a camera."""
+    """Return labels of a camera window: a sure one ahead and unsure ones 6 degrees wide."""
     count = 1 + len(unsure_deg)
     angles = torch.zeros(1, count, 4)
     angles[0, :, 0] = torch.tensor([0.0, *unsure_deg])
@@ -35,13 +35,13 @@ def start() -> torch.Tensor:
 
 
 def gradient(labels: BearingLabels) -> torch.Tensor:
-    """(front,) largest gradient of a column's values, where all are off by 0.3."""
+    """Return the (front,) largest gradients of columns whose values are all off by 0.3."""
     columns = (start() + 0.3).requires_grad_()
     held_loss(columns, start(), labels, SHAPE).backward()
     return columns.grad[0].abs().amax(dim=0)
 
 
-def test_equal_predictions_cost_nothing_and_others_something():
+def test_held_loss_is_zero_only_for_equal_predictions():
     assert held_loss(start(), start(), window(), SHAPE) == pytest.approx(0, abs=1e-5)
     for value in range(6):
         columns = start()
@@ -57,7 +57,7 @@ def test_only_columns_without_a_label_are_held():
     assert torch.equal(gradient(window(15.0)) > 0, beside | doubted)
 
 
-def test_boxes_count_as_much_as_a_vehicle_is_likely():
+def test_box_costs_are_weighted_by_the_vehicle_probability():
     columns, rare = start(), start()
     rare[:, 0] -= 4
     columns[:, 1:] += 0.3

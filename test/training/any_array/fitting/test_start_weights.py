@@ -1,4 +1,4 @@
-"""Weights that a fitting begins with: of a run, of a model file, and what is neither."""
+"""Start weights read from a run or a model file; other files are rejected."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SHAPE = BearingShape(width=12, deep=32, steps=2)
 def network():
     torch.manual_seed(3)
     network = BearingFirst(SHAPE)
-    # Statistics of a network that has heard something: they are part of its weights.
+    # Statistics as of a trained network: they are part of its weights.
     with torch.no_grad():
         for name, value in network.named_buffers():
             if 'running_' in name:
@@ -46,22 +46,22 @@ def saved_run(folder, network):
     return folder
 
 
-def same(network, other) -> bool:
+def same_weights(network, other) -> bool:
     ours, theirs = network.state_dict(), other.state_dict()
     return ours.keys() == theirs.keys() and all(
         torch.equal(value, theirs[name]) for name, value in ours.items()
     )
 
 
-def test_weights_of_a_run_are_those_of_its_best_epoch(tmp_path, network):
+def test_start_weights_of_a_run_are_from_its_best_epoch(tmp_path, network):
     folder = saved_run(tmp_path / 'run', network)
     for path in (folder, folder / 'best.pt'):
         start = read_start_weights(path)
         assert start.shape == SHAPE
-        assert same(start.network(), network)
+        assert same_weights(start.network(), network)
 
 
-def test_own_columns_are_copies_of_the_others(tmp_path, network):
+def test_own_columns_start_as_copies_of_the_shared_ones(tmp_path, network):
     start = read_start_weights(saved_run(tmp_path / 'run', network))
     changed = start.with_own_columns()
     assert changed.shape == replace(SHAPE, own_columns=True)
@@ -74,7 +74,7 @@ def test_own_columns_are_copies_of_the_others(tmp_path, network):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('pairs', [12, 28])
-def test_a_model_file_holds_all_weights_whichever_pairs_it_reads(tmp_path, network, pairs):
+def test_model_file_holds_all_weights_for_any_number_of_pairs(tmp_path, network, pairs):
     contract = contract_for_any_array(
         FrontEnd(pair_count=pairs),
         -0.5,
@@ -91,16 +91,16 @@ def test_a_model_file_holds_all_weights_whichever_pairs_it_reads(tmp_path, netwo
     assert check_export(detector.float(), tmp_path / 'model.onnx', [window]) < 1e-4
     start = read_start_weights(tmp_path / 'model.onnx')
     assert (start.shape, start.ranges) == (SHAPE, RANGES)
-    assert same(start.network(), network)
+    assert same_weights(start.network(), network)
 
 
-def test_ranges_of_what_was_taught_before_and_now_are_joined():
+def test_joined_ranges_cover_earlier_and_new_training():
     assert joined_ranges(None, RANGES) == RANGES
     smaller = replace(RANGES, aperture_m=(0.1, 0.5), live_microphones=(8.0, 8.0))
     assert joined_ranges(smaller, RANGES) == replace(RANGES, aperture_m=(0.1, 1.0))
 
 
-def test_what_is_none_is_refused_with_the_reason(tmp_path, network):
+def test_files_without_usable_weights_are_rejected_with_the_reason(tmp_path, network):
     (tmp_path / 'best.pt').write_bytes(b'no')
     with pytest.raises(AvdetError, match=r'best\.pt: expected a file of a run of any-array'):
         read_start_weights(tmp_path)
@@ -117,7 +117,7 @@ def test_what_is_none_is_refused_with_the_reason(tmp_path, network):
         read_start_weights(other)
 
 
-def test_another_size_is_named():
+def test_size_mismatch_error_names_the_size():
     with pytest.raises(AvdetError, match='start: width: expected 24, found 12'):
         check_same_shape('start', SHAPE, replace(SHAPE, width=24))
     check_same_shape('start', SHAPE, SHAPE)

@@ -10,7 +10,7 @@ from avdet_ros.training.any_array.windows.drawn_steering import SteeringTable
 
 
 @pytest.mark.parametrize('pairs', [12, 28])
-def test_the_table_says_what_the_detector_computes(pairs):
+def test_table_matches_the_steering_of_the_detector(pairs):
     rng, front_end = np.random.default_rng(0), FrontEnd(pair_count=pairs)
     table, grid = SteeringTable(front_end), azimuth_grid()
     places = rng.uniform(-0.6, 0.6, (3, 8, 3)).astype(np.float32)
@@ -28,14 +28,14 @@ def test_the_table_says_what_the_detector_computes(pairs):
         turned = np.radians(grid - yaw_deg[index])
         directions = np.stack([np.cos(turned), np.sin(turned)], axis=-1)
         exact = expected_coherences(front_end, places[index], directions, alive[index])
-        # Up to 8 kHz, where vehicles are heard; in parts of one pair.
+        # Errors relative to one pair; the limit is lower up to 8 kHz, where vehicles are audible.
         assert np.abs(found[index] - exact)[:60].max() * pairs < 0.004
         assert np.abs(found[index] - exact).max() * pairs < 0.04
         live = np.array([alive[index][i] and alive[index][j] for i, j in front_end.pairs])
         assert np.all(found[index][..., ~np.repeat(live, 2)] == 0)
 
 
-def test_a_late_channel_and_a_microphone_further_away_are_the_same():
+def test_channel_delay_equals_a_more_distant_microphone():
     front_end = FrontEnd()
     table = SteeringTable(front_end)
     rng = np.random.default_rng(1)
@@ -51,7 +51,7 @@ def test_a_late_channel_and_a_microphone_further_away_are_the_same():
     assert (by_delay - table.steering(places, torch.zeros(1), ahead, all_alive)).abs().max() > 0.05
 
 
-def test_waves_that_pass_at_half_the_speed_see_an_array_of_twice_the_size():
+def test_half_the_speed_of_sound_equals_an_array_of_twice_the_size():
     table = SteeringTable(FrontEnd())
     places = torch.from_numpy(np.random.default_rng(2).uniform(-0.2, 0.2, (1, 8, 3))).float()
     azimuths, alive = torch.tensor([-40.0, 10.0]), torch.ones(1, 8, dtype=torch.bool)

@@ -29,7 +29,7 @@ def make_store(table, tmp_path):
     return make
 
 
-def only(**changes) -> Augmentation:
+def only_with(**changes) -> Augmentation:
     nothing = dict.fromkeys(Augmentation.__dataclass_fields__, 0.0) | {
         'masked_bands': 10,
         'masked_frames': 8,
@@ -37,7 +37,7 @@ def only(**changes) -> Augmentation:
     return Augmentation(**(nothing | changes))
 
 
-def test_a_set_grows_while_it_is_read(make_store, tmp_path):
+def test_refresh_reads_new_shards_of_a_growing_set(make_store, tmp_path):
     store = make_store()
     assert store.refresh() == len(store) == 0
     write_shard(tmp_path / 'set', 5, 40)
@@ -50,7 +50,7 @@ def test_a_set_grows_while_it_is_read(make_store, tmp_path):
     assert store.nbytes / 1024 < 130e3
 
 
-def test_no_more_than_asked_for(make_store, tmp_path):
+def test_store_holds_at_most_the_requested_windows(make_store, tmp_path):
     write_shard(tmp_path / 'set', 0, 40)
     write_shard(tmp_path / 'set', 1, 40)
     store = make_store(most=50)
@@ -59,11 +59,11 @@ def test_no_more_than_asked_for(make_store, tmp_path):
     assert store.refresh() == 0
 
 
-def test_new_windows_take_the_place_of_the_oldest(make_store, tmp_path):
+def test_new_windows_replace_the_oldest(make_store, tmp_path):
     for seed in (0, 1):
         write_shard(tmp_path / 'set', seed, 40)
     store = make_store(most=50)
-    # What is there from the beginning is no reason to throw anything away.
+    # Shards that exist at the first refresh do not replace windows.
     assert store.refresh() == 50
     assert store.column('seed').tolist() == [0] * 40 + [1] * 10
     write_shard(tmp_path / 'set', 2, 30)
@@ -78,7 +78,7 @@ def test_new_windows_take_the_place_of_the_oldest(make_store, tmp_path):
     assert len(store) == 50
 
 
-def test_where_none_may_go_new_windows_are_left(make_store, tmp_path):
+def test_full_store_without_renewal_ignores_new_windows(make_store, tmp_path):
     write_shard(tmp_path / 'set', 0, 40)
     store = make_store(most=50, renews=False)
     assert store.refresh() == 40
@@ -89,9 +89,9 @@ def test_where_none_may_go_new_windows_are_left(make_store, tmp_path):
     assert store.column('seed').tolist() == [0] * 40 + [1] * 10
 
 
-def test_a_shard_that_is_deleted_before_it_is_read_is_passed_over(make_store, tmp_path):
+def test_shard_deleted_before_reading_is_skipped(make_store, tmp_path):
     path = write_shard(tmp_path / 'set', 0, 8)
-    # As a reader finds it that has listed the folder a moment before.
+    # A dangling link looks like a shard deleted after the folder was listed.
     (tmp_path / 'set' / 'windows_0000001.npz').symlink_to(tmp_path / 'gone')
     store = make_store()
     assert store.refresh() == 8
@@ -100,7 +100,7 @@ def test_a_shard_that_is_deleted_before_it_is_read_is_passed_over(make_store, tm
         store.refresh()
 
 
-def test_a_batch_is_what_the_shard_has(make_store, tmp_path):
+def test_batch_matches_the_shard(make_store, tmp_path):
     path = write_shard(tmp_path / 'set', 0, 16)
     store = make_store()
     store.refresh()
@@ -117,13 +117,13 @@ def test_a_batch_is_what_the_shard_has(make_store, tmp_path):
     assert batch.steering.shape == (2, 80, 80, 24)
 
 
-def test_where_the_label_is_the_response_is_largest_mirrored_or_not(make_store, tmp_path):
+def test_response_is_largest_at_the_label_mirrored_or_not(make_store, tmp_path):
     write_shard(tmp_path / 'set', 0, 40)
     store = make_store()
     store.refresh()
     alone = torch.from_numpy(np.flatnonzero(store.column('count') == 1))
     for mirror in (0.0, 1.0):
-        batch = store.batch(alone, only(mirror=mirror))
+        batch = store.batch(alone, only_with(mirror=mirror))
         response = torch.matmul(batch.steering, batch.coherence).mean(dim=(1, 3))
         found = azimuth_grid()[:64][response[:, :64].argmax(dim=1)]
         np.testing.assert_allclose(found, batch.labels.angles_deg[:, 0, 0], atol=1.0)
@@ -131,12 +131,12 @@ def test_where_the_label_is_the_response_is_largest_mirrored_or_not(make_store, 
     assert torch.equal(batch.labels.angles_deg[..., 0], -plain)
 
 
-def test_what_is_turned_is_heard_and_labelled_elsewhere(make_store, tmp_path):
+def test_turned_windows_turn_sound_and_labels_together(make_store, tmp_path):
     write_shard(tmp_path / 'set', 0, 40)
     store = make_store()
     store.refresh()
     alone = torch.from_numpy(np.flatnonzero(store.column('count') == 1))
-    batch = store.batch(alone, only(turned_deg=25.0), torch.Generator().manual_seed(0))
+    batch = store.batch(alone, only_with(turned_deg=25.0), torch.Generator().manual_seed(0))
     there, labels = batch.labels.angles_deg[:, 0, 0], batch.labels
     left_deg = there - store.labels(alone).angles_deg[:, 0, 0]
     assert 15 < left_deg.abs().max() < 25
@@ -150,21 +150,23 @@ def test_what_is_turned_is_heard_and_labelled_elsewhere(make_store, tmp_path):
     np.testing.assert_allclose(found[inside], there[inside], atol=1.0)
 
 
-def test_what_is_turned_is_driven_past_in_another_direction(make_store, table, tmp_path):
-    moving_set(tmp_path / 'set')
+def test_turned_windows_turn_the_direction_of_travel(make_store, table, tmp_path):
+    write_moving_set(tmp_path / 'set')
     store = make_store()
     store.refresh()
     index = torch.zeros(6, dtype=torch.long)
-    batch = store.batch(index, only(turned_deg=25.0, motion=1.0), torch.Generator().manual_seed(0))
+    batch = store.batch(
+        index, only_with(turned_deg=25.0, motion=1.0), torch.Generator().manual_seed(0)
+    )
     left_deg = batch.labels.seen_deg[:, 0] - 56
-    still = store.batch(index[:1], only(motion=1.0))
-    # Each turned window hears in one direction what the window as it is hears in another.
+    still = store.batch(index[:1], only_with(motion=1.0))
+    # Steering of a turned window equals that of the original one in shifted directions.
     for window, turn in enumerate(left_deg.tolist()):
         azimuths = azimuth_grid()[20:40] + turn
         shifted = ArrayStore(tmp_path / 'set', table, azimuths)
         shifted.refresh()
         same = shifted.batch(
-            index, only(turned_deg=25.0, motion=1.0), torch.Generator().manual_seed(0)
+            index, only_with(turned_deg=25.0, motion=1.0), torch.Generator().manual_seed(0)
         )
         torch.testing.assert_close(
             same.steering[window], still.steering[0, :, 20:40], rtol=0, atol=1e-3
@@ -172,23 +174,23 @@ def test_what_is_turned_is_driven_past_in_another_direction(make_store, table, t
     assert not torch.allclose(batch.steering[0, :, 20:40], still.steering[0, :, 20:40], atol=0.05)
 
 
-def test_missing_microphones_leave_neither_coherence_nor_steering(make_store, tmp_path):
+def test_missing_microphones_have_no_coherence_and_no_steering(make_store, tmp_path):
     write_shard(tmp_path / 'set', 0, 40)
     store = make_store()
     store.refresh()
     every = torch.arange(40)
-    batch = store.batch(every, only(missing=1.0), torch.Generator().manual_seed(0))
+    batch = store.batch(every, only_with(missing=1.0), torch.Generator().manual_seed(0))
     silent = batch.coherence.abs().amax(dim=(1, 3)) == 0
     unsteered = batch.steering.abs().amax(dim=(1, 2)) == 0
     assert torch.equal(silent | unsteered, unsteered)
-    # Two of eight are gone: each is in three pairs of two coherences.
+    # Two of eight are missing: each is in three pairs of two coherences.
     gone = unsteered.sum(dim=1)
     assert gone.min() >= 10
     kept = [live_pairs(alive).sum() * 2 for alive in store.column('alive')]
     assert all(24 - int(many) < before for many, before in zip(gone, kept, strict=True))
 
 
-def test_what_is_drawn_comes_from_the_generator(make_store, tmp_path):
+def test_augmentation_repeats_for_a_seed_and_masks_are_limited(make_store, tmp_path):
     write_shard(tmp_path / 'set', 0, 20)
     store = make_store()
     store.refresh()
@@ -200,14 +202,14 @@ def test_what_is_drawn_comes_from_the_generator(make_store, tmp_path):
     assert torch.equal(drawn[0].steering, drawn[1].steering)
     assert torch.equal(drawn[0].level_db, drawn[1].level_db)
     assert not torch.equal(drawn[0].steering, drawn[2].steering)
-    masked = store.batch(index, only(masked=1.0)).coherence.abs() == 0
+    masked = store.batch(index, only_with(masked=1.0)).coherence.abs() == 0
     for axes, most in (((2, 3), 10), ((1, 2), 8)):
         silent = masked.all(dim=axes[1]).all(dim=axes[0]).sum(dim=1)
         assert 1 <= silent.min() <= silent.max() <= most
 
 
-def moving_set(folder):
-    """Eight windows of a vehicle that drives 20 m/s in frost; of the last one nobody knows."""
+def write_moving_set(folder):
+    """Write eight windows at 20 m/s and -20 degrees; both are unknown for the last one."""
     path = write_shard(folder, 0, 8)
     with np.load(path) as shard:
         arrays = dict(shard)
@@ -225,11 +227,13 @@ def moving_set(folder):
 @pytest.mark.parametrize(
     ('motion', 'air', 'sound_mps'), [(1.0, 1.0, 318.93), (1.0, 0.0, 343.0), (0.0, 1.0, 318.93)]
 )
-def test_steering_of_a_vehicle_that_drives(make_store, tmp_path, mirror, motion, air, sound_mps):
-    arrays = moving_set(tmp_path / 'set')
+def test_steering_accounts_for_ego_speed_and_air_temperature(
+    make_store, tmp_path, mirror, motion, air, sound_mps
+):
+    arrays = write_moving_set(tmp_path / 'set')
     store = make_store()
     store.refresh()
-    batch = store.batch(torch.arange(8), only(mirror=mirror, motion=motion, air=air))
+    batch = store.batch(torch.arange(8), only_with(mirror=mirror, motion=motion, air=air))
     sign = 1 - 2 * mirror
     for window in range(8):
         ahead_mps = 20.0 * motion
@@ -251,33 +255,35 @@ def test_steering_of_a_vehicle_that_drives(make_store, tmp_path, mirror, motion,
             )
 
 
-def test_a_vehicle_is_told_to_stand_in_part_of_the_windows(make_store, tmp_path):
-    moving_set(tmp_path / 'set')
+def test_ego_speed_is_used_in_the_given_share_of_windows(make_store, tmp_path):
+    write_moving_set(tmp_path / 'set')
     store = make_store()
     store.refresh()
     index = torch.zeros(100, dtype=torch.long)
     still = store.batch(index[:1]).steering
-    batch = store.batch(index, only(motion=0.7), torch.Generator().manual_seed(0))
+    batch = store.batch(index, only_with(motion=0.7), torch.Generator().manual_seed(0))
     told = (batch.steering != still).flatten(1).any(dim=1)
     assert 55 < told.sum() < 85
 
 
-def test_wind_adds_power_that_no_two_microphones_share(make_store, tmp_path):
+def test_wind_raises_levels_and_keeps_cross_spectra(make_store, tmp_path):
     write_shard(tmp_path / 'set', 0, 20)
     store = make_store()
     store.refresh()
     index = torch.arange(20)
     plain = store.batch(index)
-    windy = store.batch(index, only(wind=1.0, wind_part=0.6), torch.Generator().manual_seed(0))
+    windy = store.batch(
+        index, only_with(wind=1.0, wind_part=0.6), torch.Generator().manual_seed(0)
+    )
     rise = 10 ** ((windy.level_db - plain.level_db) / 10)
     assert 1 <= rise.min() < rise.max() < 2.51
-    # Cross-spectra stay what they were.
+    # Cross-spectra stay unchanged.
     torch.testing.assert_close(
         windy.coherence * rise[:, :, None], plain.coherence, atol=1e-4, rtol=1e-3
     )
 
 
-def test_ranges_of_the_arrays_that_were_taught(make_store, tmp_path):
+def test_taught_ranges_match_the_arrays_of_the_set(make_store, tmp_path):
     write_shard(tmp_path / 'set', 0, 40)
     store = make_store()
     store.refresh()
@@ -287,7 +293,7 @@ def test_ranges_of_the_arrays_that_were_taught(make_store, tmp_path):
     assert ranges.live_microphones == (6.0, 8.0)
 
 
-def test_a_set_says_which_pairs_it_has_and_another_table_is_refused(tmp_path):
+def test_pair_count_is_read_from_the_set_and_mismatches_are_rejected(tmp_path):
     write_shard(tmp_path / 'set', 0, 4)
     assert front_end_of(tmp_path / 'set').pair_count == 12
     card = tmp_path / 'set' / 'windows.json'
@@ -309,14 +315,14 @@ def test_a_set_says_which_pairs_it_has_and_another_table_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize('content', [b'', b'no archive'])
-def test_damaged_shards_are_named(make_store, tmp_path, content):
+def test_damaged_shard_error_names_the_file(make_store, tmp_path, content):
     (tmp_path / 'set').mkdir()
     (tmp_path / 'set' / 'windows_0000000.npz').write_bytes(content)
     with pytest.raises(AvdetError, match=r'windows_0000000\.npz: expected a shard of windows of'):
         make_store().refresh()
 
 
-def test_windows_of_one_array_are_another_format(make_store, tmp_path):
+def test_windows_of_a_single_array_are_rejected(make_store, tmp_path):
     (tmp_path / 'set').mkdir()
     with (tmp_path / 'set' / 'windows_0000000.npz').open('wb') as file:
         np.savez(file, features=np.zeros((1, 32, 80, 44), np.float16), count=np.zeros(1))
@@ -324,7 +330,7 @@ def test_windows_of_one_array_are_another_format(make_store, tmp_path):
         make_store().refresh()
 
 
-def test_labels_seen_from_another_height_are_refused(make_store, tmp_path):
+def test_labels_of_another_eye_height_are_rejected(make_store, tmp_path):
     path = write_shard(tmp_path / 'set', 0, windows=2)
     arrays = dict(np.load(path))
     with path.open('wb') as file:

@@ -16,7 +16,7 @@ from avdet_ros.training.studies.pretexts.rows import (
 )
 
 
-def test_rows_differ_in_nothing_but_the_pretext(tmp_path):
+def test_rows_differ_only_in_pretext_or_number_of_epochs(tmp_path):
     scale = SCALES['small']
     plain = recipe_of(Run(NONE, 0.1, 2), scale, 'simulated')
     taught = recipe_of(Run('swapped', 0.1, 2), scale, 'simulated')
@@ -33,7 +33,7 @@ def test_rows_differ_in_nothing_but_the_pretext(tmp_path):
     assert read_recipe(path) == taught
 
 
-def test_every_run_has_a_folder_of_its_own():
+def test_every_run_has_a_separate_folder():
     scale = SCALES['small']
     runs = [
         run
@@ -45,7 +45,7 @@ def test_every_run_has_a_folder_of_its_own():
     assert len(runs) == 3 * (3 + 4 * (1 + len(tasks_of(scale)))), 'none, longer is never frozen'
 
 
-def test_the_likeliest_pretexts_run_first():
+def test_most_promising_pretexts_run_first():
     assert tasks_of(SCALES['small'])[: len(LIKELIEST)] == LIKELIEST
     assert sorted(tasks_of(SCALES['small'])) == sorted(PRETEXTS.names())
     assert tasks_of(SCALES['smoke'])[0] == 'masked_channels'

@@ -32,20 +32,20 @@ SMOKE = SCALES['smoke']
 COMMAND = ['avdet', 'train', 'reproduce', '--rows', 'pretexts', '--no-progress']
 
 
-def command(status=0):
+def command_exits_with(status=0):
     with pytest.raises(SystemExit) as ended:
         cli.main()
     return (ended.value.code or 0) == status
 
 
-def test_a_row_beats_another_by_more_than_the_range_of_either():
+def test_row_beats_another_only_by_more_than_the_range_of_seeds():
     assert beats([0.5, 0.6], [0.3, 0.4])
     assert not beats([0.4, 0.7], [0.3, 0.4]), 'by 0.2, and its seeds are 0.3 apart'
     assert not beats([0.5, 0.75], [0.25, 0.5]), 'by just the range'
     assert not beats([0.3], [0.3])
 
 
-def test_a_row_is_decided_when_every_seed_has_run(tmp_path):
+def test_row_is_decided_when_every_seed_has_run(tmp_path):
     comparison = Comparison(SMOKE, tmp_path, None, SILENT)
     for share, good in ((FEW, 0.4), (MORE, 0.5)):
         comparison.scores[Run(LONGER, share, 0)] = {'direction': 0.3, 'about': ''}
@@ -58,13 +58,13 @@ def test_a_row_is_decided_when_every_seed_has_run(tmp_path):
 
 
 @pytest.mark.slow
-def test_rows_run_once_and_those_that_lack_something_say_so(window_folder, tmp_path, monkeypatch):
+def test_rows_run_once_and_report_missing_requirements(window_folder, tmp_path, monkeypatch):
     out = tmp_path / 'out'
     out.mkdir()
-    (out / 'windows').symlink_to(window_folder)  # those that are missing would be simulated
+    (out / 'windows').symlink_to(window_folder)  # missing windows would be simulated
     words = [*COMMAND, '--scale', 'smoke', '--out', str(out), '--pages', str(tmp_path)]
     monkeypatch.setattr('sys.argv', words)
-    assert command()
+    assert command_exits_with()
     page = out / PAGE
     document = (tmp_path / DOCUMENT).read_text()
     assert document.startswith(f'<!-- {KEY} -->\n\n`{shlex.join(words)}`')
@@ -82,14 +82,14 @@ def test_rows_run_once_and_those_that_lack_something_say_so(window_folder, tmp_p
     assert 'masked_channels: hidden levels off by' in text
     assert 'Left out, and why:' in text
     before = {path: path.stat().st_mtime_ns for path in out.glob('rows/*/row.json')}
-    assert command()
+    assert command_exits_with()
     assert page.read_text() == text
     assert {path: path.stat().st_mtime_ns for path in out.glob('rows/*/row.json')} == before
     assert len(list(out.glob('pretexts/masked_channels_*'))) == 1, 'one for all shares'
 
 
 @pytest.mark.slow
-def test_drives_with_true_boxes_say_what_they_lack(drives, tmp_path):
+def test_drives_with_true_boxes_report_missing_requirements(drives, tmp_path):
     scale = replace(SMOKE, batch=8, tasks=('synchronisation', 'instance'))
     comparison = Comparison(scale, tmp_path / 'out', drives, SILENT)
     for task in scale.tasks:
@@ -101,7 +101,7 @@ def test_drives_with_true_boxes_say_what_they_lack(drives, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_page_has_a_section_for_drives_and_only_what_was_asked_for(drives, tmp_path):
+def test_page_section_of_drives_has_only_the_requested_pretexts(drives, tmp_path):
     document = tmp_path / DOCUMENT
     document.write_text(f'# By hand\n\n{marks(KEY)}\n\n{marks(OF_DRIVES)}\n')
     scale = replace(SMOKE, batch=8)
@@ -114,25 +114,25 @@ def test_the_page_has_a_section_for_drives_and_only_what_was_asked_for(drives, t
     assert '| none, longer | ' in after
 
 
-def test_another_scale_is_refused(tmp_path):
+def test_unknown_scale_is_rejected(tmp_path):
     with pytest.raises(
         AvdetError, match="scale: expected one of smoke, small, full, found 'tiny'"
     ):
         study('tiny', tmp_path)
 
 
-def test_only_some_pretexts_are_asked_for_by_name(tmp_path, monkeypatch, capsys):
+def test_unknown_pretext_name_is_rejected(tmp_path, monkeypatch, capsys):
     words = ['--scale', 'smoke', '--out', str(tmp_path)]
     monkeypatch.setattr(
         'sys.argv', ['avdet', 'train', 'reproduce', '--rows', 'pretexts,turnd', *words]
     )
-    assert command(1)
+    assert command_exits_with(1)
     said = ' '.join(capsys.readouterr().err.split())
     assert 'pretext: expected one of' in said
     assert "found 'turnd'" in said
 
 
-def test_the_command_knows_the_rows(tmp_path, monkeypatch, capsys):
+def test_command_rejects_an_unknown_scale_of_pretext_rows(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr('sys.argv', [*COMMAND, '--scale', 'tiny', '--out', str(tmp_path)])
-    assert command(1)
+    assert command_exits_with(1)
     assert 'expected one of smoke, small, full' in ' '.join(capsys.readouterr().err.split())

@@ -8,14 +8,14 @@ def run(row, share, direction, freeze=False, seed=0):
     return {'row': row, 'share': share, 'seed': seed, 'freeze': freeze, **scores}
 
 
-def test_numbers_have_half_the_range_of_their_seeds():
+def test_numbers_show_half_the_range_of_their_seeds():
     assert per_cent([0.1, 0.2, 0.15]) == '15.0 ± 5.0'
     assert per_cent([0.1]) == '10.0'
     assert per_cent([None, 0.1]) == '10.0'
     assert per_cent([]) == '-'
 
 
-def test_the_page_has_a_line_for_each_row(tmp_path):
+def test_page_has_a_line_for_each_row(tmp_path):
     results = {
         'scale': 'small',
         'command': 'avdet train reproduce --rows pretexts',

@@ -1,4 +1,4 @@
-"""Scores of attention maps that are right, and of some that are wrong."""
+"""Scores of correct and of wrong attention maps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from avdet_ros.training.studies.sounding.attention_rows import (
 SIZE = (1920, 640)
 
 
-def test_a_small_box_has_a_cell_too():
+def test_small_box_covers_at_least_one_cell():
     small = cells_of(np.array([85.0, 85, 90, 90]), SIZE)
     assert np.argwhere(small).tolist() == [[1, 1]]
     large = cells_of(np.array([0.0, 0, 160, 80]), SIZE)
@@ -29,7 +29,7 @@ def test_a_small_box_has_a_cell_too():
     assert cells_of(np.array([1900.0, 600, 1940, 680]), SIZE)[-1, -1]
 
 
-def test_no_row_is_told_of_more_frames_than_there_are():
+def test_rows_that_need_more_labelled_frames_than_exist_are_left_out():
     masks = np.zeros((200, ROWS, COLUMNS))
     masks[:100, 2, 3] = 1
     keys = keys_for(masks, thermal=True)
@@ -46,7 +46,7 @@ def test_no_row_is_told_of_more_frames_than_there_are():
     assert attention_not_run(enough) == ''
 
 
-def test_scores_by_hand():
+def test_attention_scores_match_hand_calculation():
     boxes = np.array([[0.0, 0, 80, 80], [800, 0, 880, 80], [80, 80, 160, 160]])
     sounds, frame = np.array([True, False, False]), np.array([0, 0, 1])
     masks = np.zeros((2, ROWS, COLUMNS))

@@ -1,4 +1,4 @@
-"""Labels of a teacher that sees everything, and a student of directions."""
+"""Labels of a teacher that sees every vehicle, and a student that predicts directions."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from avdet_ros.training.studies.sounding.filtered_students import (
 
 
 @pytest.fixture
-def seen(drives, tmp_path):
-    """The shared drives' training boxes, and labels that see all."""
+def labelled_drives(drives, tmp_path):
+    """The shared drives with labels of every visible box, and their training boxes."""
     root = tmp_path / 'drives'
     root.mkdir()
     for path in drives.iterdir():
@@ -35,8 +35,8 @@ def seen(drives, tmp_path):
     return root, boxes
 
 
-def test_a_teacher_that_sees_everything(seen):
-    root, boxes = seen
+def test_written_labels_contain_every_visible_box(labelled_drives):
+    root, boxes = labelled_drives
     frames = {one.stamp: number for number, one in enumerate(boxes.frames)}
     labels = labels_of(root, boxes.frames[0].drive, 'teachers', root / SEEN)
     for stamp, its in labels.items():
@@ -44,8 +44,8 @@ def test_a_teacher_that_sees_everything(seen):
         np.testing.assert_array_equal(its.boxes_px, wanted)
 
 
-def test_filters_keep_what_they_say(seen):
-    root, boxes = seen
+def test_filters_write_and_count_their_labels(labelled_drives):
+    root, boxes = labelled_drives
     drive = boxes.frames[0].drive
     for name in ('all', 'oracle', 'deleted'):
         found = filter_seen(root, boxes, name, {})
@@ -59,14 +59,14 @@ def test_filters_keep_what_they_say(seen):
     }
 
 
-def test_directions_of_boxes(rig):
+def test_columns_of_a_box_lie_in_its_direction(rig):
     columns = columns_of(np.float32([[940, 320, 980, 350]]), rig)
     assert 2 <= columns.sum() <= 6
     assert np.abs(AZIMUTHS_DEG[columns]).max() <= 3
     assert not columns_of(np.zeros((0, 4)), rig).any()
 
 
-def test_a_student_learns_directions_and_nothing_where_nothing_is_taught():
+def test_student_learns_directions_and_stays_unchanged_without_labels():
     generator = torch.Generator().manual_seed(0)
     many, columns = 96, len(AZIMUTHS_DEG)
     maps = torch.randn(many, 2 * GROUPS, columns, generator=generator) * 0.1
@@ -82,13 +82,13 @@ def test_a_student_learns_directions_and_nothing_where_nothing_is_taught():
         torch.testing.assert_close(untaught(maps), fresh(maps), atol=1e-3, rtol=1e-2)
 
 
-def test_hits_on_what_is_inaudible():
+def test_share_of_hits_on_inaudible_boxes_is_counted():
     sounds = np.array([True, True, True, False, False])
     assert hits_at_half(np.array([3.0, 2, 1, 2.5, 0]), sounds) == 0.5
     assert np.isnan(hits_at_half(np.ones(2), np.ones(2, bool)))
 
 
-def test_table_has_mean_and_half_the_range():
+def test_table_shows_mean_and_half_the_range():
     labels = {'all': {'labels': 10, 'right': 0.7, 'found': 0.9, 'open': 0}}
     keys = ('ap_hidden', 'roc_auc', 'ap_inaudible', 'silent_hits')
     one = {'ap_directions': 0.2, **dict.fromkeys(keys, 0.5)}

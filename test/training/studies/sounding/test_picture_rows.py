@@ -1,4 +1,4 @@
-"""Rules that look at pictures, on two boxes of three frames."""
+"""Rules on pictures, applied to two boxes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from avdet_ros.training.studies.sounding.picture_rows import PICTURE_ROWS, movem
 
 
 @pytest.fixture
-def two():
-    """Two drives; the middle frame has a box at the left that grows and one that stands."""
+def two_boxes():
+    """Two drives; one frame has a growing box on the left and a still one on the right."""
     level = np.full((4, len(AZIMUTHS_DEG)), -30.0)
     level[2, AZIMUTHS_DEG > 10] = -20
     level[0, AZIMUTHS_DEG > 10] = -34
@@ -30,18 +30,18 @@ def two():
     return SimpleNamespace(padded=padded, boxes=boxes, sides_deg=sides), level
 
 
-def test_what_grows_and_turns_moves(two):
-    frames, _ = two
+def test_movement_adds_growth_and_turning(two_boxes):
+    frames, _ = two_boxes
     assert movement(frames, None).tolist() == [2.5, 0.0]
 
 
-def test_what_grows_as_it_gets_louder_is_in_step(two):
-    frames, level = two
+def test_synchrony_is_growth_times_rise_in_level(two_boxes):
+    frames, level = two_boxes
     heard = SimpleNamespace(level_db=level)
     assert synchrony(frames, heard).tolist() == [0.5 * 14, 0.0]
     frames.boxes.frame = np.array([2, 2])
-    assert synchrony(frames, heard)[0] == pytest.approx(0.5 * 10), 'nothing of the next drive'
+    assert synchrony(frames, heard)[0] == pytest.approx(0.5 * 10), 'the next drive is not used'
 
 
-def test_rows_have_names_of_their_own():
+def test_row_titles_are_unique():
     assert len({row.title for row in PICTURE_ROWS}) == len(PICTURE_ROWS)

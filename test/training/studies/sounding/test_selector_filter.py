@@ -1,4 +1,4 @@
-"""What selectors say of labels is kept with the boxes that it is of."""
+"""Saved scores of selectors are used only for the same boxes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from avdet_ros.training.sounding.run import unknown_boxes
 from avdet_ros.training.studies.sounding.selector_filter import JUDGES, judges
 
 
-def test_what_an_earlier_run_found_is_asked_and_other_boxes_are_refused(rig, tmp_path):
+def test_saved_scores_are_used_and_those_of_other_boxes_are_rejected(rig, tmp_path):
     frame = make_id('drive_day_2030_01_01_10_00_00', 1_000_000_000)
     boxes = unknown_boxes([frame], [np.float32([[300, 300, 360, 350], [900, 300, 960, 350]])])
     level = np.linspace(-30, -20, len(AZIMUTHS_DEG))[None]

@@ -1,4 +1,4 @@
-"""Scores of selectors are kept with the boxes that they are of."""
+"""Rows of selectors, and saved scores that are used only for the same boxes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from avdet_ros.training.studies.sounding.selector_rows import (
 )
 
 
-def test_rows_have_names_of_their_own():
+def test_row_keys_and_titles_are_unique():
     assert len({row.key for row in SELECTORS}) == len({row.title for row in SELECTORS})
     assert len({row.title for row in SELECTORS}) == len(SELECTORS)
     for row in SELECTORS:
@@ -29,7 +29,7 @@ def test_rows_have_names_of_their_own():
         assert row.hears == (row.plan.kinds[0] == 'sound')
 
 
-def test_no_row_is_told_of_more_frames_than_there_are():
+def test_rows_that_need_more_labelled_frames_than_exist_are_left_out():
     valid = torch.ones(150, 8, dtype=torch.bool)
     sounds = torch.zeros(150, 8)
     sounds[100:] = torch.nan
@@ -56,7 +56,7 @@ def test_no_row_is_told_of_more_frames_than_there_are():
     )
 
 
-def test_scores_of_other_boxes_are_refused(tmp_path):
+def test_scores_of_other_boxes_are_rejected(tmp_path):
     path = tmp_path / 'a_seed0.npz'
     uses = {'test': SimpleNamespace(boxes=[0, 1, 2])}
     np.savez(path, **{f'test/{RIGHT}': np.arange(3.0)})

@@ -1,4 +1,4 @@
-"""The command that runs all rows of which seen vehicle sounds, and the page that it makes."""
+"""The command that runs all self-supervision rows, and the page that it writes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COMMAND = ['avdet', 'train', 'reproduce', '--rows', 'self-supervision']
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_the_command_makes_the_page_and_what_is_done_stays_done(tmp_path, monkeypatch):
+def test_command_writes_the_page_and_does_not_repeat_finished_work(tmp_path, monkeypatch):
     pages, out = tmp_path / 'pages', tmp_path / 'out'
     pages.mkdir()
     words = [*COMMAND, '--scale', 'smoke', '--out', str(out), '--pages', str(pages)]
@@ -45,7 +45,9 @@ def test_the_command_makes_the_page_and_what_is_done_stays_done(tmp_path, monkey
     left = first['selectors'].partition('Not run: ')[2].partition('. ')[0].split('; ')
     for row in SELECTORS:
         few = row.plan.labelled < 10
-        assert (f'| {row.title} |' in first['selectors']) == few, 'of so few frames'
+        assert (f'| {row.title} |' in first['selectors']) == few, (
+            'only rows that need few labelled frames run'
+        )
         assert (row.title in left) == (not few)
     for title, plan in ATTENTIONS.values():
         run = not 10 < plan.labelled <= 2000
@@ -68,13 +70,13 @@ def test_the_command_makes_the_page_and_what_is_done_stays_done(tmp_path, monkey
         assert (f'| {row.title} |' in again['teachers']) == (row.key in KEYS)
 
 
-def test_drives_without_pictures_say_so(tmp_path):
+def test_page_reports_drives_without_pictures(tmp_path):
     page = StudyPage(tmp_path / 'out', None, 'avdet train reproduce')
     assert attention_of(tmp_path, {}, None, tmp_path, SCALES['smoke'], page) == {}
     assert 'These drives have no pictures (fl_rgb) to attend over.' in page.path.read_text()
 
 
-def test_mistakes_are_one_sentence(tmp_path, monkeypatch, capsys):
+def test_invalid_options_raise_one_clear_error(tmp_path, monkeypatch, capsys):
     with pytest.raises(
         AvdetError, match="one of smoke, small, evening for self-supervision, found 'full'"
     ):
