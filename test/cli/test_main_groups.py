@@ -16,19 +16,9 @@ COMMANDS = [
 PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'commands.md'
 
 
-@pytest.fixture
-def avdet(monkeypatch, capsys):
-    """Run a command line in this process; returns exit status, output and errors."""
-
-    def run(*words):
-        monkeypatch.setattr('sys.argv', ['avdet', *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main.main()
-        printed = capsys.readouterr()
-        return ended.value.code or 0, printed.out, printed.err
-
+@pytest.fixture(autouse=True)
+def narrow_terminal(monkeypatch):
     monkeypatch.setenv('COLUMNS', '80')
-    return run
 
 
 def test_help_fits_one_screen_and_lists_commands_and_groups(avdet):

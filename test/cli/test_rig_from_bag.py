@@ -9,7 +9,6 @@ import soundfile
 import yaml
 
 from avdet_ros.bags.from_drive import TOPICS, drive_to_bag
-from avdet_ros.cli import main
 from avdet_ros.dataset import layout
 from avdet_ros.rig import default_rig_path, load_rig
 
@@ -23,20 +22,6 @@ CAMERA = {
     'pitch_deg': -1.0,
     'roll_deg': 0.5,
 }
-
-
-@pytest.fixture
-def avdet(monkeypatch, capsys):
-    """Run a command line in this process; returns exit status, output and errors."""
-
-    def run(*words):
-        monkeypatch.setattr('sys.argv', ['avdet', *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main.main()
-        printed = capsys.readouterr()
-        return ended.value.code or 0, printed.out, printed.err
-
-    return run
 
 
 @pytest.fixture(scope='module')

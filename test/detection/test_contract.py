@@ -5,6 +5,7 @@ import json
 import os
 from pathlib import Path
 
+from helpers.models import set_metadata
 import numpy as np
 from onnx import TensorProto, helper
 import pytest
@@ -24,17 +25,6 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.rig import default_rig_path, parse_rig
 
 SMALL = ModelContract(8000, 1, 16, 1, 1, ('a',), 16, 16, 0, np.zeros((8, 3)))
-
-
-def set_key(model, key, value):
-    for index, entry in enumerate(model.metadata_props):
-        if entry.key == key:
-            if value is None:
-                del model.metadata_props[index]
-            else:
-                entry.value = value
-            return model
-    raise KeyError(key)
 
 
 def test_contract_round_trips_through_a_model_file(make_model, save, rig, front_end):
@@ -164,7 +154,7 @@ def test_ep_context_node_is_rejected(make_model, save):
 @pytest.mark.parametrize('key', sorted(metadata(SMALL)))
 def test_every_metadata_key_is_required(make_model, save, key):
     with pytest.raises(AvdetError, match=rf'{key}: expected a value, found none'):
-        read_model(save(set_key(make_model(), key, None)))
+        read_model(save(set_metadata(make_model(), key, None)))
 
 
 @pytest.mark.parametrize(
@@ -191,7 +181,7 @@ def test_every_metadata_key_is_required(make_model, save, key):
 )
 def test_errors_of_bad_values_name_the_key(make_model, save, key, value):
     with pytest.raises(AvdetError, match=rf'{key}: expected .*, found .') as caught:
-        read_model(save(set_key(make_model(), key, value)))
+        read_model(save(set_metadata(make_model(), key, value)))
     assert len(str(caught.value)) < 500
 
 
@@ -204,7 +194,7 @@ def test_duplicate_key_is_rejected(make_model, save):
 
 def test_graph_must_match_the_metadata(make_model, save):
     with pytest.raises(AvdetError, match=r'input spectrogram: expected float \[1, 32, 64, 173\]'):
-        read_model(save(set_key(make_model(), 'avdet.n_mels', '64')))
+        read_model(save(set_metadata(make_model(), 'avdet.n_mels', '64')))
     model = make_model()
     model.graph.output[1].name = 'confidence'
     with pytest.raises(AvdetError, match='outputs: expected boxes, scores, labels'):

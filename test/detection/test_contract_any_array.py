@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 import json
 
+from helpers.models import set_metadata
 import numpy as np
 from onnx import TensorProto
 import pytest
@@ -18,17 +19,6 @@ from avdet_ros.detection.steering import azimuth_grid
 from avdet_ros.errors import AvdetError
 
 EYE = 'avdet.eye_height_m'
-
-
-def set_key(model, key, value):
-    for index, entry in enumerate(model.metadata_props):
-        if entry.key == key:
-            if value is None:
-                del model.metadata_props[index]
-            else:
-                entry.value = value
-            return model
-    raise KeyError(key)
 
 
 @pytest.fixture
@@ -56,7 +46,7 @@ def test_every_metadata_key_except_eye_height_is_required(make_array_model, save
     assert {'avdet.azimuths_deg', EYE} <= set(array_keys)
     for key in set(array_keys) - {EYE}:
         with pytest.raises(AvdetError, match=rf'{key}: expected a value, found none'):
-            read_model(save(set_key(make_array_model(), key, None)))
+            read_model(save(set_metadata(make_array_model(), key, None)))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +69,7 @@ def test_every_metadata_key_except_eye_height_is_required(make_array_model, save
 )
 def test_errors_of_bad_values_name_the_key(make_array_model, save, key, value):
     with pytest.raises(AvdetError, match=rf'{key}: expected .*, found .') as caught:
-        read_model(save(set_key(make_array_model(), key, value)))
+        read_model(save(set_metadata(make_array_model(), key, value)))
     assert len(str(caught.value)) < 500
 
 
@@ -103,7 +93,7 @@ def test_graph_must_match_the_metadata(make_array_model, make_model, save):
         if key not in {entry.key for entry in model.metadata_props}:
             model.metadata_props.add(key=key, value=value)
     with pytest.raises(AvdetError, match='inputs: expected spectrogram, found'):
-        read_model(save(set_key(model, 'avdet.contract_version', '1')))
+        read_model(save(set_metadata(model, 'avdet.contract_version', '1')))
 
 
 def contract_for_rig():
@@ -140,7 +130,7 @@ def test_boxes_are_in_pixels_of_the_camera_in_use(
     make_array_model, save, rig, front_end, eye, middle_y
 ):
     """Boxes of older files are relative to the centre of the array."""
-    model = set_key(make_array_model(), EYE, eye)
+    model = set_metadata(make_array_model(), EYE, eye)
     detector = Detector(save(model), rig, front_end, providers=['cpu'])
     blank = np.zeros((32, 80, 173), np.float32)
     found = detector.detect(blank)
@@ -283,13 +273,13 @@ def test_older_files_without_mounting_are_accepted_with_a_remark(
         'array_position_m',
         'array_yaw_deg',
     ):
-        set_key(model, 'avdet.' + key, None)
+        set_metadata(model, 'avdet.' + key, None)
     detector = Detector(save(model), rig, front_end, providers=['cpu'])
     assert detector.notes == []
     assert 'does not say with which camera' in remarks(detector.contract, rig)[0]
     assert 'does not say with which camera' in caplog.text
     with pytest.raises(AvdetError, match=r'avdet\.focal_px: expected a value, found none'):
-        read_model(save(set_key(make_model(), 'avdet.focal_px', None)))
+        read_model(save(set_metadata(make_model(), 'avdet.focal_px', None)))
 
 
 @pytest.mark.parametrize(
@@ -303,4 +293,4 @@ def test_older_files_without_mounting_are_accepted_with_a_remark(
 )
 def test_invalid_mounting_values_are_rejected(make_model, save, key, value):
     with pytest.raises(AvdetError, match=rf'{key}: expected .*, found .'):
-        read_model(save(set_key(make_model(), key, value)))
+        read_model(save(set_metadata(make_model(), key, value)))

@@ -132,6 +132,22 @@ def save_model(model: onnx.ModelProto, path: Path) -> Path:
     return path
 
 
+def set_metadata(model: onnx.ModelProto, key: str, value: str | None) -> onnx.ModelProto:
+    """Change or, for None, remove an entry of a model's metadata; return the model.
+
+    Raises:
+        KeyError: the model has no such entry.
+    """
+    for index, entry in enumerate(model.metadata_props):
+        if entry.key == key:
+            if value is None:
+                del model.metadata_props[index]
+            else:
+                entry.value = value
+            return model
+    raise KeyError(key)
+
+
 def _model(name, nodes, constants, rig, front_end, card, box_numbers=4) -> onnx.ModelProto:
     shape = (1, len(front_end.feature_names), front_end.n_mels, front_end.frames)
     graph = helper.make_graph(

@@ -16,7 +16,6 @@ from avdet_ros.bags.reader import Bag, decode
 from avdet_ros.bags.show import picture_topic
 from avdet_ros.bags.truth import RecordedTruth
 from avdet_ros.detection.session import Detector
-from avdet_ros.evaluation.runs.record import DriveRecord, TruthFrame
 from avdet_ros.evaluation.runs.detectors import (
     NOTHING,
     ModelDetector,
@@ -25,6 +24,7 @@ from avdet_ros.evaluation.runs.detectors import (
     any_steered,
     detect_window,
 )
+from avdet_ros.evaluation.runs.record import DriveRecord, TruthFrame
 from avdet_ros.messages.decode import DETECTIONS, decode_picture
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig

@@ -26,8 +26,6 @@ from avdet_ros.evaluation.runs.baselines import (
     SteeredResponse,
     fit_labels,
 )
-from avdet_ros.evaluation.runs.record import DriveRecord, TruthFrame
-from avdet_ros.evaluation.runs.on_simulation import CONSTANT, STEERED
 from avdet_ros.evaluation.runs.detectors import (
     NOTHING,
     Told,
@@ -36,6 +34,8 @@ from avdet_ros.evaluation.runs.detectors import (
     any_steered,
     detect_window,
 )
+from avdet_ros.evaluation.runs.on_simulation import CONSTANT, STEERED
+from avdet_ros.evaluation.runs.record import DriveRecord, TruthFrame
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig, load_rig
 from avdet_ros.rig_match import rig_digest

@@ -23,8 +23,8 @@ from avdet_ros.evaluation.runs.baselines import (
     SteeredResponse,
     fit_labels,
 )
-from avdet_ros.evaluation.runs.record import DriveRecord, TruthFrame
 from avdet_ros.evaluation.runs.detectors import ModelDetector, WindowDetector, detect_window
+from avdet_ros.evaluation.runs.record import DriveRecord, TruthFrame
 from avdet_ros.progress import SILENT, Progress
 from avdet_ros.rig import Rig, load_rig
 

@@ -17,17 +17,17 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from avdet_ros.audio.window import HOP_S
 from avdet_ros.audio.features import FrontEnd
 from avdet_ros.audio.samples import to_int16
+from avdet_ros.audio.window import HOP_S
 from avdet_ros.errors import AvdetError
+from avdet_ros.evaluation.runs.on_simulation import truth_frame
 from avdet_ros.evaluation.runs.windows import (
     TRUTH_OFFSETS_S,
     DriveWindows,
     read_drive,
     write_drive,
 )
-from avdet_ros.evaluation.runs.on_simulation import truth_frame
 from avdet_ros.files import explain_os_error, write_atomically
 from avdet_ros.rig import Rig
 from avdet_ros.rig_match import rig_numbers

@@ -11,10 +11,10 @@ from avdet_ros.dataset.odometry import Odometry, write_odometry
 from avdet_ros.dataset.subsets import WHOLE, Subset
 from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
-from avdet_ros.evaluation.runs import on_dataset as folder
 from avdet_ros.evaluation.evaluation_run import evaluate_dataset
-from avdet_ros.evaluation.runs.on_simulation import CONSTANT, STEERED
+from avdet_ros.evaluation.runs import on_dataset as folder
 from avdet_ros.evaluation.runs.detectors import NOTHING, ModelDetector, Told
+from avdet_ros.evaluation.runs.on_simulation import CONSTANT, STEERED
 
 
 def test_true_boxes_and_fused_labels_are_kept_apart(dataset, model, rig, counted):

@@ -7,7 +7,6 @@ import json
 import numpy as np
 import pytest
 
-from avdet_ros.cli import main as cli
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.runs import on_simulation
 from avdet_ros.evaluation.runs.baselines import LabelStatistics
@@ -68,20 +67,10 @@ def test_models_of_another_label_offset_are_rejected(model, rig):
         on_simulation.run_on_drives(plan)
 
 
-def run_command(monkeypatch, capsys, *arguments):
-    monkeypatch.setattr('sys.argv', ['avdet', *map(str, arguments)])
-    with pytest.raises(SystemExit) as caught:
-        cli.main()
-    captured = capsys.readouterr()
-    return caught.value.code or 0, captured.out, captured.err
-
-
 @pytest.mark.slow
-def test_evaluate_command_writes_scores(model, tmp_path, monkeypatch, capsys):
+def test_evaluate_command_writes_scores(model, tmp_path, avdet):
     out = tmp_path / 'scores.json'
-    code, printed, _ = run_command(
-        monkeypatch,
-        capsys,
+    code, printed, _ = avdet(
         'eval',
         'model',
         '--model',
@@ -104,10 +93,8 @@ def test_evaluate_command_writes_scores(model, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_compare_command_writes_comparison(model, tmp_path, monkeypatch, capsys):
-    code, printed, _ = run_command(
-        monkeypatch,
-        capsys,
+def test_compare_command_writes_comparison(model, tmp_path, avdet):
+    code, printed, _ = avdet(
         'eval',
         'compare',
         model,
@@ -128,8 +115,8 @@ def test_compare_command_writes_comparison(model, tmp_path, monkeypatch, capsys)
     assert content['metrics']['map']['difference'] in (0, None)
 
 
-def test_inspect_model_command_checks_the_rig(model, tmp_path, monkeypatch, capsys):
-    code, printed, _ = run_command(monkeypatch, capsys, 'eval', 'inspect-model', model)
+def test_inspect_model_command_checks_the_rig(model, tmp_path, avdet):
+    code, printed, _ = avdet('eval', 'inspect-model', model)
     assert code == 0
     assert '32 channels' in printed
     assert 'fits the rig' in printed
@@ -137,32 +124,28 @@ def test_inspect_model_command_checks_the_rig(model, tmp_path, monkeypatch, caps
     from avdet_ros.rig import default_rig_path
 
     other.write_text(default_rig_path().read_text().replace('0.250000', '0.300000'))
-    code, printed, complaint = run_command(
-        monkeypatch, capsys, 'eval', 'inspect-model', model, '--rig', other
-    )
+    code, printed, complaint = avdet('eval', 'inspect-model', model, '--rig', other)
     assert code == 1
     assert 'avdet.microphones' in complaint
     assert '50 mm away' in complaint
     assert 'student.onnx' in complaint
     turned = default_rig_path().read_text().replace('[1000.0, 1000.0]', '[2000.0, 2000.0]')
     other.write_text(turned)
-    code, printed, complaint = run_command(
-        monkeypatch, capsys, 'eval', 'inspect-model', model, '--rig', other
-    )
+    code, printed, complaint = avdet('eval', 'inspect-model', model, '--rig', other)
     assert code == 1
     line = next(line for line in printed.splitlines() if 'avdet.focal_px' in line)
     assert 'no: the rig has' in line
     assert 'expected (1000, 1000) as the model was taught, found (2000, 2000)' in complaint
 
 
-def test_inspect_model_reports_untrained_rig_properties(tmp_path, monkeypatch, capsys):
+def test_inspect_model_reports_untrained_rig_properties(tmp_path, avdet, monkeypatch):
     from avdet_ros.rig import default_rig_path
 
     wide = tmp_path / 'rig.yaml'
     wide.write_text(default_rig_path().read_text().replace('0.250000', '2.50'))
     command = ('eval', 'inspect-model', 'models/student.onnx', '--rig', wide)
     monkeypatch.chdir(tmp_path)  # the shipped model is still found
-    code, printed, complaint = run_command(monkeypatch, capsys, *command)
+    code, printed, _ = avdet(*command)
     assert code == 0
     rows = {line.split()[1]: line for line in printed.splitlines() if 'the rig has' in line}
     assert 'not taught: the rig has' in rows['avdet.aperture_m']
@@ -184,8 +167,8 @@ def test_inspect_model_reports_untrained_rig_properties(tmp_path, monkeypatch, c
         (('bench', 'steps', '--model', 'none.onnx'), 'none.onnx: No such file'),
     ],
 )
-def test_user_errors_are_reported_in_one_line(arguments, sentence, monkeypatch, capsys):
-    code, _, complaint = run_command(monkeypatch, capsys, *arguments)
+def test_user_errors_are_reported_in_one_line(arguments, sentence, avdet):
+    code, _, complaint = avdet(*arguments)
     assert code == 1
     assert sentence in ' '.join(complaint.split())
     assert 'Traceback' not in complaint
@@ -193,11 +176,9 @@ def test_user_errors_are_reported_in_one_line(arguments, sentence, monkeypatch, 
 
 
 @pytest.mark.slow
-def test_evaluate_command_scores_a_dataset_folder(dataset, model, tmp_path, monkeypatch, capsys):
+def test_evaluate_command_scores_a_dataset_folder(dataset, model, tmp_path, avdet):
     out, report = tmp_path / 'scores.json', tmp_path / 'report.html'
-    code, printed, _ = run_command(
-        monkeypatch,
-        capsys,
+    code, printed, _ = avdet(
         'eval',
         'model',
         '--model',
@@ -218,11 +199,9 @@ def test_evaluate_command_scores_a_dataset_folder(dataset, model, tmp_path, monk
 
 
 @pytest.mark.slow
-def test_report_of_simulated_drives_contains_pictures(model, tmp_path, monkeypatch, capsys):
+def test_report_of_simulated_drives_contains_pictures(model, tmp_path, avdet):
     report = tmp_path / 'report.html'
-    code, _, _ = run_command(
-        monkeypatch,
-        capsys,
+    code, _, _ = avdet(
         'eval',
         'model',
         '--model',

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from avdet_ros.detection.boxes import Detections
-from avdet_ros.evaluation.runs.record import DriveRecord, TruthFrame, keep_apart
 from avdet_ros.evaluation.runs.detectors import detect_window
+from avdet_ros.evaluation.runs.record import DriveRecord, TruthFrame, keep_apart
 
 
 class Fixed:
