@@ -199,17 +199,17 @@ def fill(kind: type[T], tree: Any, where: str, path: str = '') -> T:
     if not isinstance(tree, dict):
         place = path or 'the recipe'
         raise AvdetError(f'{where}: {place}: expected keys with values, found {brief_repr(tree)}')
-    known = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
+    items = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
     for key in tree:
-        if key not in known:
+        if key not in items:
             name = key[:60] if isinstance(key, str) else brief_repr(key)
             raise AvdetError(
                 f'{where}: {_join(path, name)}: expected one of '
-                f'{", ".join(known)}, found an unknown key' + did_you_mean(key, known)
+                f'{", ".join(items)}, found an unknown key' + did_you_mean(key, items)
             )
     types = get_type_hints(kind)
     values = {}
-    for name, item in known.items():
+    for name, item in items.items():
         place = _join(path, name)
         if name not in tree:
             if item.default is MISSING and item.default_factory is MISSING:
@@ -225,12 +225,14 @@ def fill(kind: type[T], tree: Any, where: str, path: str = '') -> T:
         raise AvdetError(f'{where}: {error}') from error
 
 
-def _checked(kind: Any, given: Any, item: Any, place: str) -> Any:
+def _checked(kind: Any, entered: Any, item: Any, place: str) -> Any:
     if get_origin(kind) is tuple:
-        if not isinstance(given, list) or (not given and item.default != ()):
-            raise AvdetError(f'{place}: expected a list, found {brief_repr(given)}')
-        return tuple(_checked(get_args(kind)[0], each, item, place) for each in given)
-    return Field(kind, **item.metadata).check(given, place)
+        if not isinstance(entered, list) or (not entered and item.default != ()):
+            raise AvdetError(f'{place}: expected a list, found {brief_repr(entered)}')
+        return tuple(
+            _checked(get_args(kind)[0], item_value, item, place) for item_value in entered
+        )
+    return Field(kind, **item.metadata).check(entered, place)
 
 
 def _join(path: str, key: str) -> str:

@@ -233,7 +233,7 @@ def parse_arguments(words: list[str]) -> dict[str, str]:
     Raises:
         AvdetError: a word has another form or an unknown argument name.
     """
-    given = {}
+    values = {}
     for word in words:
         name, separator, value = word.partition(':=')
         if not separator:
@@ -242,22 +242,24 @@ def parse_arguments(words: list[str]) -> dict[str, str]:
         if name not in names:
             hint = did_you_mean(name, names) or f'; there are {", ".join(names)}'
             raise AvdetError(f'{name}: expected a known argument, found an unknown one{hint}')
-        given[name] = value
-    return given
+        values[name] = value
+    return values
 
 
-def make_graph(given: Mapping[str, str]) -> Graph:
+def make_graph(arguments: Mapping[str, str]) -> Graph:
     """Make the graph from its arguments.
 
     Args:
-        given: values as text by argument name; missing arguments take their defaults.
+        arguments: values as text by argument name; missing arguments take their defaults.
 
     Raises:
         AvdetError: a value is not allowed.
     """
     values = {}
     for argument in ARGUMENTS:
-        values[argument.name] = argument.param.parse(given.get(argument.name, argument.default))
+        values[argument.name] = argument.param.parse(
+            arguments.get(argument.name, argument.default)
+        )
     namespace = '/' + values['namespace'].strip('/')
     if not re.fullmatch(r'/|(/[A-Za-z_][A-Za-z0-9_]*)+', namespace):
         raise AvdetError(
@@ -305,7 +307,7 @@ def _node(name: str, values: dict[str, Any]) -> NodeSpec:
         remappings['map'] = values['map']
     if values['image'] and name in ('overlay', 'recorder'):
         remappings['image'] = values['image']
-        # Cameras publish camera_info beside their pictures, under the same prefix.
+        # Cameras publish camera_info next to their pictures, under the same prefix.
         base, slash, _ = values['image'].removesuffix('/compressed').rpartition('/')
         remappings['camera_info'] = f'{base}{slash}camera_info'
     return NodeSpec(name, parameters, remappings)

@@ -47,7 +47,7 @@ def _source_parameters() -> tuple[Param, ...]:
         for param in source.parameters:
             if found.setdefault(param.name, param) != param:
                 _logger.warning(
-                    'source %s: parameter %s: expected a name of its own, found that of another '
+                    'source %s: parameter %s: expected a unique name, found that of another '
                     'source, whose default and range it gets',
                     source.name,
                     param.name,

@@ -57,7 +57,7 @@ class Registry(Generic[T]):
         known = self._classes.setdefault(name, added)
         if (known.__module__, known.__qualname__) != (added.__module__, added.__qualname__):
             raise AvdetError(
-                f'{self.kind} {name}: expected a name of its own, found that of '
+                f'{self.kind} {name}: expected a unique name, found that of '
                 f'{known.__module__}.{known.__qualname__}'
             )
         self._classes[name] = added

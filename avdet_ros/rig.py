@@ -216,13 +216,13 @@ def _microphones(array: _Section) -> tuple[tuple[str, ...], np.ndarray, np.ndarr
         positions.append(microphone.vector('position_m', 3))
         channels.append(microphone.integer('channel', 0, 255))
         if channels[-1] in channels[:-1]:
-            raise microphone.error('channel', 'a channel of its own', f'{channels[-1]} twice')
+            raise microphone.error('channel', 'a separate channel', f'{channels[-1]} twice')
         if names[-1] in names[:-1]:
-            raise microphone.error('name', 'a name of its own', f'{names[-1]!r} twice')
+            raise microphone.error('name', 'a unique name', f'{names[-1]!r} twice')
         for other, earlier in enumerate(positions[:-1]):
             if np.linalg.norm(positions[-1] - earlier) < SHORTEST_SPACING_M:
                 raise microphone.error(
-                    'position_m', 'a place of its own', f'the place of microphones[{other}]'
+                    'position_m', 'a separate place', f'the place of microphones[{other}]'
                 )
     return tuple(names), np.array(positions), np.array(channels)
 

@@ -72,7 +72,11 @@ def calibrated_text(
             return top + edited
     except (yaml.YAMLError, AttributeError, KeyError, IndexError, ValueError):
         pass  # the text cannot be edited: write all values without comments
-    comments = ''.join(f'# {each.name}: {each.comment}\n' for each in microphones if each.comment)
+    comments = ''.join(
+        f'# {microphone.name}: {microphone.comment}\n'
+        for microphone in microphones
+        if microphone.comment
+    )
     return top + comments + yaml.safe_dump(tree, sort_keys=False, default_flow_style=None)
 
 
@@ -97,54 +101,54 @@ def write_calibrated(
     load_rig(out)
 
 
-def _values(each: MicrophoneValues) -> dict[str, object]:
+def _values(microphone: MicrophoneValues) -> dict[str, object]:
     """Return keys and values for the file, rounded to the precision of measurements."""
     values: dict[str, object] = {
-        'name': each.name,
-        'position_m': [round(float(x), 6) + 0.0 for x in each.position_m],
-        'gain_db': round(float(each.gain_db), 2) + 0.0,
-        'delay_s': round(float(each.delay_s), 8) + 0.0,
-        'dead': bool(each.dead),
+        'name': microphone.name,
+        'position_m': [round(float(x), 6) + 0.0 for x in microphone.position_m],
+        'gain_db': round(float(microphone.gain_db), 2) + 0.0,
+        'delay_s': round(float(microphone.delay_s), 8) + 0.0,
+        'dead': bool(microphone.dead),
     }
     return values
 
 
-def _wanted(each: MicrophoneValues, has: Sequence[str]) -> dict[str, object]:
+def _values_to_write(microphone: MicrophoneValues, keys: Sequence[str]) -> dict[str, object]:
     """Return the values to write; defaults are left out if the file does not contain their key."""
-    values = _values(each)
-    needless = [key for key in ('gain_db', 'delay_s', 'dead') if not values[key]]
-    return {key: value for key, value in values.items() if key in has or key not in needless}
+    values = _values(microphone)
+    defaults = [key for key in ('gain_db', 'delay_s', 'dead') if not values[key]]
+    return {key: value for key, value in values.items() if key in keys or key not in defaults}
 
 
 def _set(
     tree: dict[str, Any], microphones: Sequence[MicrophoneValues], yaw_deg: float | None
 ) -> None:
     entries = tree['array']['microphones']
-    for index, (entry, each) in enumerate(zip(entries, microphones, strict=True)):
-        entries[index] = {**entry, **_wanted(each, list(entry))}
+    for index, (entry, microphone) in enumerate(zip(entries, microphones, strict=True)):
+        entries[index] = {**entry, **_values_to_write(microphone, list(entry))}
     if yaw_deg is not None:
         tree['array']['yaw_deg'] = round(float(yaw_deg), 3)
 
 
 def _edit(text: str, microphones: Sequence[MicrophoneValues], yaw_deg: float | None) -> str:
     """Return the text with the values replaced in place."""
-    array = _known(yaml.compose(text, yaml.SafeLoader), 'array')
+    array = _existing(yaml.compose(text, yaml.SafeLoader), 'array')
     edits: list[tuple[int, int, str]] = []
     if yaw_deg is not None:
-        turned = f'{round(float(yaw_deg), 3)}'
+        yaw_text = f'{round(float(yaw_deg), 3)}'
         node = _child(array, 'yaw_deg')
         if node is None:
             key = array.value[0][0]
             indent = ' ' * key.start_mark.column
             at = key.start_mark.index
-            edits.append((at, at, f'yaw_deg: {turned}\n{indent}'))
+            edits.append((at, at, f'yaw_deg: {yaw_text}\n{indent}'))
         else:
-            edits.append((node.start_mark.index, _end(node), turned))
-    for entry, each in zip(_known(array, 'microphones').value, microphones, strict=True):
+            edits.append((node.start_mark.index, _end(node), yaw_text))
+    for entry, microphone in zip(_existing(array, 'microphones').value, microphones, strict=True):
         last = _end(entry.value[-1][1])
         flow = bool(entry.flow_style)
         added = ''
-        for key, value in _wanted(each, [k.value for k, _ in entry.value]).items():
+        for key, value in _values_to_write(microphone, [k.value for k, _ in entry.value]).items():
             node = _child(entry, key)
             if node is not None:
                 edits += _replacements(text, node, value)
@@ -154,8 +158,8 @@ def _edit(text: str, microphones: Sequence[MicrophoneValues], yaw_deg: float | N
                 added += f'\n{" " * entry.start_mark.column}{key}: {_yaml(value)}'
         if added:
             edits.append((last, last, added))
-        if each.comment:
-            edits.append(_comment(text, _end(entry) if flow else last, each.comment))
+        if microphone.comment:
+            edits.append(_comment(text, _end(entry) if flow else last, microphone.comment))
     for start, end, new in sorted(edits, key=lambda edit: edit[:2], reverse=True):
         text = text[:start] + new + text[end:]
     return text
@@ -176,11 +180,11 @@ def _comment(text: str, end: int, comment: str) -> tuple[int, int, str]:
     """Return an edit that adds a comment at the end of the line, after any existing comment."""
     line = text.find('\n', end)
     at = len(text) if line < 0 else line
-    there = text[end:at].strip()
-    return at, at, f'; {comment}' if there.startswith('#') else f'  # {comment}'
+    existing = text[end:at].strip()
+    return at, at, f'; {comment}' if existing.startswith('#') else f'  # {comment}'
 
 
-def _known(node: yaml.Node | None, key: str) -> yaml.CollectionNode:
+def _existing(node: yaml.Node | None, key: str) -> yaml.CollectionNode:
     """Return the mapping or list at an existing key."""
     found = None if node is None else _child(node, key)
     if not isinstance(found, yaml.CollectionNode):

@@ -40,7 +40,7 @@ class Supervisor:
 
     Attributes:
         processes: running processes by name, see `avdet_ros.graph.ProcessSpec`.
-        deaths: (name, exit status) of each process that ended by itself.
+        deaths: (name, exit status) of each process that ended without being stopped.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Supervisor:
             left = {name: p for name, p in self.processes.items() if p.poll() is None}
             for name, process in left.items():
                 if number == signal.SIGKILL:
-                    self._on_line(name, 'does not end by itself: killed')
+                    self._on_line(name, 'does not end: killed')
                 process.send_signal(number)
             began_s = time.monotonic()
             for name, process in left.items():
@@ -145,9 +145,9 @@ class Supervisor:
         if not self._graph.respawn:
             self._on_line(name, f'ended with status {status}')
             return
-        soon = time.monotonic() - self._started_s[name] < SOON_S
+        at_once = time.monotonic() - self._started_s[name] < SOON_S
         delay_s = min(2 * self._delay_s.get(name, RESPAWN_S / 2), LONGEST_RESPAWN_S)
-        self._delay_s[name] = delay_s if soon else RESPAWN_S
+        self._delay_s[name] = delay_s if at_once else RESPAWN_S
         self._due_s[name] = time.monotonic() + self._delay_s[name]
         again = f'starting it again in {self._delay_s[name]:g} s'
         self._on_line(name, f'ended with status {status}; {again}')

@@ -64,7 +64,7 @@ def test_duplicate_class_name_is_rejected():
     class Round:
         name = 'circle'
 
-    with pytest.raises(AvdetError, match=r'shape circle: expected a name of its own, found .*Cir'):
+    with pytest.raises(AvdetError, match=r'shape circle: expected a unique name, found .*Cir'):
         registry.register(Round)
     registry.register(Circle)
 

@@ -30,7 +30,7 @@ OFFSET = 1
 """Index of a column's value for the offset of a vehicle to the right of the column's centre."""
 
 
-class Twice:
+class TwoPasses:
     """A network with two passes per window; it expects the windows of a set in order."""
 
     def __init__(self, network: BearingFirst, second: ArrayStore | None) -> None:
@@ -76,9 +76,9 @@ def main(model: Path, folder: Path) -> None:
     for store in stores:
         store.refresh()
     for name, looking in (
-        ('one look', network),
-        ('and the mirrored grid', Twice(network, None)),
-        ('and a grid turned by half a column', Twice(network, stores[1])),
+        ('one pass', network),
+        ('with the mirrored grid', TwoPasses(network, None)),
+        ('with a grid turned by half a column', TwoPasses(network, stores[1])),
     ):
         scores = scores_of(found_in(looking, stores[0], 32), stores[0])
         words = ('bearing_ap', 'bearing_recall', 'azimuth_error_deg', 'ap50')

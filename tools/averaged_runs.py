@@ -48,7 +48,7 @@ def mean_of(
     return network
 
 
-class Together:
+class Ensemble:
     """An ensemble: predicts the mean of the predictions of networks of one shape."""
 
     def __init__(self, networks: Sequence[BearingFirst]) -> None:
@@ -62,8 +62,8 @@ class Together:
 
     def __call__(self, level_db: Tensor, coherence: Tensor, steering: Tensor) -> Tensor:
         """Predict (B, VALUES, front), see `BearingFirst.forward`."""
-        said = [network(level_db, coherence, steering) for network in self._networks]
-        return torch.stack(said).mean(dim=0)
+        predictions = [network(level_db, coherence, steering) for network in self._networks]
+        return torch.stack(predictions).mean(dim=0)
 
 
 def windows_of(folder: Path, shape: BearingShape) -> ArrayStore:
@@ -81,8 +81,8 @@ def main() -> None:
     networks = [load_best(folder) for folder in runs]
     val = windows_of(windows, networks[0].shape)
     names = [*(folder.name for folder in runs), 'the mean of their weights']
-    names += ['the mean of what they say']
-    means = [mean_of(networks), Together(networks)]
+    names += ['the mean of their predictions']
+    means = [mean_of(networks), Ensemble(networks)]
     for name, network in zip(names, [*networks, *means], strict=True):
         scores = scores_of(found_in(network, val), val)
         print(

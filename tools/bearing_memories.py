@@ -20,7 +20,7 @@ NOTHING = -5.0
 
 
 @dataclass(frozen=True)
-class Found:
+class DrivePredictions:
     """A model's predictions on a drive; lists have one entry per window.
 
     Attributes:
@@ -41,14 +41,14 @@ class Found:
     ids: list[np.ndarray]
 
 
-Memory = Callable[[Found], list[np.ndarray]]
+Memory = Callable[[DrivePredictions], list[np.ndarray]]
 """For each box of each window: the log odds of its place according to the windows before."""
 
 
 def linked(seconds: float, step: int = 2) -> Memory:
     """Link boxes of similar bearing, rate and range; older ones fade with a time constant."""
 
-    def remember(drive: Found) -> list[np.ndarray]:
+    def remember(drive: DrivePredictions) -> list[np.ndarray]:
         keep = np.exp(-step * HOP_S / seconds)
         past: list[tuple[np.ndarray, ...]] = []
         memory = []
@@ -58,23 +58,23 @@ def linked(seconds: float, step: int = 2) -> Memory:
             for steps in (1, 2, 3) if count else ():
                 if now < steps * step:
                     break
-                before, value, its_rate, its_spread, log_range = past[now - steps * step]
+                before, value, past_rate, past_spread, log_range = past[now - steps * step]
                 if not len(before):
                     continue
                 time_s = steps * step * HOP_S
                 turned = drive.yaw_deg[now] - drive.yaw_deg[now - steps * step]
-                off = azimuth[:, None] - (before + its_rate * time_s - turned)
-                cost = off**2 / (2 + (its_spread * time_s) ** 2)
+                off = azimuth[:, None] - (before + past_rate * time_s - turned)
+                cost = off**2 / (2 + (past_spread * time_s) ** 2)
                 cost += ((drive.log_range[now][:, None] - log_range) / 0.5) ** 2
                 fade = keep ** (steps - 1)
                 values = value * fade + NOTHING * (1 - fade) - 0.3 * cost
                 link = values.argmax(axis=1)
                 better = values[np.arange(count), link] > best
                 best = np.where(better, values[np.arange(count), link], best)
-                variance = its_spread[link] ** 2 + 4 * time_s
+                variance = past_spread[link] ** 2 + 4 * time_s
                 gain = variance / (variance + 2 / time_s**2)
                 seen = (azimuth - before[link] + turned) / time_s
-                rate = np.where(better, its_rate[link] + gain * (seen - its_rate[link]), rate)
+                rate = np.where(better, past_rate[link] + gain * (seen - past_rate[link]), rate)
                 spread = np.where(better, np.maximum(np.sqrt((1 - gain) * variance), 3.0), spread)
             memory.append(best)
             value = (1 - keep) * drive.log_odds[now] + keep * best
@@ -88,7 +88,7 @@ def straight(seconds: float, step: int = 2) -> Memory:
     """Average along the best of 17 constant bearing rates of up to 24 degrees per second."""
     rates = np.arange(-24, 25, 3.0)
 
-    def remember(drive: Found) -> list[np.ndarray]:
+    def remember(drive: DrivePredictions) -> list[np.ndarray]:
         memory = []
         for now, azimuth in enumerate(drive.azimuth_deg):
             sums = np.zeros((len(rates), len(azimuth)))
@@ -109,7 +109,7 @@ def straight(seconds: float, step: int = 2) -> Memory:
 def tracked(seconds: float) -> Memory:
     """Average over the track to which tracker `motion`, accepting all boxes, assigns a box."""
 
-    def remember(drive: Found) -> list[np.ndarray]:
+    def remember(drive: DrivePredictions) -> list[np.ndarray]:
         tracker = MotionTracker(0.005, 0.05, 0.004, 0.1, 0.5, confirm_s=0.0, coast_s=0.0)
         means: dict[int, float] = {}
         memory = []

@@ -157,10 +157,10 @@ def sourced_ros() -> str | None:
 
 def make_venv(python: str, ros: str | None) -> None:
     """Create `.venv`, or keep a complete one from an interrupted call."""
-    ours = str(VENV / 'bin' / 'python')
+    venv_python = str(VENV / 'bin' / 'python')
     version = ('-c', 'import sys; print(sys.version_info[:3])')
-    whole = answers(ours, '-m', 'pip', '--version') != ''
-    if whole and answers(ours, *version) == answers(python, *version):
+    whole = answers(venv_python, '-m', 'pip', '--version') != ''
+    if whole and answers(venv_python, *version) == answers(python, *version):
         return
     shared = ['--system-site-packages'] if ros else []
     run([python, '-m', 'venv', '--clear', *shared, str(VENV)], ROOT / '.ros' / 'setup.log')
@@ -207,5 +207,5 @@ if __name__ == '__main__':
         say(f'error: {error}')
         sys.exit(1)
     except KeyboardInterrupt:
-        say('interrupted; the same command goes on from here')
+        say('interrupted; run the same command again to continue')
         sys.exit(130)

@@ -135,23 +135,26 @@ def row(care: str, seed: int, rig: Rig, keep: Path | None, speed_known: bool) ->
         )
     seen = camera_sightings(stretches, rig)
     errors, order = stretches[0].corruption, stretches[0].corruption.order
-    off = lead_errors(stretches[0], rig)
+    lead_error_s = lead_errors(stretches[0], rig)
     alive = ~errors.dead[order]
     none = np.zeros(len(alive))
-    before, sorted_out = off(rig.microphones_m, none), off(rig.microphones_m[order], none)
+    before, reordered = (
+        lead_error_s(rig.microphones_m, none),
+        lead_error_s(rig.microphones_m[order], none),
+    )
     places = ', '.join(sorted({scene.setting for scene in stretches}))
-    start = f'| {seed} | {places} | {1e6 * before:.0f} | {1e6 * sorted_out:.0f} |'
+    start = f'| {seed} | {places} | {1e6 * before:.0f} | {1e6 * reordered:.0f} |'
     try:
         found = calibrate_from_driving(fronts, rig, seen, known_mps)
     except AvdetError as error:
         return f'{start} refused: {error} |'
-    after = off(found.positions_m, found.delay_s)
+    after = lead_error_s(found.positions_m, found.delay_s)
     gain_db = errors.gain_db[order] - errors.gain_db[order][alive].mean()
     right = np.array_equal(found.alive, alive) and np.array_equal(found.order, order)
     wrong = f'{np.flatnonzero(~found.alive).tolist()} {found.order.tolist()}'
-    told = float(np.sqrt((found.lead_sd_s[alive] ** 2).mean()))
+    expected = float(np.sqrt((found.lead_sd_s[alive] ** 2).mean()))
     return (
-        f'{start} **{1e6 * after:.1f}** | {1e6 * told:.1f}'
+        f'{start} **{1e6 * after:.1f}** | {1e6 * expected:.1f}'
         f' | {np.abs(found.gain_db - gain_db)[alive].max():.2f} | {found.yaw_deg:+.1f}'
         f' ({errors.array_yaw_deg:+.1f}) | {np.flatnonzero(~alive).tolist() or ""}'
         f' {[int(k) for k in np.flatnonzero(order != np.arange(8))] or ""}'
@@ -167,14 +170,14 @@ def main() -> None:
     parser.add_argument('--drives', type=int, default=4)
     parser.add_argument('--keep', type=Path, help='folder for rendered sound')
     parser.add_argument('--speed-unknown', action='store_true')
-    given = parser.parse_args()
+    args = parser.parse_args()
     rig = load_rig()
     print('| seed | places | leads / µs | in order | calibrated | its error says |', end='')
     print(' gain, worst / dB | yaw (true) / deg | dead, exchanged | found | CPU / s |')
     print('|' + '---|' * 11)
-    for index in range(given.drives):
-        seed = given.first + 10 * index
-        print(row(given.care, seed, rig, given.keep, not given.speed_unknown), flush=True)
+    for index in range(args.drives):
+        seed = args.first + 10 * index
+        print(row(args.care, seed, rig, args.keep, not args.speed_unknown), flush=True)
 
 
 if __name__ == '__main__':

@@ -35,7 +35,7 @@ from avdet_ros.training.any_array.windows.store import ArrayStore
 
 PASSES, BATCH, RATE = 4, 128, 1e-3
 CHANNELS = 96
-TOLD_WRONGLY = 0.1
+FALSE_ALARMS = 0.1
 
 Windows = tuple[Tensor, Tensor]
 """Maps (N, channels, directions) float16, and labels (N, 2) of vehicles coming, -1 if open."""
@@ -51,7 +51,7 @@ class Sides(nn.Module):
         deep = network.shape.deep
         self.attention = nn.Sequential(nn.Conv1d(deep, 64, 1), nn.ReLU(), nn.Conv1d(64, 1, 1))
         self.value = nn.Conv1d(deep, CHANNELS, 1)
-        self.say = nn.Sequential(
+        self.head = nn.Sequential(
             nn.Linear(4 * CHANNELS, CHANNELS), nn.ReLU(), nn.Dropout(0.2), nn.Linear(CHANNELS, 1)
         )
         azimuth_deg = torch.from_numpy((azimuth_grid() + 180) % 360 - 180)
@@ -59,8 +59,8 @@ class Sides(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Map (B, channels, directions) to (B, 2)."""
-        heard = self.to_columns[0].in_channels
-        columns = self.to_columns(maps[:, :heard]) + maps[:, heard:]
+        channels = self.to_columns[0].in_channels
+        columns = self.to_columns(maps[:, :channels]) + maps[:, channels:]
         for layer in self.context:
             columns = layer(columns)
         value, attention = functional.relu(self.value(columns)), self.attention(columns)
@@ -68,8 +68,8 @@ class Sides(nn.Module):
             torch.cat([_mean(value, attention, side), value[..., side].amax(dim=-1)], dim=1)
             for side in (self.left, ~self.left)
         )
-        ways = torch.cat([left, right], dim=1), torch.cat([right, left], dim=1)
-        return torch.cat([self.say(way) for way in ways], dim=1)
+        sides_in_turn = torch.cat([left, right], dim=1), torch.cat([right, left], dim=1)
+        return torch.cat([self.head(both_sides) for both_sides in sides_in_turn], dim=1)
 
 
 def _mean(value: Tensor, attention: Tensor, side: Tensor) -> Tensor:
@@ -96,9 +96,9 @@ def scores(network: Sides, windows: Windows) -> list[float]:
     found = []
     for side in (0, 1):
         known = coming[:, side] >= 0
-        its, true = logits[known, side], coming[known, side] == 1
-        limit = np.quantile(its[~true], 1 - TOLD_WRONGLY)
-        found += [roc_auc(its, true), float((its[true] > limit).mean())]
+        predicted, true = logits[known, side], coming[known, side] == 1
+        limit = np.quantile(predicted[~true], 1 - FALSE_ALARMS)
+        found += [roc_auc(predicted, true), float((predicted[true] > limit).mean())]
     alone = (coming.max(axis=1) == 1) & (coming.min(axis=1) == 0)
     likelier = logits[alone, 0] > logits[alone, 1]
     return [*found, float((likelier == (coming[alone, 0] == 1)).mean())]
@@ -108,12 +108,14 @@ def main(model: str, train: Path, val: Path) -> None:
     """Train, and print one row per pass."""
     torch.manual_seed(0)
     network = read_start_weights(model).network().eval()
-    (maps, coming), others = read(network, train), read(network, val)
+    (maps, coming), validation = read(network, train), read(network, val)
     sides = Sides(network)
     optimiser = torch.optim.AdamW(sides.parameters(), lr=RATE, weight_decay=0.05)
     steps = PASSES * (len(maps) // BATCH)
     falling = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
-    print('| pass | loss | left: area | told | right: area | told | likelier side is right |')
+    print(
+        '| pass | loss | left: area | reported | right: area | reported | likelier side is right |'
+    )
     print('|--:|' + '--:|' * 6)
     for number in range(PASSES):
         sides.train()
@@ -121,15 +123,15 @@ def main(model: str, train: Path, val: Path) -> None:
         for index in torch.randperm(len(maps)).split(BATCH)[: len(maps) // BATCH]:
             known = (coming[index] >= 0).float()
             target = (coming[index] == 1).float()
-            said = sides(maps[index].float())
-            loss = functional.binary_cross_entropy_with_logits(said, target, reduction='none')
+            logits = sides(maps[index].float())
+            loss = functional.binary_cross_entropy_with_logits(logits, target, reduction='none')
             loss = (loss * known).sum() / known.sum().clamp(min=1)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             falling.step()
             losses.append(float(loss.detach()))
-        cells = ' | '.join(f'{number:.2f}' for number in scores(sides, others))
+        cells = ' | '.join(f'{number:.2f}' for number in scores(sides, validation))
         print(f'| {number + 1} | {np.mean(losses):.3f} | {cells} |', flush=True)
 
 

@@ -54,8 +54,8 @@ def need_space(folder: Path, need_gb: float) -> None:
     free_gb = shutil.disk_usage(folder).free / 1e9
     if free_gb < need_gb:
         raise SetupError(
-            f'{folder}: expected {need_gb:.0f} GB of free disk for what is still to be installed, '
-            f'found {free_gb:.1f}: make room and call this again, it goes on from here'
+            f'{folder}: expected {need_gb:.0f} GB of free disk for the remaining packages, '
+            f'found {free_gb:.1f}: make room and run this again to continue'
         )
 
 

@@ -23,7 +23,7 @@ import torch
 from weights_between import read
 
 from avdet_ros.training.any_array.boxes import columns_deg
-from avdet_ros.training.any_array.doubts import heard_in, near_labels, taken_labels
+from avdet_ros.training.any_array.doubts import near_labels, taken_labels, vehicle_probabilities
 
 NEAR_DEG, NEAR_WIDTHS, ALIKE = 1.0, 1 / 3, 0.5
 EDGE_DEG, VISIBLE = 2.0, 0.25
@@ -65,10 +65,12 @@ def main(truth: Path, labelled: Path, model: Path) -> None:
     store = windows_of(labelled, network.shape)
     centres = columns_deg(network.shape, store.device)
     nearest, taken = [], []
-    for _, labels, heard in heard_in(network, store, torch.arange(len(store)).split(128)):
+    for _, labels, presence in vehicle_probabilities(
+        network, store, torch.arange(len(store)).split(128)
+    ):
         near = near_labels(labels, centres)
-        nearest.append(torch.where(near, heard[:, None], 0.0).amax(dim=-1))
-        taken.append([taken_labels(heard, labels, near, least) for least in THRESHOLDS])
+        nearest.append(torch.where(near, presence[:, None], 0.0).amax(dim=-1))
+        taken.append([taken_labels(presence, labels, near, least) for least in THRESHOLDS])
     sure = torch.cat(nearest).numpy()
     rules = [torch.cat(masks).numpy() for masks in zip(*taken, strict=True)]
     rows, columns, right, vehicles, first = [], [], [], 0, 0

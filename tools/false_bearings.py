@@ -41,7 +41,7 @@ from avdet_ros.training.any_array.windows.store import ArrayStore
 from avdet_ros.training.run.watched_windows import read_plan
 
 BESIDE_DEG = 12.0
-"""A false bearing within this distance of a label is called beside it."""
+"""A false bearing within this distance of a label counts as next to it."""
 
 RIGHT = 'right'
 NO_LABELS = (
@@ -69,8 +69,8 @@ class Neighbour:
     height_deg: float
 
     @property
-    def why(self) -> str:
-        """Reason why it has no label, or that it has one."""
+    def label_status(self) -> str:
+        """Reason why it has no label, or the fact that it has one."""
         if self.distance_m > LABEL_DISTANCE_M:
             return NO_LABELS[0]
         if self.level_db < AUDIBLE_DB:
@@ -99,19 +99,21 @@ def neighbours(scene: Scene, t_s: float) -> list[Neighbour]:
 
 
 def cause(azimuth_deg: float, labels_deg: np.ndarray, vehicles: list[Neighbour]) -> str:
-    """Return the cause of a false bearing: the loudest vehicle near it, or a label beside it."""
-    near = [its for its in vehicles if abs(its.azimuth_deg - azimuth_deg) <= WITHIN_DEG]
+    """Return the cause of a false bearing: the loudest vehicle near it, or a label next to it."""
+    near = [
+        vehicle for vehicle in vehicles if abs(vehicle.azimuth_deg - azimuth_deg) <= WITHIN_DEG
+    ]
     if near:
-        return max(near, key=lambda its: its.level_db).why
+        return max(near, key=lambda vehicle: vehicle.level_db).label_status
     apart_deg = np.abs(labels_deg - azimuth_deg).min(initial=np.inf)
-    return 'beside a label' if apart_deg <= BESIDE_DEG else 'nothing that is near it'
+    return 'next to a label' if apart_deg <= BESIDE_DEG else 'nothing near it'
 
 
 def bearings(store: ArrayStore, network: BearingFirst) -> Iterator[tuple[float, bool, int, float]]:
     """Yield score, whether it is right, window and azimuth of each bearing."""
     angles, count = store.column('angles_deg'), store.column('count')
-    for window, its in enumerate(found_in(network, store)):
-        best = merge_close(FoundBearings(its.angles_deg[:, 0], its.logits))
+    for window, found in enumerate(found_in(network, store)):
+        best = merge_close(FoundBearings(found.angles_deg[:, 0], found.logits))
         right = match_window(best.azimuth_deg, angles[window, : count[window], 0], WITHIN_DEG) >= 0
         for score, hit, azimuth in zip(best.scores, right, best.azimuth_deg, strict=True):
             yield float(score), bool(hit), window, float(azimuth)
@@ -139,8 +141,8 @@ def main(folder: Path, model: Path) -> None:
     none = 0
     best_first = sorted(bearings(store, network), reverse=True)
     for _, hit, window, azimuth in track(best_first, 'bearings, the best first'):
-        its = angles[window, : count[window], 0]
-        causes.append(RIGHT if hit else cause(azimuth, its, around(window)))
+        labels_deg = angles[window, : count[window], 0]
+        causes.append(RIGHT if hit else cause(azimuth, labels_deg, around(window)))
         none += causes[-1] not in (RIGHT, *NO_LABELS)
         if none > most:
             break

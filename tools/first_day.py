@@ -55,8 +55,8 @@ def with_sound(alone: Scene, kind: str, power_db: float, away_m: float, every_s:
     position, rotation = alone.ego_pose(np.array(0.0))
     angle = np.radians(BEARING_DEG)
     ahead = np.array([away_m * math.cos(angle) + 0.3, away_m * math.sin(angle), 1.2])
-    its = KINDS[kind]
-    shape = np.array(its.shape_db, float)
+    properties = KINDS[kind]
+    shape = np.array(properties.shape_db, float)
     level = shape + power_db - float(cnossos.a_weighted_db(shape))
     sound = OtherSound(
         kind,
@@ -67,10 +67,10 @@ def with_sound(alone: Scene, kind: str, power_db: float, away_m: float, every_s:
         every_s,
         0.1,
         40.0,
-        float(np.mean(its.tone_hz)),
-        its.harmonics,
+        float(np.mean(properties.tone_hz)),
+        properties.harmonics,
         0.0,
-        float(np.mean(its.sweep_s)),
+        float(np.mean(properties.sweep_s)),
     )
     return replace(alone, distractors=(sound,))
 
@@ -83,13 +83,15 @@ def score(found: Detections, rig: Rig) -> tuple[float, float]:
     rays = rig.camera.directions((boxes[:, :2] + boxes[:, 2:]) / 2)
     azimuth_deg = np.degrees(np.arctan2(rays[:, 1], rays[:, 0]))
     there = np.abs(azimuth_deg - BEARING_DEG) <= WITHIN_DEG
-    return tuple(float(scores[which].max(initial=0.0)) for which in (there, ~there))
+    return tuple(float(scores[mask].max(initial=0.0)) for mask in (there, ~there))
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--seeds', type=int, default=4, help='vehicles and weathers a row')
+    parser.add_argument(
+        '--seeds', type=int, default=4, help='vehicles and weather conditions per row'
+    )
     parser.add_argument('--first', type=int, default=200000)
     args = parser.parse_args()
     rig = load_rig()
@@ -123,8 +125,8 @@ def main() -> None:
         table = np.array(rows)  # seeds, models, (there, elsewhere)
         cells = []
         for model in range(len(MODELS)):
-            for which in range(2):
-                values = table[:, model, which]
+            for column in range(2):
+                values = table[:, model, column]
                 cells.append(f'{np.median(values):.2f} ({values.min():.2f} to {values.max():.2f})')
         print(f'| {name} | ' + ' | '.join(cells) + ' |', flush=True)
 

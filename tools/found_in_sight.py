@@ -39,7 +39,7 @@ HEAD = (
 def azimuths(store: ArrayStore) -> list[np.ndarray]:
     """Return the azimuths of each window's sure labels, (M,), degrees."""
     angles = store.column('angles_deg')
-    return [row[its, 0] for row, its in zip(angles, sure_labels(store), strict=True)]
+    return [row[mask, 0] for row, mask in zip(angles, sure_labels(store), strict=True)]
 
 
 def shares(found: list[FoundInWindow], store: ArrayStore, limit: float) -> list[float]:
@@ -47,17 +47,17 @@ def shares(found: list[FoundInWindow], store: ArrayStore, limit: float) -> list[
     visible, sure, truth = store.column('visible_fraction'), sure_labels(store), azimuths(store)
     hits: dict[float, list[np.ndarray]] = {WITHIN_DEG: [], ROUGHLY_DEG: []}
     false = 0
-    for window, there in zip(found, truth, strict=True):
+    for window, true_deg in zip(found, truth, strict=True):
         bearings = window.angles_deg[window.logits >= limit, 0]
         for within, list_ in hits.items():
-            label = match_window(bearings, there, within)
-            list_.append(np.isin(np.arange(len(there)), label))
+            label = match_window(bearings, true_deg, within)
+            list_.append(np.isin(np.arange(len(true_deg)), label))
             false += int((label < 0).sum()) if within == WITHIN_DEG else 0
-    share = np.concatenate([row[its] for row, its in zip(visible, sure, strict=True)])
+    share = np.concatenate([row[mask] for row, mask in zip(visible, sure, strict=True)])
     every = {within: np.concatenate(list_) for within, list_ in hits.items()}
     cells = []
-    for which in (share >= SEEN, share < HIDDEN):
-        cells += [float(which.sum()), *(float(hit[which].mean()) for hit in every.values())]
+    for mask in (share >= SEEN, share < HIDDEN):
+        cells += [float(mask.sum()), *(float(hit[mask].mean()) for hit in every.values())]
     return [*cells, false / len(found)]
 
 

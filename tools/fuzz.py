@@ -28,7 +28,7 @@ def main() -> int:
     """Fuzz one target in this process, or all targets, each in its own process."""
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
     parser.add_argument('target', help='name of a target, or all')
-    parser.add_argument('--seconds', type=int, default=60, help='how long each')
+    parser.add_argument('--seconds', type=int, default=60, help='duration per target')
     arguments = parser.parse_args()
     sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
     if arguments.target != 'all':

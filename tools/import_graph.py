@@ -1,6 +1,6 @@
 """Import graph of the package's modules, and the rooms that they belong to.
 
-A room is a folder of `avdet_ros` or a module beside those folders. Used by the picture of the
+A room is a folder of `avdet_ros` or a module next to those folders. Used by the picture of the
 package (tools/architecture.py) and by the test of the import rule (test/test_package.py).
 """
 

@@ -38,14 +38,14 @@ def main() -> None:
         modules = {function: module_of(function) for function in functions}
         if by_name == 'True':
             tests = sorted(runner.list_all_tests().ids)
-            state.duration_by_test = reckoned_s(tests)
+            state.duration_by_test = assumed_durations_s(tests)
             of = tests_by_name(set(modules.values()), tests, always)
             found.update({function: of[module] for function, module in modules.items()})
         else:
             collect(runner, **options)
             tests = sorted(state.duration_by_test)
             for function, module in modules.items():
-                found[function] = and_beside(module, found[function], tests)
+                found[function] = related_tests(module, found[function], tests)
         for function, module in modules.items():
             nearest, durations_s = found[function], state.duration_by_test
             found[function] = in_time(
@@ -94,25 +94,25 @@ def in_time(
     mirrored = module.replace('.', '/').replace('avdet_ros', 'test', 1)
     folder, _, last = mirrored.rpartition('/')
 
-    def wanted(test: str) -> bool:
+    def is_always_run(test: str) -> bool:
         return bool(always) and always in test
 
     def rank(test: str) -> tuple[int, bool, float]:
         own = (f'/test_{last}' in test) + test.startswith(f'{folder}/test_{last}')
-        return -own, not wanted(test), 0.0 if in_order else durations_s.get(test, 0.0)
+        return -own, not is_always_run(test), 0.0 if in_order else durations_s.get(test, 0.0)
 
     chosen: list[str] = []
     spent_s = 0.0
     for test in sorted(tests, key=rank):
-        its_s = durations_s.get(test, 0.0)
-        if chosen and most_s and spent_s + its_s > most_s and not wanted(test):
+        duration_s = durations_s.get(test, 0.0)
+        if chosen and most_s and spent_s + duration_s > most_s and not is_always_run(test):
             continue
-        spent_s += its_s
+        spent_s += duration_s
         chosen.append(test)
     return chosen
 
 
-def and_beside(module: str, reached_by: Iterable[str], tests: list[str]) -> list[str]:
+def related_tests(module: str, reached_by: Iterable[str], tests: list[str]) -> list[str]:
     """Return tests that reach a function, others in their files, and those of the module's files.
 
     For a function called by a shared fixture, or one that caches its results, mutmut knows only
@@ -136,11 +136,11 @@ def named(module: str, files: Iterable[str]) -> list[str]:
     return [file for file in files if own.fullmatch(file)]
 
 
-def reckoned_s(tests: Iterable[str]) -> dict[str, float]:
+def assumed_durations_s(tests: Iterable[str]) -> dict[str, float]:
     """Assume one second per test, shared among its cases, since many cases are quick ones."""
-    of = {test: test.partition('[')[0] for test in tests}
-    cases = Counter(of.values())
-    return {test: 1 / cases[whole] for test, whole in of.items()}
+    function_of = {test: test.partition('[')[0] for test in tests}
+    cases = Counter(function_of.values())
+    return {test: 1 / cases[whole] for test, whole in function_of.items()}
 
 
 def tests_by_name(modules: Iterable[str], tests: list[str], always: str) -> dict[str, list[str]]:
@@ -152,18 +152,18 @@ def tests_by_name(modules: Iterable[str], tests: list[str], always: str) -> dict
         for path in (MUTANTS / 'avdet_ros').rglob('*.py')
     }
 
-    def importing(module: str, its: Mapping[str, str]) -> list[str]:
+    def importing(module: str, sources: Mapping[str, str]) -> list[str]:
         folder, _, last = module.rpartition('.')
         word = re.compile(rf'\b{module}\b|from {folder} import .*\b{last}\b')
-        return [name for name, text in its.items() if word.search(text)]
+        return [name for name, text in sources.items() if word.search(text)]
 
     found = {}
     for module in modules:
-        theirs = [file for user in importing(module, package) for file in named(user, files)]
-        nearest = dict.fromkeys(named(module, files) + importing(module, texts) + theirs)
+        indirect = [file for user in importing(module, package) for file in named(user, files)]
+        nearest = dict.fromkeys(named(module, files) + importing(module, texts) + indirect)
         own = [test for file in nearest for test in tests if file_of(test) == file]
-        others = dict.fromkeys(test for test in tests if always and always in test)
-        found[module] = list(dict.fromkeys([*own, *others]))
+        always_run = dict.fromkeys(test for test in tests if always and always in test)
+        found[module] = list(dict.fromkeys([*own, *always_run]))
     return found
 
 

@@ -58,7 +58,7 @@ PRELOADED = (
 NOTICED = (1, 3, 24, 36, 152, 255, -24)
 """mutmut's exit codes for tests that failed or ran for too long."""
 
-RAN_ON = (24, 36, 152, 255, -24)
+TIMED_OUT = (24, 36, 152, 255, -24)
 """Exit codes for tests that ran for too long, perhaps only because the machine was busy."""
 
 UNNOTICED = (0, 5, 33)
@@ -89,25 +89,25 @@ def main() -> int:
     """Try the bugs of one room; print the score and the unnoticed bugs."""
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
     parser.add_argument('room', help='audio, training/losses or rig, for example')
-    parser.add_argument('--most', type=int, default=0, help='a sample of so many; 0: all')
-    parser.add_argument('--seed', type=int, default=0, help='which sample')
+    parser.add_argument('--most', type=int, default=0, help='size of the sample; 0: all bugs')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the sample')
     parser.add_argument(
-        '--again', action='store_true', help='try those that passed or ran on and on once more'
+        '--again', action='store_true', help='try again the bugs that passed or timed out'
     )
     parser.add_argument('--jobs', type=int, default=2, help='processes')
     parser.add_argument(
-        '--seconds', type=float, default=SECONDS, help='of tests a bug, of CPU time; 0: all'
+        '--seconds', type=float, default=SECONDS, help='CPU time of the tests per bug; 0: no limit'
     )
     parser.add_argument(
         '--by-name',
         action='store_true',
-        help="the tests of a bug's module alone: so named, or importing it",
+        help="only the tests named after the bug's module or importing it",
     )
     parser.add_argument(
-        '--always', default='', help='with --by-name: these tests too, by a part of their names'
+        '--always', default='', help='with --by-name: also the tests with this part in their names'
     )
-    parser.add_argument('--slow', action='store_true', help='tests marked slow too')
-    parser.add_argument('--show', type=int, default=40, help='print so many that passed')
+    parser.add_argument('--slow', action='store_true', help='include tests marked slow')
+    parser.add_argument('--show', type=int, default=40, help='number of unnoticed bugs to print')
     parser.add_argument('--page', action='store_true', help="write the room's row of the page")
     arguments = parser.parse_args()
     room = arguments.room
@@ -119,11 +119,11 @@ def main() -> int:
     chosen = sample(mutants(copy), arguments.most, arguments.seed)
     names = [m.name for m in chosen if m.outcome is None]
     if arguments.again:
-        names += [m.name for m in chosen if m.outcome in (*UNNOTICED, *RAN_ON)]
+        names += [m.name for m in chosen if m.outcome in (*UNNOTICED, *TIMED_OUT)]
     print(f'{room}: {len(names)} bugs to try', flush=True)
     if names:
-        how = (arguments.jobs, arguments.seconds, arguments.by_name, arguments.always)
-        run(copy, '-P', str(TRY), *map(str, how), *names)
+        options = (arguments.jobs, arguments.seconds, arguments.by_name, arguments.always)
+        run(copy, '-P', str(TRY), *map(str, options), *names)
     report(copy, arguments)
     return 0
 
@@ -256,8 +256,8 @@ def report(copy: Path, arguments: argparse.Namespace) -> None:
         count = sum(mutant.file == file for mutant in tried)
         noticed = count - sum(mutant.file == file for mutant in passed)
         print(f'{file:50} {noticed:5} of {count:5}  {noticed / count:4.0%}')
-    late = sum(mutant.outcome in RAN_ON for mutant in tried)
-    print(f'{late} of those that were noticed made the tests run on and on')
+    late = sum(mutant.outcome in TIMED_OUT for mutant in tried)
+    print(f'{late} of the noticed bugs made the tests time out')
     for mutant in sorted(passed[: arguments.show], key=lambda mutant: mutant.name):
         print(f'\n{mutant.name} ({"no test" if mutant.outcome != 0 else "passed"})')
         print(changes.get(mutant.name, ''))
@@ -265,7 +265,7 @@ def report(copy: Path, arguments: argparse.Namespace) -> None:
         return
     everything = sum(1 for _ in mutants(copy))
     share = share_noticed(len(tried) - len(passed), len(tried), everything - len(excused))
-    print(f'\n{room}: {share} of {len(tried)} noticed, of {everything} that there are')
+    print(f'\n{room}: {share} of {len(tried)} noticed, of {everything} in all')
     if arguments.page:
         command = command_of(arguments)
         write_row(room, share, f'{len(tried)} of {everything}', len(excused), command)
@@ -273,17 +273,19 @@ def report(copy: Path, arguments: argparse.Namespace) -> None:
 
 def command_of(arguments: argparse.Namespace) -> str:
     """Return the command that gives this score."""
-    its = arguments
-    if not (its.by_name or its.slow) and its.seconds == SECONDS:
-        sample = f' MOST={its.most}' if its.most else ''
-        return f'make mutate ROOM={its.room}{sample}' + (f' SEED={its.seed}' if its.seed else '')
-    words = ['python tools/mutate.py', its.room]
-    words += [f'--most {its.most}'] if its.most else []
-    words += [f'--seed {its.seed}'] if its.seed else []
-    words += [f'--seconds {its.seconds:g}'] if its.seconds != SECONDS else []
-    words += ['--slow'] if its.slow else []
-    words += ['--by-name'] if its.by_name else []
-    return ' '.join([*words, f'--always {its.always}'] if its.always else words)
+    args = arguments
+    if not (args.by_name or args.slow) and args.seconds == SECONDS:
+        sample = f' MOST={args.most}' if args.most else ''
+        return f'make mutate ROOM={args.room}{sample}' + (
+            f' SEED={args.seed}' if args.seed else ''
+        )
+    words = ['python tools/mutate.py', args.room]
+    words += [f'--most {args.most}'] if args.most else []
+    words += [f'--seed {args.seed}'] if args.seed else []
+    words += [f'--seconds {args.seconds:g}'] if args.seconds != SECONDS else []
+    words += ['--slow'] if args.slow else []
+    words += ['--by-name'] if args.by_name else []
+    return ' '.join([*words, f'--always {args.always}'] if args.always else words)
 
 
 def share_noticed(noticed: int, tried: int, everything: int) -> str:

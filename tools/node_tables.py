@@ -98,8 +98,8 @@ def parameter_table(node: str) -> list[str]:
         '|---|---|---|---|---|',
     ]
     for param in NODES[node]:
-        given = [a.name for a in ARGUMENTS if (node, param.name) in a.sets]
-        argument = f'`{given[0]}`' if given else ''
+        arguments = [a.name for a in ARGUMENTS if (node, param.name) in a.sets]
+        argument = f'`{arguments[0]}`' if arguments else ''
         meaning = param.description + (' (*live*)' if param.live else '')
         cells = (f'`{param.name}`', default_text(param), allowed(param), argument, meaning)
         lines.append(f'| {" | ".join(cells)} |')

@@ -1,7 +1,7 @@
 """Compile the messages that no wheel contains, with the build system of the ROS wheels.
 
-They are installed into the environment itself, beside the messages of the wheels. So Python, the
-dynamic linker and the type support find them like those, without sourcing anything.
+They are installed into the environment itself, next to the messages of the wheels. So Python, the
+dynamic linker and the type support find them in the same way, without sourcing anything.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _IMPORTS = (
 )
 
 # Folders of the machine that built the wheels, as in the CMake exports.
-THEIR_PYTHON = '/opt/python/cp311-cp311/include/python3.11'
-THEIR_NUMPY = '/opt/python/cp311-cp311/lib/python3.11/site-packages/numpy/_core/include'
+BUILD_PYTHON = '/opt/python/cp311-cp311/include/python3.11'
+BUILD_NUMPY = '/opt/python/cp311-cp311/lib/python3.11/site-packages/numpy/_core/include'
 
 
 def build(venv: Path, scratch: Path) -> None:
@@ -83,6 +83,6 @@ def adapt_exports(venv: Path, python: str) -> None:
         )
     for path in (venv / 'share').rglob('*.cmake'):
         text = path.read_text(encoding='utf-8')
-        ours = text.replace(THEIR_NUMPY, numpy).replace(THEIR_PYTHON, include)
-        if ours != text:
-            path.write_text(ours, encoding='utf-8')
+        adapted = text.replace(BUILD_NUMPY, numpy).replace(BUILD_PYTHON, include)
+        if adapted != text:
+            path.write_text(adapted, encoding='utf-8')

@@ -78,13 +78,13 @@ def make_windows(folder: Path, drives: int) -> None:
     with progress_bars().step('drives', drives) as advance:
         for seed in range(FIRST_SEED, FIRST_SEED + drives):
             rows = list(array_windows.array_windows(seed, base, front_end, plan))
-            others = [
+            power_rows = [
                 {**row, 'features': pooled.astype(np.float16)}
                 for row, pooled in zip(rows, by_power, strict=True)
             ]
             by_power.clear()
-            for name, its in zip(POOLED, (rows, others), strict=True):
-                write_rows(folder / name, seed, its)
+            for name, pooled_rows in zip(POOLED, (rows, power_rows), strict=True):
+                write_rows(folder / name, seed, pooled_rows)
             advance(1)
 
 

@@ -63,7 +63,7 @@ MODEL = 'models/student.onnx'
 LEAST_LOGIT = -5.5
 """Minimum logit of a column that is used: about the minimum score of the model file."""
 
-ARRAYS = {'ideal': 'no errors', 'neglected': 'neglected, told the truth'}
+ARRAYS = {'ideal': 'no errors', 'neglected': 'neglected, true geometry'}
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ RULES = {
 
 
 @dataclass(frozen=True)
-class Heard:
+class PredictedWindow:
     """One window: the predictions of 64 columns, and the ground truth.
 
     Attributes:
@@ -128,16 +128,20 @@ class Heard:
     truth: TruthFrame
 
 
-def listen(seed: int, array: str, rig: Rig, detector: BearingDetector, path: Path) -> None:
+def predict_drive(seed: int, array: str, rig: Rig, detector: BearingDetector, path: Path) -> None:
     """Render the windows of a drive and write the predictions of the columns."""
     setting = WindowSetting(Condition('furnished', array), Cut())
     drive = render_drive(setting, seed, rig)
-    told = true_rig(rig, drive.array) if array == 'neglected' else rig
-    front_end, shape = front_end_for(told, MODEL), detector.network.shape
+    model_rig = true_rig(rig, drive.array) if array == 'neglected' else rig
+    front_end, shape = front_end_for(model_rig, MODEL), detector.network.shape
     azimuths = azimuth_grid(shape.front, shape.front_deg, shape.around)
-    steering = torch.from_numpy(MovingSteering(told, front_end, azimuths).at(0.0, USUAL_AIR_C))
-    said: list[np.ndarray] = []
-    hook = detector.network.register_forward_hook(lambda *call: said.append(call[2][0].T.numpy()))
+    steering = torch.from_numpy(
+        MovingSteering(model_rig, front_end, azimuths).at(0.0, USUAL_AIR_C)
+    )
+    columns: list[np.ndarray] = []
+    hook = detector.network.register_forward_hook(
+        lambda *call: columns.append(call[2][0].T.numpy())
+    )
     for piece, first in zip(drive.piece, drive.first, strict=True):
         sound = to_float(drive.sound[piece][:, first : first + front_end.samples])
         features = front_end.compute(np.ascontiguousarray(sound))
@@ -149,21 +153,22 @@ def listen(seed: int, array: str, rig: Rig, detector: BearingDetector, path: Pat
     with write_atomically(path) as file:
         np.savez(
             file,
-            columns=np.stack(said),
+            columns=np.stack(columns),
             count=np.array([len(frame) for frame in truth]),
             **{name: np.concatenate([getattr(frame, name) for frame in truth]) for name in names},
         )
 
 
-def read(path: Path, drive: int) -> list[Heard]:
-    """Read the output of `listen`."""
+def read(path: Path, drive: int) -> list[PredictedWindow]:
+    """Read the output of `predict_drive`."""
     names = ('boxes_px', 'ids', 'distance_m', 'visible', 'level_db')
     with np.load(path) as arrays:
         ends = np.cumsum(arrays['count'])[:-1]
         truth = zip(*(np.split(arrays[name], ends) for name in names), strict=True)
         columns = torch.from_numpy(arrays['columns'])
     return [
-        Heard(drive, its, TruthFrame(*frame)) for its, frame in zip(columns, truth, strict=True)
+        PredictedWindow(drive, values, TruthFrame(*frame))
+        for values, frame in zip(columns, truth, strict=True)
     ]
 
 
@@ -182,9 +187,9 @@ class Boxes:
     inputs: np.ndarray
 
 
-def find(heard: Heard, rule: Rule, rig: Rig) -> Boxes:
+def find(window: PredictedWindow, rule: Rule, rig: Rig) -> Boxes:
     """Find the boxes of a window by a rule, with the inputs of scores."""
-    columns, shape = heard.columns, BearingShape()
+    columns, shape = window.columns, BearingShape()
     logits, angles = columns[:, 0], decoded_angles(columns, shape)
     if rule.averaged_deg:
         angles = averaged_azimuths(angles, logits, rule.averaged_deg)
@@ -206,13 +211,13 @@ def find(heard: Heard, rule: Rule, rig: Rig) -> Boxes:
     kept = kept[(inside[kept] >= LEAST_IN_IMAGE) & (logits.numpy()[kept] > LEAST_LOGIT)]
     around = np.pad(logits.numpy(), 2, constant_values=-9.0)
     sides = np.stack([around[1:-3], around[3:-1]])
-    there = 1 / (1 + np.exp(-around))
-    three = there[1:-3] + there[2:-2] + there[3:-1]
+    presence = 1 / (1 + np.exp(-around))
+    three = presence[1:-3] + presence[2:-2] + presence[3:-1]
     inputs = np.column_stack(
         [
             logits,
             np.log(three),
-            np.log(three + there[:-4] + there[4:]),
+            np.log(three + presence[:-4] + presence[4:]),
             sides.min(axis=0),
             sides.max(axis=0),
             np.log(range_m[:, 1]),
@@ -241,18 +246,20 @@ TARGETS: dict[str, Callable[[Boxes, TruthFrame, Rig], np.ndarray]] = {
 }
 
 
-def scores_of(found: list[Boxes], windows: list[Heard], rule: Rule, rig: Rig) -> list[np.ndarray]:
+def scores_of(
+    found: list[Boxes], windows: list[PredictedWindow], rule: Rule, rig: Rig
+) -> list[np.ndarray]:
     """Return each window's scores."""
     if rule.score is None:
-        return [its.inputs[:, 0] for its in found]
+        return [boxes.inputs[:, 0] for boxes in found]
     target, names = rule.score
     places = [INPUTS.index(name) for name in names]
-    rows = np.concatenate([its.inputs[:, places] for its in found]).astype(np.float64)
+    rows = np.concatenate([boxes.inputs[:, places] for boxes in found]).astype(np.float64)
     rows = (rows - rows.mean(axis=0)) / rows.std(axis=0)
     right = np.concatenate(
         [TARGETS[target](a, b.truth, rig) for a, b in zip(found, windows, strict=True)]
     )
-    counts = [len(its.inputs) for its in found]
+    counts = [len(boxes.inputs) for boxes in found]
     half = np.repeat([window.drive % 2 for window in windows], counts)
     scores = np.zeros(len(rows))
     for part in (0, 1):
@@ -277,25 +284,25 @@ def learned(inputs: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def found_by(
-    windows: list[Heard], rule: Rule, rig: Rig
+    windows: list[PredictedWindow], rule: Rule, rig: Rig
 ) -> tuple[MatchedBearings, list[Detections]]:
     """Return the matched bearings and the boxes of all windows."""
     found = [find(window, rule, rig) for window in windows]
     scores = scores_of(found, windows, rule, rig)
     drives: dict[int, list[tuple[FoundBearings, TrueBearings]]] = {}
     detections = []
-    for its, score, window in zip(found, scores, windows, strict=True):
+    for boxes, score, window in zip(found, scores, windows, strict=True):
         truth = window.truth
         true = TrueBearings(
             box_azimuth_deg(truth.boxes_px, rig), truth.distance_m, truth.level_db, truth.visible
         )
-        drives.setdefault(window.drive, []).append((FoundBearings(its.azimuth_deg, score), true))
+        drives.setdefault(window.drive, []).append((FoundBearings(boxes.azimuth_deg, score), true))
         order = np.argsort(-score, kind='stable')
-        detections.append(Detections(its.boxes_px[order], score[order]))
+        detections.append(Detections(boxes.boxes_px[order], score[order]))
     return match_bearings(list(drives.values()), NEAR_DEG), detections
 
 
-def cells(windows: list[Heard], rule: Rule, rig: Rig) -> list[str]:
+def cells(windows: list[PredictedWindow], rule: Rule, rig: Rig) -> list[str]:
     """Return AP, recall, its gain and the error of bearings, and AP@0.5 of boxes."""
     matched, detections = found_by(windows, rule, rig)
     point = operating_point(matched)
@@ -320,7 +327,7 @@ def main(store: Path, count: int) -> None:
             for seed in range(FIRST_SEED, FIRST_SEED + count):
                 path = store / array / f'{seed}.npz'
                 if not path.exists():
-                    listen(seed, array, rig, detector, path)
+                    predict_drive(seed, array, rig, detector, path)
                 windows += read(path, seed)
                 advance()
         sets.append(windows)

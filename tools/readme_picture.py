@@ -111,13 +111,13 @@ def main() -> None:
     parser.add_argument('--at', type=float, default=14.05, help='instant of the boxes, seconds')
     parser.add_argument('--store', type=Path, default=Path('runs/ground'), help='drives are kept')
     parser.add_argument('--out', type=Path, default=Path('docs/images/demo.png'))
-    given = parser.parse_args()
+    args = parser.parse_args()
     rig = load_rig()
     detectors = shipped_detectors(rig)  # as in `avdet eval tracks`, to read its stored drives
     plan = GroundPlan(SECONDS, RATE_HZ, detectors, rig)
-    (drive,) = ground_drives(plan, [given.seed], given.store)
-    picture = paint(drive, rig, given.at)
-    cv2.imwrite(str(given.out), picture, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    (drive,) = ground_drives(plan, [args.seed], args.store)
+    picture = paint(drive, rig, args.at)
+    cv2.imwrite(str(args.out), picture, [cv2.IMWRITE_PNG_COMPRESSION, 9])
 
 
 if __name__ == '__main__':

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 import sys
 
-from bearing_memories import Found, Memory, linked, straight, tracked
+from bearing_memories import DrivePredictions, Memory, linked, straight, tracked
 import numpy as np
 from scipy.optimize import minimize
 
@@ -55,7 +55,7 @@ LEVELS = {
 }
 
 
-def find(seed: int, rig: Rig, path: Path) -> None:
+def predict_drive(seed: int, rig: Rig, path: Path) -> None:
     """Render a drive, run the model on it and write its predictions."""
     detector = Detector(share('models/student.onnx'), rig, providers=['cpu'], threads=1)
     front_end = detector.front_end
@@ -100,7 +100,7 @@ def write_found(
         np.savez(file, stamps_s=stamps_s, yaw_rad=yaw_rad, **arrays, **counts)
 
 
-def read_found(path: Path, rig: Rig) -> Found:
+def read_found(path: Path, rig: Rig) -> DrivePredictions:
     """Read the output of `write_found`."""
     with np.load(path) as arrays:
 
@@ -114,16 +114,16 @@ def read_found(path: Path, rig: Rig) -> Found:
             *(parts(name, 'distance_m') for name in ('distance_m', 'level_db', 'visible')),
             strict=True,
         )
-        return Found(
+        return DrivePredictions(
             arrays['stamps_s'],
             np.degrees(np.unwrap(arrays['yaw_rad'])),
             boxes,
-            [box_azimuth_deg(each, rig) for each in boxes],
+            [box_azimuth_deg(boxes_px, rig) for boxes_px in boxes],
             odds,
-            [np.log(each[:, 1]) for each in parts('range_m', 'scores')],
+            [np.log(range_m[:, 1]) for range_m in parts('range_m', 'scores')],
             [
-                TrueBearings(box_azimuth_deg(each, rig), *its)
-                for each, its in zip(true, rest, strict=True)
+                TrueBearings(box_azimuth_deg(boxes_px, rig), *properties)
+                for boxes_px, properties in zip(true, rest, strict=True)
             ],
             parts('ids', 'distance_m'),
         )
@@ -142,20 +142,20 @@ MEMORIES: dict[str, Memory | None] = {
 }
 
 
-def rescored(drives: list[Found], memory: Memory | None) -> MatchedBearings:
+def rescored(drives: list[DrivePredictions], memory: Memory | None) -> MatchedBearings:
     """Return the bearings of all scored windows, with the scores that a memory gives."""
     halves: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     inputs = []
     for number, drive in enumerate(drives):
         remembered = memory(drive) if memory else drive.log_odds
-        its = []
+        scored = []
         for now in range(SCORED_FROM, len(drive.stamps_s), SCORED_EVERY):
             columns = np.stack([drive.log_odds[now], remembered[now]], axis=1)
             apart = np.abs(drive.azimuth_deg[now][:, None] - drive.true[now].azimuth_deg)
             right = (apart <= 3.0).any(axis=1)
             halves[number % 2].append(np.column_stack([columns, right]))
-            its.append((now, columns))
-        inputs.append(its)
+            scored.append((now, columns))
+        inputs.append(scored)
     weights = [_weights(np.concatenate(halves[1 - half])) for half in (0, 1)]
     windows = [
         [
@@ -166,9 +166,9 @@ def rescored(drives: list[Found], memory: Memory | None) -> MatchedBearings:
                 ),
                 drive.true[now],
             )
-            for now, columns in its
+            for now, columns in scored
         ]
-        for number, (drive, its) in enumerate(zip(drives, inputs, strict=True))
+        for number, (drive, scored) in enumerate(zip(drives, inputs, strict=True))
     ]
     return match_bearings(windows, 3.0)
 
@@ -189,7 +189,7 @@ def _weights(rows: np.ndarray) -> np.ndarray:
     return np.asarray(minimize(loss, np.zeros(3), jac=True, method='L-BFGS-B').x)
 
 
-def known_before(drives: list[Found]) -> float:
+def known_before(drives: list[DrivePredictions]) -> float:
     """Return the share of faint labels whose vehicle was a label a second before."""
     known = []
     for drive in drives:
@@ -205,13 +205,13 @@ def gains(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the central 95 per cent of the gains in AP and recall, by a bootstrap over drives."""
     rng, count = np.random.default_rng(0), len(before.windows)
-    each = np.array(
+    differences = np.array(
         [
             np.subtract(_drawn(after, times), _drawn(before, times))
             for times in rng.multinomial(count, np.full(count, 1 / count), size=draws)
         ]
     )
-    low, high = np.percentile(each, [2.5, 97.5], axis=0)
+    low, high = np.percentile(differences, [2.5, 97.5], axis=0)
     return np.array([low[0], high[0]]), np.array([low[1], high[1]])
 
 
@@ -240,7 +240,7 @@ def main(store: Path, count: int) -> None:
         for seed in range(FIRST_SEED, FIRST_SEED + count):
             path = store / f'{seed}.npz'
             if not path.exists():
-                find(seed, rig, path)
+                predict_drive(seed, rig, path)
             drives.append(read_found(path, rig))
             advance()
     alone = rescored(drives, None)

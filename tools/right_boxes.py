@@ -76,11 +76,11 @@ def main(folder: Path, *models: Path) -> None:
     }
     print(f'| | AP50 | {" | ".join(bins)} |')
     print('|---|' + '--:|' * (1 + len(bins)))
-    print(f'| vehicles | | {" | ".join(str(which.sum()) for which in bins.values())} |')
+    print(f'| vehicles | | {" | ".join(str(mask.sum()) for mask in bins.values())} |')
     for model, network in zip(models, networks, strict=True):
         found = found_in(network, store)
         has_box = boxed(found, true)
-        shares = ' | '.join(f'{has_box[which].mean():.3f}' for which in bins.values())
+        shares = ' | '.join(f'{has_box[mask].mean():.3f}' for mask in bins.values())
         print(f'| {model} | {scores_of(found, store)["ap50"]:.3f} | {shares} |', flush=True)
 
 

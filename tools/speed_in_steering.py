@@ -27,7 +27,7 @@ from avdet_ros.training.any_array.windows.store import ArrayStore
 FAST_MPS, RESAMPLES = 15.0, 100
 WORDS = ('bearing_ap', 'bearing_recall', 'azimuth_error_deg', 'ap50')
 
-TOLD = {
+KNOWLEDGE = {
     'nothing known': NO_AUGMENTATION,
     'speed known': replace(NO_AUGMENTATION, motion=1.0),
     'speed and temperature known': replace(NO_AUGMENTATION, motion=1.0, air=1.0),
@@ -48,8 +48,8 @@ class Part:
 
 def scores(found: list[FoundInWindow], store: ArrayStore, rows: np.ndarray) -> np.ndarray:
     """Return the scores of some windows, (4,), in the order of `WORDS`."""
-    its = scores_of([found[row] for row in rows], Part(store, rows))
-    return np.array([its[word] for word in WORDS])
+    values = scores_of([found[row] for row in rows], Part(store, rows))
+    return np.array([values[word] for word in WORDS])
 
 
 def gain(before: list[FoundInWindow], after: list[FoundInWindow], store: ArrayStore) -> np.ndarray:
@@ -57,26 +57,26 @@ def gain(before: list[FoundInWindow], after: list[FoundInWindow], store: ArraySt
     rng, seeds = np.random.default_rng(0), store.column('seed')
     rows_of = [np.flatnonzero(seeds == seed) for seed in np.unique(seeds)]
     gains = []
-    for _ in track(range(RESAMPLES), 'drawing drives anew'):
+    for _ in track(range(RESAMPLES), 'resampling drives'):
         rows = np.concatenate([rows_of[k] for k in rng.integers(0, len(rows_of), len(rows_of))])
         gains.append(scores(after, store, rows) - scores(before, store, rows))
     return np.percentile(gains, [2.5, 97.5], axis=0)
 
 
 def main(folder: Path, *runs: Path) -> None:
-    """Print the scores with each knowledge in `TOLD`, for all, fast and slow windows."""
+    """Print the scores for each entry of `KNOWLEDGE`, for all, fast and slow windows."""
     networks = [read_start_weights(run).network().eval() for run in runs]
     store = windows_of(folder, networks[0].shape)
     fast = store.column('ahead_mps') > FAST_MPS
     parts = {'all': np.arange(len(fast)), 'fast': fast.nonzero()[0], 'slow': (~fast).nonzero()[0]}
-    for name, told in TOLD.items():
+    for name, augmentation in KNOWLEDGE.items():
         found = []
         for run, network in zip(runs, networks, strict=True):
-            found.append(found_in(network, store, augmentation=told))
+            found.append(found_in(network, store, augmentation=augmentation))
             for part, rows in parts.items():
                 words = zip(WORDS, scores(found[-1], store, rows), strict=True)
-                said = ', '.join(f'{word} {value:.3f}' for word, value in words)
-                print(f'{name}, {part} ({len(rows)} windows), {run}: {said}', flush=True)
+                text = ', '.join(f'{word} {value:.3f}' for word, value in words)
+                print(f'{name}, {part} ({len(rows)} windows), {run}: {text}', flush=True)
         if len(runs) == 2:
             ends = zip(WORDS, *gain(*found, store), strict=True)
             print(', '.join(f'{word} {low:+.3f} to {high:+.3f}' for word, low, high in ends))

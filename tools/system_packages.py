@@ -44,8 +44,8 @@ def ensure(target: str, scratch: Path) -> None:
         target: 'runtime' or 'tests'.
         scratch: folder for the log and for the list of installed packages.
     """
-    wanted = RUNNING if target == 'runtime' else {**RUNNING, **TESTING}
-    missing = [name for name, is_here in wanted.items() if not is_here()]
+    checks = RUNNING if target == 'runtime' else {**RUNNING, **TESTING}
+    missing = [name for name, is_here in checks.items() if not is_here()]
     if not missing:
         return
     names = ' '.join(missing)

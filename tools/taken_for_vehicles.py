@@ -47,8 +47,8 @@ def thresholds(
     ]
     logits = np.sort(np.concatenate(matched))[::-1]
     vehicles = sum(map(len, true_deg))
-    wanted = [max(int(np.ceil(share * vehicles)), 1) for share in shares]
-    return [float(logits[count - 1]) if count <= len(logits) else -np.inf for count in wanted]
+    counts = [max(int(np.ceil(share * vehicles)), 1) for share in shares]
+    return [float(logits[count - 1]) if count <= len(logits) else -np.inf for count in counts]
 
 
 def share_above(found: list[FoundInWindow], threshold: float) -> float:
@@ -64,8 +64,8 @@ def main(windows: Path, empty: Path, *models: Path) -> None:
     truth = azimuths(store)
     parts = parts_of(windows, store)
     for model, network in networks.items():
-        found, others = found_in(network, store), found_in(network, silent)
-        taken = [share_above(others, limit) for limit in thresholds(found, truth, SHARES)]
+        found, false = found_in(network, store), found_in(network, silent)
+        taken = [share_above(false, limit) for limit in thresholds(found, truth, SHARES)]
         shares = ' | '.join(f'{share:.3f}' for share in taken)
         for name, rows in parts.items():
             numbers = ' | '.join(f'{number:.3f}' for number in scores(found, store, rows))

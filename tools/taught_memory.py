@@ -86,18 +86,18 @@ class Memory(nn.Module):
         self.last.eval()
         return self
 
-    def forward(self, columns: Tensor, remembers: bool) -> Tensor:
+    def forward(self, columns: Tensor, keep_state: bool) -> Tensor:
         """Predict (B, T, VALUES, front) from (B, T, deep, front) columns of successive windows."""
         state = columns.new_zeros(len(columns), HIDDEN, columns.shape[-1])
-        said = []
+        predictions = []
         for now in columns.unbind(dim=1):
-            if not remembers:
+            if not keep_state:
                 state = torch.zeros_like(state)
             update, reset = torch.sigmoid(self.gates(torch.cat([now, state], dim=1))).chunk(2, 1)
             candidate = torch.tanh(self.new(torch.cat([now, reset * state], dim=1)))
             state = (1 - update) * state + update * candidate
-            said.append(self.last.said(self.dropout(now + self.out(state))))
-        return torch.stack(said, dim=1)
+            predictions.append(self.last.column_values(self.dropout(now + self.out(state))))
+        return torch.stack(predictions, dim=1)
 
 
 def in_order(plan: WindowPlan, windows: int) -> Tensor:
@@ -106,7 +106,7 @@ def in_order(plan: WindowPlan, windows: int) -> Tensor:
     return rows.transpose(1, 2).flatten(0, 1)
 
 
-def heard(name: str, network: BearingFirst, work: Path) -> tuple[ArrayStore, Tensor]:
+def windows_and_columns(name: str, network: BearingFirst, work: Path) -> tuple[ArrayStore, Tensor]:
     """Return a set's windows, generated if missing, and the output of the frozen layers."""
     plan, drives, first = SETS[name]
     count = drives * plan.windows_a_drive * plan.arrays_a_window
@@ -122,8 +122,8 @@ def heard(name: str, network: BearingFirst, work: Path) -> tuple[ArrayStore, Ten
     return store, columns
 
 
-def taught(
-    network: BearingFirst, store: ArrayStore, columns: Tensor, remembers: bool, seed: int
+def trained(
+    network: BearingFirst, store: ArrayStore, columns: Tensor, keep_state: bool, seed: int
 ) -> Memory:
     """Train for `PASSES` passes over all drives; return the averaged weights."""
     torch.manual_seed(seed)
@@ -133,15 +133,17 @@ def taught(
     moving = [part for part in averaged.parameters() if part.requires_grad]
     optimiser = torch.optim.AdamW(learned, lr=RATE, weight_decay=0.02)
     rows = in_order(SETS['train'][0], len(columns))
-    batches = [its for _ in range(PASSES) for its in rows[torch.randperm(len(rows))].split(BATCH)]
-    name = f'seed {seed}, {"with" if remembers else "without"} a past'
+    batches = [
+        batch for _ in range(PASSES) for batch in rows[torch.randperm(len(rows))].split(BATCH)
+    ]
+    name = f'seed {seed}, {"with" if keep_state else "without"} a past'
     with progress_bars().step(name, len(batches)) as advance:
-        for step, its in enumerate(batches):
+        for step, batch in enumerate(batches):
             share = step / len(batches)
             for group in optimiser.param_groups:
                 group['lr'] = RATE * min(1, (step + 1) / 50) * (1 + math.cos(math.pi * share)) / 2
-            said = memory(columns[its].float(), remembers).flatten(0, 1)
-            loss = bearing_loss(said, store.labels(its.flatten()), network.shape)['loss']
+            predictions = memory(columns[batch].float(), keep_state).flatten(0, 1)
+            loss = bearing_loss(predictions, store.labels(batch.flatten()), network.shape)['loss']
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(learned, 5.0)
@@ -152,12 +154,12 @@ def taught(
     return averaged.eval()
 
 
-class Said:
+class StoredPredictions:
     """Precomputed predictions for the windows of a store, with a network's interface."""
 
-    def __init__(self, said: Tensor, network: BearingFirst) -> None:
+    def __init__(self, predictions: Tensor, network: BearingFirst) -> None:
         """Store the predictions, (windows, VALUES, front)."""
-        self._said, self._next, self.shape = said, 0, network.shape
+        self._predictions, self._next, self.shape = predictions, 0, network.shape
 
     def eval(self) -> None:
         """Do nothing; there are no weights."""
@@ -165,34 +167,38 @@ class Said:
     def __call__(self, level_db: Tensor, _coherence: Tensor, _steering: Tensor) -> Tensor:
         """Return the predictions for the next windows."""
         first, self._next = self._next, self._next + len(level_db)
-        return self._said[first : self._next]
+        return self._predictions[first : self._next]
 
 
 @torch.no_grad()
-def said_by(memory: Memory, columns: Tensor, remembers: bool) -> Tensor:
+def predict(memory: Memory, columns: Tensor, keep_state: bool) -> Tensor:
     """Predict (windows, VALUES, front) for the validation windows."""
     rows = in_order(SETS['val'][0], len(columns))
-    said = [memory(columns[batch].float(), remembers).flatten(0, 1) for batch in rows.split(16)]
-    return torch.cat(said)[rows.flatten().argsort()]
+    predictions = [
+        memory(columns[batch].float(), keep_state).flatten(0, 1) for batch in rows.split(16)
+    ]
+    return torch.cat(predictions)[rows.flatten().argsort()]
 
 
 def main(model: Path, work: Path, seeds: list[int]) -> None:
     """Print one row for the model, and two per seed."""
     network = read(model)
-    (train, taught_on), (val, scored_on) = (heard(name, network, work) for name in SETS)
+    (train, train_columns), (val, val_columns) = (
+        windows_and_columns(name, network, work) for name in SETS
+    )
     rows = np.sort(in_order(SETS['val'][0], len(val))[:, PAST:].flatten().numpy())
 
-    def line(name: str, memory: Memory, remembers: bool) -> None:
-        found = found_in(Said(said_by(memory, scored_on, remembers), network), val)
+    def line(name: str, memory: Memory, keep_state: bool) -> None:
+        found = found_in(StoredPredictions(predict(memory, val_columns, keep_state), network), val)
         scores = scores_of([found[row] for row in rows], Part(val, rows))
         print(f'| {name} |', ' | '.join(f'{scores[word]:.3f}' for word in WORDS), '|', flush=True)
 
     print(f'| {len(rows)} windows |', ' | '.join(WORDS), '|')
     line(str(model), Memory(network).eval(), False)
     for seed in seeds:
-        for remembers in (False, True):
-            memory = taught(network, train, taught_on, remembers, seed)
-            line(f'seed {seed}, {"with" if remembers else "without"}', memory, remembers)
+        for keep_state in (False, True):
+            memory = trained(network, train, train_columns, keep_state, seed)
+            line(f'seed {seed}, {"with" if keep_state else "without"}', memory, keep_state)
 
 
 if __name__ == '__main__':

@@ -70,23 +70,23 @@ def errors(
     for window, truth, metres in zip(found, true_deg, range_m, strict=True):
         owner = matched(window.angles_deg, truth)
         for place in np.flatnonzero(owner >= 0):
-            said, true = window.angles_deg[place], truth[owner[place]]
+            predicted, true = window.angles_deg[place], truth[owner[place]]
             rows.append(
                 [
                     metres[owner[place]],
-                    abs(said[AZIMUTH] - true[AZIMUTH]) / true[WIDTH],
-                    abs(said[ELEVATION] - true[ELEVATION]) / true[HEIGHT],
-                    abs(np.log(said[WIDTH] / true[WIDTH])),
-                    abs(np.log(said[HEIGHT] / true[HEIGHT])),
+                    abs(predicted[AZIMUTH] - true[AZIMUTH]) / true[WIDTH],
+                    abs(predicted[ELEVATION] - true[ELEVATION]) / true[HEIGHT],
+                    abs(np.log(predicted[WIDTH] / true[WIDTH])),
+                    abs(np.log(predicted[HEIGHT] / true[HEIGHT])),
                 ]
             )
     table = np.array(rows).reshape(-1, 5)
     lines = []
     for low, high in RANGES_M:
-        its = table[(table[:, 0] >= low) & (table[:, 0] < high)]
-        middle = np.median(its[:, 1:], axis=0) if len(its) else []
+        in_range = table[(table[:, 0] >= low) & (table[:, 0] < high)]
+        middle = np.median(in_range[:, 1:], axis=0) if len(in_range) else []
         numbers = ' | '.join(f'{value:.2f}' for value in middle) or '- | - | - | -'
-        lines.append(f'| {low}-{high} m ({len(its)}) | {numbers} |')
+        lines.append(f'| {low}-{high} m ({len(in_range)}) | {numbers} |')
     return '\n'.join(lines)
 
 
@@ -97,13 +97,13 @@ def main(model: Path, *folders: Path) -> None:
         store = windows_of(folder, network.shape)
         found, sure = found_in(network, store), sure_labels(store)
         angles, metres = store.column('angles_deg'), store.column('range_m')
-        truth = [row[its] for row, its in zip(angles, sure, strict=True)]
+        truth = [row[mask] for row, mask in zip(angles, sure, strict=True)]
         for name, rows in parts_of(folder, store).items():
             for part, places in PARTS.items():
-                its = [corrected(found[row], truth[row], places) for row in rows]
-                print(f'| {name} | {part} | {box_precision(its, Part(store, rows)):.3f} |')
+                windows = [corrected(found[row], truth[row], places) for row in rows]
+                print(f'| {name} | {part} | {box_precision(windows, Part(store, rows)):.3f} |')
         print('| range | azimuth / width | elevation / height | log width | log height |')
-        print(errors(found, truth, [row[its] for row, its in zip(metres, sure, strict=True)]))
+        print(errors(found, truth, [row[mask] for row, mask in zip(metres, sure, strict=True)]))
 
 
 if __name__ == '__main__':

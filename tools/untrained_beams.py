@@ -92,9 +92,9 @@ def maps_of(batch: ArrayBatch, network: BearingFirst) -> dict[str, Tensor]:
         pooled = pooled_by_power(coherence, level_db, frames)
         for load in LOADS:
             quiet, amplified = beams(pooled, steering, load)
-            told = f'{23 * frames} ms, load {load:g}'
-            maps[f'adaptive beams, {told}'] = -quiet.log().mean(dim=(1, 2))
-            maps[f'superresolved, {told}'] = -(amplified / quiet).log().mean(dim=(1, 2))
+            setting = f'{23 * frames} ms, load {load:g}'
+            maps[f'adaptive beams, {setting}'] = -quiet.log().mean(dim=(1, 2))
+            maps[f'superresolved, {setting}'] = -(amplified / quiet).log().mean(dim=(1, 2))
     return maps
 
 

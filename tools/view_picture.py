@@ -31,7 +31,7 @@ TITLE_PX = 36
 def main() -> None:
     """Write the picture."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('bag', type=Path, help='what nodes or `avdet demo` recorded')
+    parser.add_argument('bag', type=Path, help='bag recorded by the nodes or `avdet demo`')
     parser.add_argument('--at', type=float, required=True, help='seconds from its beginning')
     parser.add_argument('--out', type=Path, default=Path('docs/images/view.png'))
     args = parser.parse_args()

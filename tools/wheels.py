@@ -78,7 +78,7 @@ def mend(venv: Path) -> None:
         if record_folder.name.startswith('opencv_python-') and (record_folder / 'RECORD').exists():
             continue
         if not complete(packages, record_folder):
-            say(f'      {record_folder.name[: -len(".dist-info")]} was interrupted; again')
+            say(f'      {record_folder.name[: -len(".dist-info")]} was interrupted; reinstalling')
             shutil.rmtree(record_folder)
 
 

@@ -180,8 +180,8 @@ def _scaled(nominal: ArrayGuess, array: ArrayGuess) -> np.ndarray:
     alive = array.alive
     a, b = nominal.positions_m[alive, :2], array.positions_m[alive, :2]
     a, b = a - a.mean(axis=0), b - b.mean(axis=0)
-    held = (POSITION_SD_M / SCALE_SD) ** 2
-    scale = 1 + ((a * (b - a)).sum()) / ((a * a).sum() + held)
+    prior = (POSITION_SD_M / SCALE_SD) ** 2
+    scale = 1 + ((a * (b - a)).sum()) / ((a * a).sum() + prior)
     return nominal.positions_m * np.clip(scale, 0.93, 1.07)
 
 
@@ -219,12 +219,12 @@ def lateness(fronts: WaveFronts, leads_s: np.ndarray) -> tuple[np.ndarray, np.nd
     cross *= trust[..., None]
     late_s = np.zeros(leads_s.shape, np.float32)
     magnitude = (omega**2 * trust[..., None]).sum(axis=1) + 1e-9
-    turned = cross
+    rotated = cross
     for _ in range(3):
-        slope = (omega * turned.imag).sum(axis=1)
+        slope = (omega * rotated.imag).sum(axis=1)
         late_s -= np.clip(slope / magnitude, -4e-5, 4e-5)
-        turned = cross * np.exp(1j * omega * late_s[:, None, :])
-    agreement = turned.real.sum(axis=1) / np.maximum(trust.sum(axis=1), 1e-9)[:, None]
+        rotated = cross * np.exp(1j * omega * late_s[:, None, :])
+    agreement = rotated.real.sum(axis=1) / np.maximum(trust.sum(axis=1), 1e-9)[:, None]
     return late_s.astype(np.float64), fit, agreement
 
 

@@ -185,7 +185,7 @@ def move_sources(
     """
     small = 1e-3
     leads_s = array.leads_s(sources)
-    turn, recede, hasten = (
+    by_azimuth, by_distance, by_speed = (
         _slope(array, leads_s, replace(sources, **{name: getattr(sources, name) + step}), step)
         for name, step in (
             ('azimuths', small),
@@ -193,32 +193,34 @@ def move_sources(
             ('speeds_mps', 1000 * small),
         )
     )
-    held = (0.5 * SEGMENT_SD_S / np.log(DISTANCE_FACTOR)) ** 2
-    a = (turn**2).sum(axis=1) + 1e-14
-    b = (turn * recede).sum(axis=1)
-    c = (recede**2).sum(axis=1) + held
+    prior = (0.5 * SEGMENT_SD_S / np.log(DISTANCE_FACTOR)) ** 2
+    a = (by_azimuth**2).sum(axis=1) + 1e-14
+    b = (by_azimuth * by_distance).sum(axis=1)
+    c = (by_distance**2).sum(axis=1) + prior
     determinant = a * c - b**2
 
-    def wanted(late_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        right = -(turn * late_s).sum(axis=1)
-        up = -(recede * late_s).sum(axis=1) - held * (sources.log_distances - np.log(TYPICAL_M))
+    def source_steps(late_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        right = -(by_azimuth * late_s).sum(axis=1)
+        up = -(by_distance * late_s).sum(axis=1) - prior * (
+            sources.log_distances - np.log(TYPICAL_M)
+        )
         return (c * right - b * up) / determinant, (a * up - b * right) / determinant
 
     # The speed first, from the part that neither azimuth nor distance of each source explains.
-    by, out = wanted(late_s)
-    left = late_s + by[:, None] * turn + out[:, None] * recede
-    d, e = (turn * hasten).sum(axis=1), (recede * hasten).sum(axis=1)
-    free = (hasten**2).sum(axis=1) - (c * d**2 - 2 * b * d * e + a * e**2) / determinant
-    pull = -(hasten * left).sum(axis=1)
+    turn_step, distance_step = source_steps(late_s)
+    rest_s = late_s + turn_step[:, None] * by_azimuth + distance_step[:, None] * by_distance
+    d, e = (by_azimuth * by_speed).sum(axis=1), (by_distance * by_speed).sum(axis=1)
+    free = (by_speed**2).sum(axis=1) - (c * d**2 - 2 * b * d * e + a * e**2) / determinant
+    pull = -(by_speed * rest_s).sum(axis=1)
     speeds_mps = _speeds(sources.speeds_mps, free * counts, pull * counts, time_s, known_mps)
-    late_s = late_s + (speeds_mps - sources.speeds_mps)[:, None] * hasten
-    by, out = wanted(late_s)
-    by, out = np.clip(by, -0.05, 0.05), np.clip(out, -0.4, 0.4)
+    late_s = late_s + (speeds_mps - sources.speeds_mps)[:, None] * by_speed
+    turn_step, distance_step = source_steps(late_s)
+    turn_step, distance_step = np.clip(turn_step, -0.05, 0.05), np.clip(distance_step, -0.4, 0.4)
     low, high = np.log(NEAREST_M), np.log(FARTHEST_M)
-    log_distances = np.clip(sources.log_distances + out, low, high)
-    out = log_distances - sources.log_distances
-    late_s = late_s + by[:, None] * turn + out[:, None] * recede
-    return Sources(sources.azimuths + by, log_distances, speeds_mps), late_s
+    log_distances = np.clip(sources.log_distances + distance_step, low, high)
+    distance_step = log_distances - sources.log_distances
+    late_s = late_s + turn_step[:, None] * by_azimuth + distance_step[:, None] * by_distance
+    return Sources(sources.azimuths + turn_step, log_distances, speeds_mps), late_s
 
 
 def _slope(array: ArrayGuess, leads_s: np.ndarray, moved: Sources, step: float) -> np.ndarray:
@@ -246,11 +248,13 @@ def _speeds(
     target = np.bincount(stretch, pull, count) / SEGMENT_SD_S**2 + information * before
     known = np.isfinite(known_mps)
     times = np.bincount(stretch, known, count)
-    told_mps = np.bincount(stretch, np.where(known, known_mps, 0), count) / np.maximum(times, 1)
+    mean_known_mps = np.bincount(stretch, np.where(known, known_mps, 0), count) / np.maximum(
+        times, 1
+    )
     held = (times > 0) / WIND_SD_MPS**2
     change = np.diff(np.eye(count), axis=0) / SPEED_CHANGE_SD_MPS
     normal = np.diag(information + held) + change.T @ change
-    return np.linalg.solve(normal, target + held * told_mps)[stretch]
+    return np.linalg.solve(normal, target + held * mean_known_mps)[stretch]
 
 
 def settle_speed(
@@ -276,16 +280,16 @@ def settle_speed(
     along = array.positions_m[:, 0] / SPEED_OF_SOUND_MPS**2
     along = (along - along[array.alive].mean()) * array.alive
     if known.sum() >= LEAST_KNOWN:
-        over = float(np.median((sources.speeds_mps - known_mps)[known]))
+        excess_mps = float(np.median((sources.speeds_mps - known_mps)[known]))
     elif counts.any():
         slowest = float(np.quantile(sources.speeds_mps[counts], SLOWEST_SHARE))
         delay_s = (array.delay_s - nominal.delay_s) * array.alive
         pull = slowest / SLOWEST_SD_MPS**2 - (delay_s * along).sum() / DELAY_SD_S**2
-        over = pull / (SLOWEST_SD_MPS**-2 + (along**2).sum() / DELAY_SD_S**2)
+        excess_mps = pull / (SLOWEST_SD_MPS**-2 + (along**2).sum() / DELAY_SD_S**2)
     else:
         return array, sources
-    turn = over / SPEED_OF_SOUND_MPS * np.sin(sources.azimuths)
+    turn = excess_mps / SPEED_OF_SOUND_MPS * np.sin(sources.azimuths)
     sources = replace(
-        sources, azimuths=sources.azimuths + turn, speeds_mps=sources.speeds_mps - over
+        sources, azimuths=sources.azimuths + turn, speeds_mps=sources.speeds_mps - excess_mps
     )
-    return replace(array, delay_s=array.delay_s + over * along), sources
+    return replace(array, delay_s=array.delay_s + excess_mps * along), sources

@@ -80,7 +80,7 @@ def box_sightings(
 
 
 def array_yaw(
-    time_s: np.ndarray, azimuths: np.ndarray, fit: np.ndarray, seen: Sightings
+    time_s: np.ndarray, azimuths: np.ndarray, fit: np.ndarray, sightings: Sightings
 ) -> tuple[float, float, int]:
     """Estimate how much further to the left the array places vehicles than the camera does.
 
@@ -88,14 +88,14 @@ def array_yaw(
         time_s: (S,) time of each segment.
         azimuths: (S,) radians, direction of the segment's source.
         fit: (S,) share of the segment's wave that the source explains.
-        seen: the sightings.
+        sightings: the sightings.
 
     Returns:
         yaw: radians; nan if too few pairs agree.
         spread: its standard error.
         vehicles: number of vehicles that agree.
     """
-    difference, vehicle = _pairs(time_s, azimuths, fit, seen)
+    difference, vehicle = _pairs(time_s, azimuths, fit, sightings)
     if not len(difference):
         return float('nan'), float('nan'), 0
     crowd = np.bincount(vehicle)[vehicle]
@@ -109,16 +109,16 @@ def array_yaw(
         yaw = float((pull * difference).sum() / max(pull.sum(), 1e-12))
     close = np.abs(difference - yaw) < np.radians(1.0)
     share = weights[close].sum() / weights.sum()
-    agreeing = np.bincount(vehicle, pull * (difference - yaw))
+    residual = np.bincount(vehicle, pull * (difference - yaw))
     weight = np.bincount(vehicle, pull)
     vehicles = int((np.bincount(vehicle, close) >= 3).sum())
     if vehicles < LEAST_VEHICLES or share < LEAST_SHARE:
         return float('nan'), float('nan'), vehicles
-    return yaw, float(np.sqrt((agreeing**2).sum()) / weight.sum()), vehicles
+    return yaw, float(np.sqrt((residual**2).sum()) / weight.sum()), vehicles
 
 
 def _pairs(
-    time_s: np.ndarray, azimuths: np.ndarray, fit: np.ndarray, seen: Sightings
+    time_s: np.ndarray, azimuths: np.ndarray, fit: np.ndarray, sightings: Sightings
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the differences, array minus camera, of simultaneous pairs, and their vehicles."""
     differences, vehicles = [], []
@@ -126,31 +126,33 @@ def _pairs(
     sound_s, sound = time_s[use], azimuths[use]
     order = np.argsort(sound_s)
     sound_s, sound = sound_s[order], sound[order]
-    for index, name in enumerate(np.unique(seen.ids)):
-        mine = np.flatnonzero(seen.ids == name)
-        mine = mine[np.argsort(seen.time_s[mine])]
-        if len(mine) < 3 or len(sound_s) == 0:
+    for index, name in enumerate(np.unique(sightings.ids)):
+        rows = np.flatnonzero(sightings.ids == name)
+        rows = rows[np.argsort(sightings.time_s[rows])]
+        if len(rows) < 3 or len(sound_s) == 0:
             continue
-        t, a = seen.time_s[mine], np.unwrap(seen.azimuths[mine])
+        seen_s, seen_azimuths = sightings.time_s[rows], np.unwrap(sightings.azimuths[rows])
         with np.errstate(divide='ignore', invalid='ignore'):
-            rate = np.nan_to_num(np.gradient(a, t), nan=0.0, posinf=1e3, neginf=1e3)
-        lag = np.abs(rate) * seen.distances_m[mine] / SPEED_OF_SOUND_MPS
+            rate = np.nan_to_num(
+                np.gradient(seen_azimuths, seen_s), nan=0.0, posinf=1e3, neginf=1e3
+            )
+        lag = np.abs(rate) * sightings.distances_m[rows] / SPEED_OF_SOUND_MPS
         slow = lag < np.radians(LARGEST_LAG_DEG)
         if not slow.any():
             continue
-        place = np.clip(np.searchsorted(t[slow], sound_s), 1, max(slow.sum() - 1, 1))
+        place = np.clip(np.searchsorted(seen_s[slow], sound_s), 1, max(slow.sum() - 1, 1))
         place = np.minimum(place, slow.sum() - 1)
         nearer = np.where(
-            np.abs(t[slow][place - 1] - sound_s) < np.abs(t[slow][place] - sound_s),
+            np.abs(seen_s[slow][place - 1] - sound_s) < np.abs(seen_s[slow][place] - sound_s),
             place - 1,
             place,
         )
-        together = np.abs(t[slow][nearer] - sound_s) < _WITHIN_S
-        apart = sound[together] - a[slow][nearer[together]]
-        apart = (apart + np.pi) % (2 * np.pi) - np.pi
-        apart = apart[np.abs(apart) < np.radians(LARGEST_YAW_DEG + 2)]
-        differences.append(apart)
-        vehicles.append(np.full(len(apart), index))
+        simultaneous = np.abs(seen_s[slow][nearer] - sound_s) < _WITHIN_S
+        difference = sound[simultaneous] - seen_azimuths[slow][nearer[simultaneous]]
+        difference = (difference + np.pi) % (2 * np.pi) - np.pi
+        difference = difference[np.abs(difference) < np.radians(LARGEST_YAW_DEG + 2)]
+        differences.append(difference)
+        vehicles.append(np.full(len(difference), index))
     if not differences:
         return np.zeros(0), np.zeros(0, int)
     return np.concatenate(differences), np.concatenate(vehicles)

@@ -67,19 +67,19 @@ def check_shape(array: ArrayGuess) -> np.ndarray | None:
         raise AvdetError(
             f'calibration: expected microphones more than {100 * SMALLEST_APERTURE_M:.0f} cm '
             f'apart, found all within {100 * array.aperture_m:.1f} cm: errors of their places '
-            'cannot be told from the sound'
+            'cannot be determined from the sound'
         )
     flat = array.positions_m[array.alive, :2]
     _, extent, axes = np.linalg.svd(flat - flat.mean(axis=0), full_matrices=False)
     return axes[1] if extent[1] < LINE_SHARE * extent[0] else None
 
 
-def living_channels(fronts: WaveFronts, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def living_channels(fronts: WaveFronts, rig_alive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Find the channels that receive the same sound as the others.
 
     Args:
         fronts: wave fronts of the drive.
-        known: (8,) bool, channels that the rig file marks as alive.
+        rig_alive: (8,) bool, channels that the rig file marks as alive.
 
     Returns:
         alive: (8,) bool.
@@ -91,7 +91,7 @@ def living_channels(fronts: WaveFronts, known: np.ndarray) -> tuple[np.ndarray, 
     power_db = np.median(fronts.power_db, axis=0) if len(fronts.time_s) else np.zeros(MICROPHONES)
     usual_share, usual_db = np.median(share), np.median(power_db)
     share = share / max(usual_share, 1e-9)
-    return known & (share > DEAD_SHARE) & (power_db > usual_db - DEAD_DB), share
+    return rig_alive & (share > DEAD_SHARE) & (power_db > usual_db - DEAD_DB), share
 
 
 def check_traffic(fronts: WaveFronts, nominal: ArrayGuess) -> None:

@@ -69,8 +69,8 @@ def standard_errors(
     for left_out in range(PARTS):
         keep = part != left_out
         gain_parts.append(fitted_gains(fronts, fit, keep))
-        again = _again(fronts, nominal, fit, line, speeds_mps, keep)
-        place_parts.append(np.column_stack([again.positions_m[:, :2], again.delay_s]))
+        refitted = _refit(fronts, nominal, fit, line, speeds_mps, keep)
+        place_parts.append(np.column_stack([refitted.positions_m[:, :2], refitted.delay_s]))
         advance()
     gains, places = np.array(gain_parts), np.array(place_parts)
     azimuths = np.radians(np.linspace(-FRONT_DEG, FRONT_DEG, 17))
@@ -79,8 +79,8 @@ def standard_errors(
     leads = places @ slopes.T
     leads -= leads[:, fit.array.alive].mean(axis=1, keepdims=True)
     prior = np.diag([POSITION_SD_M**-2, POSITION_SD_M**-2, DELAY_SD_S**-2])
-    held = np.linalg.inv(fit.information + prior)
-    held_lead = np.einsum('ak,mkl,al->m', slopes, held, slopes) / len(slopes)
+    prior_covariance = np.linalg.inv(fit.information + prior)
+    prior_lead = np.einsum('ak,mkl,al->m', slopes, prior_covariance, slopes) / len(slopes)
 
     def variance(values: np.ndarray) -> np.ndarray:
         return (PARTS - 1) * np.var(values, axis=0)
@@ -89,13 +89,13 @@ def standard_errors(
     if not speed_is_known(fit, speeds_mps):
         along = fit.array.positions_m[:, 0] - fit.array.positions_m[fit.array.alive, 0].mean()
         delay = np.square(SLOWEST_SD_MPS * along / SPEED_OF_SOUND_MPS**2)
-    place = variance(places) + held.diagonal(axis1=1, axis2=2)
+    place = variance(places) + prior_covariance.diagonal(axis1=1, axis2=2)
     delay = delay + fit.one_sided * ONE_SIDED_S**2
     place[:, 2] += delay
     return StandardErrors(
         np.sqrt(variance(gains) + GAIN_FLOOR_DB**2),
         np.sqrt(place),
-        np.sqrt(variance(leads).mean(axis=1) + held_lead + delay),
+        np.sqrt(variance(leads).mean(axis=1) + prior_lead + delay),
     )
 
 
@@ -106,7 +106,7 @@ def speed_is_known(fit: ArrayFit, speeds_mps: np.ndarray | None) -> bool:
     return bool((fit.counts & np.isfinite(speeds_mps)).sum() >= LEAST_KNOWN)
 
 
-def _again(
+def _refit(
     fronts: WaveFronts,
     nominal: ArrayGuess,
     fit: ArrayFit,

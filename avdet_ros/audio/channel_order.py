@@ -49,20 +49,20 @@ def find_order(fronts: WaveFronts, nominal: ArrayGuess) -> np.ndarray:
     if not len(fronts.time_s):
         return np.array(straight)
     best, best_score = straight, _fit(fronts, nominal, straight)
-    kept, known = [straight], {straight}
+    candidates, tested = [straight], {straight}
     for exchanges in range(1, MOST_EXCHANGES + 1):
-        tries = {}
-        for order in kept:
+        scores = {}
+        for order in candidates:
             for i, j in itertools.combinations(range(count), 2):
-                other = list(order)
-                other[i], other[j] = other[j], other[i]
-                if tuple(other) not in known:
-                    known.add(tuple(other))
-                    tries[tuple(other)] = _fit(fronts, nominal, tuple(other))
-        kept = sorted(tries, key=tries.__getitem__, reverse=True)[:KEPT]
-        score = tries[kept[0]] / LEAST_GAIN**exchanges
+                exchanged = list(order)
+                exchanged[i], exchanged[j] = exchanged[j], exchanged[i]
+                if tuple(exchanged) not in tested:
+                    tested.add(tuple(exchanged))
+                    scores[tuple(exchanged)] = _fit(fronts, nominal, tuple(exchanged))
+        candidates = sorted(scores, key=scores.__getitem__, reverse=True)[:KEPT]
+        score = scores[candidates[0]] / LEAST_GAIN**exchanges
         if score > best_score:
-            best, best_score = kept[0], score
+            best, best_score = candidates[0], score
     return np.array(best)
 
 

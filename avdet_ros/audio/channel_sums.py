@@ -57,7 +57,7 @@ class ChannelSums:
         return cls(rows.shape[1], total, squares, low, high, clipped, bad, products)
 
     @classmethod
-    def none(cls, channels: int) -> ChannelSums:
+    def empty(cls, channels: int) -> ChannelSums:
         """Return the sums of an empty piece."""
         return cls.of(np.zeros((0, channels)))
 

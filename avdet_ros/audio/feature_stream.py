@@ -76,16 +76,18 @@ class FeatureStream:
         # New frames first, then those at the left edge, then those at the right edge.
         fresh = max(end - self._end, 0)
         frames = self._frames(waveform, self._after_inner - fresh)
-        made = np.empty((front_end.n_mels, frames.shape[1], self._kept.shape[2]), np.float32)
-        front_end.frame_features(frames, made.transpose(2, 0, 1))
+        computed = np.empty((front_end.n_mels, frames.shape[1], self._kept.shape[2]), np.float32)
+        front_end.frame_features(frames, computed.transpose(2, 0, 1))
         self.frames_transformed += frames.shape[1]
-        self._keep(made[:, :fresh])
-        features = np.empty((front_end.n_mels, front_end.frames, made.shape[2]), np.float32)
+        self._keep(computed[:, :fresh])
+        features = np.empty((front_end.n_mels, front_end.frames, computed.shape[2]), np.float32)
         left = fresh + self._first_inner
-        features[:, : self._first_inner] = made[:, fresh:left]
-        at = begin - self._begin
-        features[:, self._first_inner : self._after_inner] = self._kept[:, at : at + end - begin]
-        features[:, self._after_inner :] = made[:, left:]
+        features[:, : self._first_inner] = computed[:, fresh:left]
+        offset = begin - self._begin
+        features[:, self._first_inner : self._after_inner] = self._kept[
+            :, offset : offset + end - begin
+        ]
+        features[:, self._after_inner :] = computed[:, left:]
         return features.transpose(2, 0, 1)
 
     def _forget(self, stream: int, start_sample: int) -> None:
@@ -109,8 +111,8 @@ class FeatureStream:
         left = np.concatenate([waveform[:, before:0:-1], waveform[:, :span]], axis=1)
         begin = self._after_inner * hop - before
         at = min(begin, waveform.shape[1] - 1 - after)
-        beyond = waveform[:, -2 : -2 - after : -1]
-        right = np.concatenate([waveform[:, at:], beyond], axis=1)
+        reflected = waveform[:, -2 : -2 - after : -1]
+        right = np.concatenate([waveform[:, at:], reflected], axis=1)
         parts = [
             _cut(waveform, first_new * hop - before, self._after_inner - first_new, hop, n_fft),
             _cut(left, 0, self._first_inner, hop, n_fft),

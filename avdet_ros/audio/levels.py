@@ -166,7 +166,7 @@ def mixed_channels(products: np.ndarray) -> int:
     return int((strengths < MIXED_LSB2).sum())
 
 
-def swapped_looking(
+def find_swapped_microphones(
     samples: np.ndarray, sample_rate_hz: int, microphones_m: np.ndarray
 ) -> tuple[int, int] | None:
     """Find two microphones that look swapped: swapping them makes the sound fit the array better.

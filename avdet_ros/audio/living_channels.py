@@ -29,24 +29,24 @@ class LivingChannels:
         alive: (8,) bool, channels that the rig file marks as alive and that pass the checks.
     """
 
-    def __init__(self, sample_rate_hz: int, known: np.ndarray) -> None:
+    def __init__(self, sample_rate_hz: int, rig_alive: np.ndarray) -> None:
         """Start with the channels of the rig file.
 
         Args:
             sample_rate_hz: sample rate of the stream.
-            known: (8,) bool, channels that the rig file marks as alive.
+            rig_alive: (8,) bool, channels that the rig file marks as alive.
         """
         self._enough = round(CHECK_S * sample_rate_hz)
-        self._known = np.asarray(known, bool)
-        self._out = np.zeros(MICROPHONES, bool)
+        self._rig_alive = np.asarray(rig_alive, bool)
+        self._excluded = np.zeros(MICROPHONES, bool)
         self._failed = np.zeros(MICROPHONES, int)
         self._passed = np.zeros(MICROPHONES, int)
-        self._sums = ChannelSums.none(MICROPHONES)
+        self._sums = ChannelSums.empty(MICROPHONES)
 
     @property
     def alive(self) -> np.ndarray:
         """See the class."""
-        return self._known & ~self._out
+        return self._rig_alive & ~self._excluded
 
     def add(self, sums: ChannelSums) -> bool:
         """Add the sums of the eight channels over the next piece of sound.
@@ -58,18 +58,18 @@ class LivingChannels:
         return self._sums.count >= self._enough and self._check()
 
     def _check(self) -> bool:
-        sums, self._sums = self._sums, ChannelSums.none(MICROPHONES)
+        sums, self._sums = self._sums, ChannelSums.empty(MICROPHONES)
         level_db, constant = 10 * np.log10(sums.power), sums.constant
-        judged = self._known & ~constant
-        usual_db = float(np.median(level_db[judged])) if judged.any() else -np.inf
+        compared = self._rig_alive & ~constant
+        usual_db = float(np.median(level_db[compared])) if compared.any() else -np.inf
         if usual_db < SILENT_DB:
             return False  # nothing connected, or silence: no channel stands out
         bad = constant | (level_db < usual_db - WEAK_DB)
         self._failed = np.where(bad, self._failed + 1, 0)
         self._passed = np.where(bad, 0, self._passed + 1)
-        before = self._out
-        out = (before & (self._passed < BACK_AFTER)) | (self._failed >= OUT_AFTER)
-        if (self._known & ~out).sum() < LEAST_ALIVE:
+        before = self._excluded
+        excluded = (before & (self._passed < BACK_AFTER)) | (self._failed >= OUT_AFTER)
+        if (self._rig_alive & ~excluded).sum() < LEAST_ALIVE:
             return False
-        self._out = out
-        return bool((self._known & (out != before)).any())
+        self._excluded = excluded
+        return bool((self._rig_alive & (excluded != before)).any())

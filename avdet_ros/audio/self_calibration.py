@@ -149,7 +149,7 @@ def _calibrate(
         notes.append(
             "the yaw is the rig file's: "
             + (
-                'no camera tells it'
+                'no camera shows it'
                 if seen is None
                 else f'{vehicles} vehicles seen and heard agree'
             )
@@ -162,17 +162,17 @@ def _calibrate(
 
 
 SPEED_NOTE = (
-    'the speed is not known: the vehicle is taken to stand in the slowest tenth of the time, '
-    f'give or take {SLOWEST_SD_MPS:.0f} m/s'
+    'the speed is not known: the vehicle is assumed to stand still in the slowest tenth of '
+    f'the time, give or take {SLOWEST_SD_MPS:.0f} m/s'
 )
 ONE_SIDED_NOTE = (
     'nearly all vehicles were heard on one side: positions and delays across the vehicle are less '
     'certain; drive where vehicles pass or stand on both sides'
 )
 LINE_NOTE = (
-    'all microphones stand on one line: front and back (left and right of it) cannot be told '
-    'apart, and positions across the line, and delays that grow along it, are only as good as '
-    'the rig file'
+    'all microphones stand on one line: front and back (left and right of it) cannot be '
+    'distinguished, and positions across the line, and delays that grow along it, are only as '
+    'good as the rig file'
 )
 
 
@@ -192,10 +192,10 @@ def check_contradictions(result: SelfCalibration, rig: Rig) -> None:
     off_m = np.linalg.norm((result.positions_m - rig.microphones_m[result.order])[:, :2], axis=1)
     far = np.flatnonzero(result.alive & (off_m > LARGEST_CONTRADICTION_M))
     if len(far):
-        which = ', '.join(f'{rig.names[i]} by {100 * off_m[i]:.0f} cm' for i in far)
+        listed = ', '.join(f'{rig.names[i]} by {100 * off_m[i]:.0f} cm' for i in far)
         raise AvdetError(
             f'calibration: expected microphones within {100 * LARGEST_CONTRADICTION_M:.0f} cm of '
-            f'their places in the rig file, found {which} away: measure the array anew'
+            f'their places in the rig file, found {listed} away: measure the array again'
         )
 
 
@@ -274,7 +274,7 @@ def channel_findings(result: SelfCalibration, rig: Rig, share: np.ndarray) -> tu
         if result.order[i] != i:
             words.append(f'carries {rig.names[result.order[i]]}: plugs exchanged')
         if result.alive[i] and abs(result.gain_db[i]) > 6:
-            much = 'loud' if result.gain_db[i] > 0 else 'quiet'
-            words.append(f'is {abs(result.gain_db[i]):.0f} dB too {much}')
+            loudness = 'loud' if result.gain_db[i] > 0 else 'quiet'
+            words.append(f'is {abs(result.gain_db[i]):.0f} dB too {loudness}')
         findings.append('; '.join(words))
     return tuple(findings)

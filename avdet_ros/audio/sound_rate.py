@@ -71,9 +71,9 @@ def measure_rate(stamps_ns: Sequence[int], counts: Sequence[int]) -> MeasuredRat
         The rate; None if there are too few blocks or stamps.
     """
     stamps, lengths = np.asarray(stamps_ns, np.int64), np.asarray(counts, np.int64)
-    given = stamps > 0
-    starts = (np.cumsum(lengths) - lengths)[given]
-    steps_s, steps = np.diff(stamps[given]) * 1e-9, np.diff(starts)
+    stamped = stamps > 0
+    starts = (np.cumsum(lengths) - lengths)[stamped]
+    steps_s, steps = np.diff(stamps[stamped]) * 1e-9, np.diff(starts)
     usable = steps > 0
     steps_s, steps = steps_s[usable], steps[usable]
     if len(steps) + 1 < _FEWEST_BLOCKS:
@@ -81,19 +81,19 @@ def measure_rate(stamps_ns: Sequence[int], counts: Sequence[int]) -> MeasuredRat
     each_s = steps_s / steps
     usual = float(np.median(each_s))
     spread = 1.4826 * float(np.median(np.abs(each_s - usual)))
-    grain_s = np.gcd.reduce(np.diff(stamps[given])) * 1e-9  # stamps are rounded to this
-    slack = max(0.75 * abs(usual), _SIGMAS * spread, 1.1 * grain_s / float(np.median(steps)))
-    together = steps_s == 0
-    if np.mean(together) > 0.05 and (each_s > 0).any():  # several blocks share a stamp
-        slack = max(slack, 1.5 * float(np.median(each_s[each_s > 0])))
-    near = np.abs(each_s - usual) <= slack
+    grain_s = np.gcd.reduce(np.diff(stamps[stamped])) * 1e-9  # stamps are rounded to this
+    tolerance_s = max(0.75 * abs(usual), _SIGMAS * spread, 1.1 * grain_s / float(np.median(steps)))
+    simultaneous = steps_s == 0
+    if np.mean(simultaneous) > 0.05 and (each_s > 0).any():  # several blocks share a stamp
+        tolerance_s = max(tolerance_s, 1.5 * float(np.median(each_s[each_s > 0])))
+    near = np.abs(each_s - usual) <= tolerance_s
     found = _line(steps_s[near], steps[near])
     if found is not None and np.mean(~near) > _MANY_GAPS:
         # With so many, these may not be gaps but stamps that are coarser than a block.
         all_kept = _line(steps_s[forward := steps_s >= 0], steps[forward])
         if all_kept is not None:
-            apart = 1.05 * abs(found.hz / all_kept.hz - 1) / _SIGMAS
-            return MeasuredRate(found.hz, max(found.error, apart))
+            deviation = 1.05 * abs(found.hz / all_kept.hz - 1) / _SIGMAS
+            return MeasuredRate(found.hz, max(found.error, deviation))
     return found
 
 
@@ -132,7 +132,7 @@ class RateWatch:
     def reset(self) -> None:
         """Start again, for a stream that was restarted."""
         self._blocks: deque[tuple[int, int]] = deque()
-        self._held = self._since_look = 0
+        self._sample_count = self._since_look = 0
         self.other_hz: float | None = None
         self.other_s = 0.0
 
@@ -144,15 +144,18 @@ class RateWatch:
             count: number of its samples.
         """
         self._blocks.append((stamp_ns, count))
-        self._held += count
+        self._sample_count += count
         self._since_look += count
         while len(self._blocks) > _FEWEST_BLOCKS and (
-            self._held - self._blocks[0][1] > WATCH_S * self._rate
+            self._sample_count - self._blocks[0][1] > WATCH_S * self._rate
         ):
-            self._held -= self._blocks.popleft()[1]
+            self._sample_count -= self._blocks.popleft()[1]
         if self.other_hz is not None:
             self.other_s += count / self._rate
-        if self._held >= _LEAST_S * self._rate and self._since_look >= _STEP_S * self._rate:
+        if (
+            self._sample_count >= _LEAST_S * self._rate
+            and self._since_look >= _STEP_S * self._rate
+        ):
             self._since_look = 0
             measured = measure_rate(*zip(*self._blocks, strict=True))
             other = measured is not None and measured.is_other(self._rate)

@@ -80,16 +80,19 @@ class WaveFronts:
     @classmethod
     def joined(cls, recordings: Sequence[WaveFronts]) -> WaveFronts:
         """Join recordings of one array, with continuing times."""
-        starts_s = np.cumsum([0.0, *(each.seconds for each in recordings)])
+        starts_s = np.cumsum([0.0, *(fronts.seconds for fronts in recordings)])
         return cls(
             np.concatenate(
-                [each.time_s + at for each, at in zip(recordings, starts_s, strict=False)]
+                [
+                    fronts.time_s + start_s
+                    for fronts, start_s in zip(recordings, starts_s, strict=False)
+                ]
             ),
             recordings[0].frequencies_hz,
-            np.concatenate([each.vectors for each in recordings]),
-            np.concatenate([each.weights for each in recordings]),
-            np.concatenate([each.level_db for each in recordings]),
-            np.concatenate([each.power_db for each in recordings]),
+            np.concatenate([fronts.vectors for fronts in recordings]),
+            np.concatenate([fronts.weights for fronts in recordings]),
+            np.concatenate([fronts.level_db for fronts in recordings]),
+            np.concatenate([fronts.power_db for fronts in recordings]),
             float(starts_s[-1]),
         )
 

@@ -151,18 +151,18 @@ class WindowBuffer:
         self._origin = self._next = first_sample
         self._buffer = np.empty_like(self._buffer)
         self._length = 0  # samples in the buffer
-        self._made = 0  # windows made or skipped
+        self._window_count = 0  # windows made or skipped
         self._gaps: deque[tuple[int, int]] = deque()
 
     def _end(self) -> int:
         """Return the number of the sample after the next window."""
         if self._phase is not None:
-            steps = math.floor(self._phase + self._made * self._hop + _ROUNDING)
+            steps = math.floor(self._phase + self._window_count * self._hop + _ROUNDING)
             return self._origin + self._window + self._grid * steps
         window = self._window / self._grid
-        steps = math.floor(window + self._made * self._hop + _ROUNDING)
+        steps = math.floor(window + self._window_count * self._hop + _ROUNDING)
         # The first window cannot end before a whole window of sound has arrived.
-        return self._origin + self._grid * max(steps, math.ceil(window) + self._made)
+        return self._origin + self._grid * max(steps, math.ceil(window) + self._window_count)
 
     def _fill(self, samples: np.ndarray | None, count: int, windows: list[Window]) -> None:
         """Append samples, or zeros for lost ones, and cut the windows that become complete."""
@@ -172,7 +172,7 @@ class WindowBuffer:
                 self._skip(count - done)
                 return
             end = self._end()
-            step = min(count - done, end - self._next, self._room())
+            step = min(count - done, end - self._next, self._free_samples())
             place = self._buffer[:, self._length : self._length + step]
             if samples is None:
                 place[...] = 0
@@ -184,19 +184,19 @@ class WindowBuffer:
             done += step
             if self._next == end:
                 windows.extend(self._cut())
-                self._made += 1
+                self._window_count += 1
 
     def _skip(self, count: int) -> None:
         """Skip lost samples when the newest window already consists of lost samples only."""
         self._next += count
-        before = self._made
+        before = self._window_count
         steps = (self._next - self._origin - self._window) / self._grid
-        self._made = max(before, int(steps / self._hop) - 1)
+        self._window_count = max(before, int(steps / self._hop) - 1)
         while self._end() <= self._next:
-            self._made += 1
-        self.skipped_windows += self._made - before
+            self._window_count += 1
+        self.skipped_windows += self._window_count - before
 
-    def _room(self) -> int:
+    def _free_samples(self) -> int:
         size = self._buffer.shape[1]
         if self._length == size:
             full, self._buffer = self._buffer, np.empty_like(self._buffer)

@@ -12,7 +12,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.messages.decode import ODOMETRY, TEMPERATURE, decode_odometry, stamp_ns
 from avdet_ros.tracking.ego_motion import EgoMotion, PlanarPose
 
-_ANEW_NS = 5_000_000_000
+_RESTART_NS = 5_000_000_000
 """A window that ends this much earlier than the previous one means that the stamps restarted."""
 
 
@@ -25,13 +25,13 @@ class BagMotion:
         first_ns: stamp of the first pose; None if there are no poses.
         airs: stamp and degrees Celsius of each air temperature message.
         left_out: unusable messages of both topics.
-        known: number of windows with a known speed.
+        windows_with_speed: number of windows with a known speed.
     """
 
     def __init__(
         self,
         bag: Bag,
-        beside: str,
+        sound_topic: str,
         base_frame: str,
         window_s: float,
         odometry: str | None = None,
@@ -41,7 +41,7 @@ class BagMotion:
 
         Args:
             bag: the recording.
-            beside: topic of the sound; topics in its namespace take precedence.
+            sound_topic: topic of the sound; topics in its namespace take precedence.
             base_frame: the rig's frame.
             window_s: length of a window.
             odometry: the odometry topic; '' uses none, None looks for ``odom``.
@@ -53,14 +53,14 @@ class BagMotion:
         """
         self.half_s, self._air_c = window_s / 2, check_air(air_c, 'air temperature')
         self.left_out = LeftOut(f'bag {bag.path}: motion')
-        self.known = 0
+        self.windows_with_speed = 0
         self._motion = EgoMotion()
         self._last_ns = 0
-        self._told_c: float | None = None
+        self._recorded_c: float | None = None
         if odometry:
             self.topic: str | None = bag.require(odometry, ODOMETRY).name
         else:
-            self.topic = None if odometry == '' else _find(bag, beside, 'odom', ODOMETRY)
+            self.topic = None if odometry == '' else _find(bag, sound_topic, 'odom', ODOMETRY)
         self._poses: deque[tuple[int, float, float, float]] = deque()
         for decoded in self._decoded(bag, self.topic):
             try:
@@ -71,7 +71,7 @@ class BagMotion:
             self._poses.append((stamp_ns(decoded), *pose))
         self.first_ns = self._poses[0][0] if self._poses else None
         self.airs: list[tuple[int, float]] = []
-        air = _find(bag, beside, 'air_temperature', TEMPERATURE)
+        air = _find(bag, sound_topic, 'air_temperature', TEMPERATURE)
         for decoded in self._decoded(bag, air):
             try:
                 celsius = check_air(decoded.temperature, f'bag {bag.path}: {air}')
@@ -88,15 +88,15 @@ class BagMotion:
             end_ns: end of a window; call in the order of the windows.
         """
         speed_mps, air_c = self.known_at(end_ns)
-        self.known += speed_mps is not None
+        self.windows_with_speed += speed_mps is not None
         return speed_mps or 0.0, self._air_c if air_c is None else air_c
 
     def known_at(self, end_ns: int) -> tuple[float | None, float | None]:
         """Return the same as `at`, but None for unknown values."""
         _, speed_mps = self.in_middle(end_ns)
         while self._airs and self._airs[0][0] <= end_ns:
-            self._told_c = self._airs.popleft()[1]
-        return speed_mps, self._told_c
+            self._recorded_c = self._airs.popleft()[1]
+        return speed_mps, self._recorded_c
 
     def in_middle(self, end_ns: int) -> tuple[PlanarPose | None, float | None]:
         """Return pose (on the path without jumps) and speed at a window's middle, where known.
@@ -105,8 +105,8 @@ class BagMotion:
             end_ns: end of the window; odometry up to here is used. Call in the order of the
                 windows.
         """
-        if end_ns < self._last_ns - _ANEW_NS:
-            while self._poses and self._poses[0][0] > end_ns + _ANEW_NS:
+        if end_ns < self._last_ns - _RESTART_NS:
+            while self._poses and self._poses[0][0] > end_ns + _RESTART_NS:
                 self._take()
         self._last_ns = end_ns
         while self._poses and self._poses[0][0] <= end_ns:
@@ -119,11 +119,11 @@ class BagMotion:
         try:
             if at_ns <= 0:
                 raise AvdetError(f'odom: expected a stamp, found {at_ns} ns: left out')
-            odd = self._motion.add(at_ns * 1e-9, x_m, y_m, yaw_rad)
+            problem = self._motion.add(at_ns * 1e-9, x_m, y_m, yaw_rad)
         except AvdetError as error:
-            odd = str(error)
-        if odd:
-            self.left_out.add(odd)
+            problem = str(error)
+        if problem:
+            self.left_out.add(problem)
         else:
             self.left_out.good += 1
 
@@ -135,9 +135,9 @@ class BagMotion:
                 self.left_out.add(error)
 
 
-def _find(bag: Bag, beside: str, name: str, msgtype: str) -> str | None:
+def _find(bag: Bag, sound_topic: str, name: str, msgtype: str) -> str | None:
     """Return the topic of this name in the sound's namespace, else the only one in the bag."""
-    own = bag.topics.get(f'{beside.rsplit("/", 1)[0]}/{name}')
-    if own is not None and own.count and own.msgtype == msgtype:
-        return own.name
+    topic = bag.topics.get(f'{sound_topic.rsplit("/", 1)[0]}/{name}')
+    if topic is not None and topic.count and topic.msgtype == msgtype:
+        return topic.name
     return bag.find(name, msgtype)

@@ -1,8 +1,8 @@
 """The camera matrix of a bag's pictures, from ``camera_info`` as drivers send it.
 
-A ``camera_info`` describes the whole sensor as calibrated. The pictures beside it may be a crop of
-it (``roi``), binned, scaled down by the driver, or rectified already. All values may be zero until
-the driver has loaded its calibration, or for the whole recording.
+A ``camera_info`` describes the whole sensor as calibrated. The pictures published with it may be
+a crop of it (``roi``), binned, scaled down by the driver, or rectified already. All values may be
+zero until the driver has loaded its calibration, or for the whole recording.
 """
 
 from __future__ import annotations
@@ -295,7 +295,7 @@ def _of_pictures(
         if picture_px is None or not _inside(matrix, picture_px):
             found = 'none' if picture_px is None else f'{picture_px[0]} x {picture_px[1]}'
             raise AvdetError(
-                f'{where}: expected the size of the calibrated pictures, found 0 x 0 beside '
+                f'{where}: expected the size of the calibrated pictures, found 0 x 0 for '
                 f'pictures of {found}'
             )
         return matrix, picture_px, 'without a size: that of the pictures'

@@ -128,8 +128,8 @@ def convert(
             out.rmdir()
     if failed:
         done = f'; the other {len(reports)} are in {out}' if reports else ''
-        several = f'{len(failed)} of {len(names)} bags could not be converted, the first: '
-        raise AvdetError(f'{several if len(names) > 1 else ""}{failed[0]}{done}')
+        counts = f'{len(failed)} of {len(names)} bags could not be converted, the first: '
+        raise AvdetError(f'{counts if len(names) > 1 else ""}{failed[0]}{done}')
     return reports
 
 
@@ -188,7 +188,7 @@ def _convert_drive(
         transforms = StaticTransforms(bag)
         tree, report.pose = rig_tree(rig_path, camera, transforms)
         rig = parse_rig(tree, where=f'bag {path}')
-        told = BagMotion(bag, audio, rig.frame_id, layout.CLIP_S, odometry)
+        bag_motion = BagMotion(bag, audio, rig.frame_id, layout.CLIP_S, odometry)
         folder.mkdir(parents=True)
         scratch = folder / 'sound.part'
         try:
@@ -218,27 +218,27 @@ def _convert_drive(
                     fit = exactly(undistort, size, f'bag {path}: {name}', camera is not None)
                 else:
                     other, why = camera_model(bag, name)
-                    fit, how = alignment(camera, other, transforms, size, why)
-                    report.alignment[kind] = how
-                wanted = nearest(ids, stamps[kind], 0.0 if kind == 'rgb' else SYNC_S)
+                    fit, method = alignment(camera, other, transforms, size, why)
+                    report.alignment[kind] = method
+                frames_by_stamp = nearest(ids, stamps[kind], 0.0 if kind == 'rgb' else SYNC_S)
                 if kind == 'thermal':
-                    scale = _thermal_scale(bag, name, wanted, kelvin_per_count)
-                    report.thermal = scale.how
+                    scale = _thermal_scale(bag, name, frames_by_stamp, kelvin_per_count)
+                    report.thermal = scale.description
                     fit = partial(_scaled, scale, fit)
-                seen: set[layout.FrameId] = set()
-                for frame, image in pictures(bag, name, wanted, left_out[kind], fit):
+                written: set[layout.FrameId] = set()
+                for frame, image in pictures(bag, name, frames_by_stamp, left_out[kind], fit):
                     write_picture(out, frame, kind, image, rig.camera.fx)
-                    seen.add(frame)
-                if wanted:
+                    written.add(frame)
+                if frames_by_stamp:
                     left_out[kind].check()
                 if kind == 'rgb':  # a frame needs an RGB picture
-                    ids = [frame for frame in ids if frame in seen]
-                report.missing[kind] = len(ids) - len(seen)
+                    ids = [frame for frame in ids if frame in written]
+                report.missing[kind] = len(ids) - len(written)
             for frame in ids:
                 clip = sound.around(frame.stamp_ns, layout.CLIP_S)
                 assert clip is not None  # true of all frames in `whole`
                 write_clip(out, frame, clip, rig)
-            motion = drive_motion(told, sound.start_ns, sound.end_ns)
+            motion = drive_motion(bag_motion, sound.start_ns, sound.end_ns)
             if motion.odometry is not None:
                 write_odometry(folder, motion.odometry)
             if truth := bag.find('truth', DETECTIONS):
@@ -249,8 +249,8 @@ def _convert_drive(
         report.missing = {kind: count for kind, count in report.missing.items() if count}
         report.bad = [entry.sentence for entry in left_out.values() if entry.sentence]
         report.motion = motion.sentence
-        report.bad += [sentence] if (sentence := told.left_out.sentence) else []
-        report.bad += [f'{audio}: {count} {what}' for what, count in sound.sound.notes.items()]
+        report.bad += [sentence] if (sentence := bag_motion.left_out.sentence) else []
+        report.bad += [f'{audio}: {count} {defect}' for defect, count in sound.sound.notes.items()]
         report.partial = '; '.join(filter(None, (bag.partial, sound.note))) or None
     (folder / 'rig.yaml').write_text(yaml.safe_dump(tree, sort_keys=False), encoding='utf-8')
     facts = {
@@ -269,11 +269,13 @@ def _convert_drive(
 def _thermal_scale(
     bag: Bag,
     topic: str,
-    wanted: dict[int, list[layout.FrameId]],
+    frames_by_stamp: dict[int, list[layout.FrameId]],
     kelvin_per_count: float | None,
 ) -> ThermalScale:
-    some = [sorted(wanted)[i] for i in evenly_spaced(len(wanted), SCALE_PICTURES)]
-    chosen = {stamp: wanted[stamp] for stamp in some}
+    stamps = [
+        sorted(frames_by_stamp)[i] for i in evenly_spaced(len(frames_by_stamp), SCALE_PICTURES)
+    ]
+    chosen = {stamp: frames_by_stamp[stamp] for stamp in stamps}
     found = pictures(bag, topic, chosen, LeftOut(f'bag {bag.path}: {topic}'))
     return find_scale((image for _, image in found), kelvin_per_count)
 

@@ -44,10 +44,10 @@ def drive_motion(motion: BagMotion, start_ns: int, end_ns: int) -> DriveMotion:
         start_ns: start of the drive's sound.
         end_ns: end of the drive's sound.
     """
-    told_c = [(stamp, celsius) for stamp, celsius in motion.airs if stamp <= end_ns]
+    recorded_c = [(stamp, celsius) for stamp, celsius in motion.airs if stamp <= end_ns]
     # A temperature from before the drive, or without a stamp, is valid until the next one.
-    airs_c = [celsius for stamp, celsius in told_c if stamp >= start_ns] or [
-        celsius for _, celsius in told_c[-1:]
+    airs_c = [celsius for stamp, celsius in recorded_c if stamp >= start_ns] or [
+        celsius for _, celsius in recorded_c[-1:]
     ]
     air_c = round(float(np.median(airs_c)), 2) if airs_c else None
     if motion.topic is None:
@@ -70,8 +70,8 @@ def drive_motion(motion: BagMotion, start_ns: int, end_ns: int) -> DriveMotion:
     if not rows:
         return DriveMotion(None, air_c, sentence)
     x_m, y_m, yaw_rad, ahead = np.array(rows, np.float64).T
-    way = Odometry(np.array(stamps, np.int64), x_m, y_m, yaw_rad, ahead)
-    return DriveMotion(way, air_c, sentence)
+    path = Odometry(np.array(stamps, np.int64), x_m, y_m, yaw_rad, ahead)
+    return DriveMotion(path, air_c, sentence)
 
 
 def odometry_messages(folder: Path, rig: Rig) -> Iterator[tuple[int, str, Any]]:
@@ -80,13 +80,15 @@ def odometry_messages(folder: Path, rig: Rig) -> Iterator[tuple[int, str, Any]]:
     Raises:
         AvdetError: the drive's odometry file is damaged.
     """
-    way = read_odometry(folder)
-    if way is None or not len(way):
+    path = read_odometry(folder)
+    if path is None or not len(path):
         return
-    turning = np.zeros(len(way))
-    if len(way) > 1:
-        turning = np.gradient(np.unwrap(way.yaw_rad), (way.stamps_ns - way.stamps_ns[0]) * 1e-9)
-    rows = zip(way.stamps_ns, way.x_m, way.y_m, way.yaw_rad, way.ahead_mps, turning, strict=True)
+    turning = np.zeros(len(path))
+    if len(path) > 1:
+        turning = np.gradient(np.unwrap(path.yaw_rad), (path.stamps_ns - path.stamps_ns[0]) * 1e-9)
+    rows = zip(
+        path.stamps_ns, path.x_m, path.y_m, path.yaw_rad, path.ahead_mps, turning, strict=True
+    )
     for stamp, x_m, y_m, yaw_rad, ahead_mps, turning_rad_s in rows:
         header = make_header(int(stamp), FRAME)
         ahead = float(ahead_mps) if math.isfinite(ahead_mps) else 0.0

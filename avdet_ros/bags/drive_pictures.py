@@ -76,14 +76,14 @@ def nearest(
     ids: Sequence[layout.FrameId], stamps: Sequence[int], apart_s: float
 ) -> dict[int, list[layout.FrameId]]:
     """Map the stamp of each picture to the frames for which it is the nearest within `apart_s`."""
-    wanted: dict[int, list[layout.FrameId]] = {}
+    frames_by_stamp: dict[int, list[layout.FrameId]] = {}
     times = np.array(stamps, np.int64)
     for frame in ids:
         if len(times):
             near = int(times[np.argmin(np.abs(times - frame.stamp_ns))])
             if abs(near - frame.stamp_ns) <= apart_s * 1e9:
-                wanted.setdefault(near, []).append(frame)
-    return wanted
+                frames_by_stamp.setdefault(near, []).append(frame)
+    return frames_by_stamp
 
 
 def pictures(

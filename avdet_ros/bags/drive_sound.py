@@ -21,7 +21,7 @@ class DriveSound:
         sound: source of the sound, with counts of its defects.
         gaps: lost sound as (first sample, number of samples).
         samples: length of the drive, gaps included.
-        note: where the stamps jump for good or the sample rate changes, or None.
+        note: where the stamps jump permanently or the sample rate changes, or None.
         clock_ns: (B,) int64, receive time minus stamp of each block.
     """
 
@@ -59,11 +59,11 @@ class DriveSound:
                     begin = self.samples = 0
                 elif place.restarted:
                     back = place.stamp_ns < stamps[-1]
-                    what = 'go back' if back else 'leap'
+                    jump = 'go back' if back else 'leap'
                     seconds = self.samples / sample_rate_hz
-                    self.note = f'{where}: stamps {what} after {seconds:.1f} s'
+                    self.note = f'{where}: stamps {jump} after {seconds:.1f} s'
                     if back:
-                        self.note += ', the rest is left'
+                        self.note += ', the rest is left out'
                         break
                     silence, begin = 1, self.samples + 1  # a one-sample gap that no clip may cross
                 if silence:
@@ -77,10 +77,10 @@ class DriveSound:
                 clock.append(block.received_ns - place.stamp_ns)
         if self.sound.other_hz is not None:
             # The change began somewhere within the measured seconds, so they are left out as well.
-            whole = self.samples - round(WATCH_S * sample_rate_hz)
-            kept = int(np.searchsorted(firsts, max(whole, 0)))
-            self.samples = firsts[kept] if kept < len(firsts) else self.samples
-            del stamps[kept:], firsts[kept:], clock[kept:]
+            sure = self.samples - round(WATCH_S * sample_rate_hz)
+            count = int(np.searchsorted(firsts, max(sure, 0)))
+            self.samples = firsts[count] if count < len(firsts) else self.samples
+            del stamps[count:], firsts[count:], clock[count:]
             after = f'{where}: after {self.samples / sample_rate_hz:.1f} s'
             self.note = other_rate(after, self.sound.other_hz, sample_rate_hz)
         if not stamps:

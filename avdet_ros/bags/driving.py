@@ -49,19 +49,19 @@ class Driving:
 
     Attributes:
         fronts: its wave fronts.
-        seen: vehicles seen by a camera; None if none are recorded.
+        sightings: vehicles seen by a camera; None if none are recorded.
         speeds_mps: (S,) speed of the vehicle at each segment, nan where unknown.
     """
 
     fronts: WaveFronts
-    seen: Sightings | None
+    sightings: Sightings | None
     speeds_mps: np.ndarray
 
 
 def drive_rig(path: Path) -> Path | None:
-    """Return the rig file beside a recorded drive's sound, or None."""
-    own = path / 'rig.yaml'
-    return own if own.is_file() else None
+    """Return the rig file next to a recorded drive's sound, or None."""
+    rig_path = path / 'rig.yaml'
+    return rig_path if rig_path.is_file() else None
 
 
 def read_driving(
@@ -98,28 +98,34 @@ def read_driving(
     joined = join(parts)
     if speed_mps is None:
         return joined
-    return Driving(joined.fronts, joined.seen, np.full(len(joined.fronts.time_s), speed_mps))
+    return Driving(joined.fronts, joined.sightings, np.full(len(joined.fronts.time_s), speed_mps))
 
 
 def join(parts: Sequence[Driving]) -> Driving:
     """Join recordings of one array in sequence."""
     starts_s = np.cumsum([0.0, *(part.fronts.seconds for part in parts)])
     seen = [
-        (part.seen.time_s + start, part.seen.azimuths, part.seen.distances_m, part.seen.ids, index)
+        (
+            part.sightings.time_s + start,
+            part.sightings.azimuths,
+            part.sightings.distances_m,
+            part.sightings.ids,
+            index,
+        )
         for index, (part, start) in enumerate(zip(parts, starts_s, strict=False))
-        if part.seen is not None
+        if part.sightings is not None
     ]
-    together = None
+    joined = None
     if seen:
-        together = Sightings(
-            np.concatenate([each[0] for each in seen]),
-            np.concatenate([each[1] for each in seen]),
-            np.concatenate([each[2] for each in seen]),
-            np.concatenate([each[3] + 1_000_000 * each[4] for each in seen]),
+        joined = Sightings(
+            np.concatenate([entry[0] for entry in seen]),
+            np.concatenate([entry[1] for entry in seen]),
+            np.concatenate([entry[2] for entry in seen]),
+            np.concatenate([entry[3] + 1_000_000 * entry[4] for entry in seen]),
         )
     return Driving(
         WaveFronts.joined([part.fronts for part in parts]),
-        together,
+        joined,
         np.concatenate([part.speeds_mps for part in parts]),
     )
 
@@ -171,18 +177,18 @@ def _drive(folder: Path, rig: Rig, advance: Any) -> Driving:
                 times.append(float(line['time_s']))
                 boxes.append(box)
                 ids.append(int(name))
-    seen = box_sightings(rig, np.array(times), np.array(boxes), np.array(ids, int))
-    return Driving(fronts, seen, speeds_mps)
+    sightings = box_sightings(rig, np.array(times), np.array(boxes), np.array(ids, int))
+    return Driving(fronts, sightings, speeds_mps)
 
 
 def _drive_speeds(folder: Path, time_s: np.ndarray) -> np.ndarray:
     """(S,) speeds from the drive's odometry; 0 if the vehicle stood, nan where unknown."""
-    way = read_odometry(folder)
-    if way is not None:
+    path = read_odometry(folder)
+    if path is not None:
         start_ns = int(layout.read_parameters(folder)['start_ns'])
-        return way.ahead_at(start_ns + np.round(time_s * 1e9).astype(np.int64))
-    told = (folder / 'parameters.json').is_file() and layout.read_parameters(folder)
-    return np.full(len(time_s), 0.0 if told and told.get('static') else np.nan)
+        return path.ahead_at(start_ns + np.round(time_s * 1e9).astype(np.int64))
+    parameters = (folder / 'parameters.json').is_file() and layout.read_parameters(folder)
+    return np.full(len(time_s), 0.0 if parameters and parameters.get('static') else np.nan)
 
 
 def _bag(path: Path, rig: Rig, seen_topic: str | None, advance: Any) -> Driving:
@@ -232,9 +238,9 @@ def _bag_speeds(bag: Bag, begin_ns: int, time_s: np.ndarray) -> np.ndarray:
     if not found:
         return np.full(len(time_s), np.nan)
     times, speeds = np.array(found).T
-    wanted = begin_ns * 1e-9 + time_s
-    near = np.abs(times[np.searchsorted(times, wanted).clip(0, len(times) - 1)] - wanted)
-    speeds_mps = np.interp(wanted, times, speeds)
+    segment_s = begin_ns * 1e-9 + time_s
+    near = np.abs(times[np.searchsorted(times, segment_s).clip(0, len(times) - 1)] - segment_s)
+    speeds_mps = np.interp(segment_s, times, speeds)
     return np.where(near <= LONGEST_STEP_S, speeds_mps, np.nan)
 
 

@@ -21,7 +21,7 @@ def alignment(
     other: CameraModel | None,
     transforms: StaticTransforms,
     size_px: tuple[int, int],
-    why: str = '',
+    reason: str = '',
 ) -> tuple[Callable[[np.ndarray], np.ndarray], str]:
     """Align pictures of another camera with the RGB camera's.
 
@@ -33,7 +33,7 @@ def alignment(
         other: the other camera.
         transforms: static transforms of the bag.
         size_px: width and height of the RGB picture.
-        why: why the other camera is unknown, if it is.
+        reason: why the other camera is unknown, if it is.
 
     Returns:
         align: maps a picture to the RGB picture's size.
@@ -50,10 +50,10 @@ def alignment(
             return cv2.resize(image, size_px, interpolation=interpolation(image))
 
         if other is not None:
-            why = 'no camera_info of the RGB camera'
+            reason = 'no camera_info of the RGB camera'
             if reference is not None:
-                why = transforms.why_not(reference.frame_id, other.frame_id)
-        return resize, f'taken as aligned: {why or "no camera_info"}'
+                reason = transforms.why_not(reference.frame_id, other.frame_id)
+        return resize, f'taken as aligned: {reason or "no camera_info"}'
     homography = reference.matrix @ turn @ np.linalg.inv(other.matrix)
     undistort = other.undistort()
 

@@ -211,7 +211,7 @@ def process_bag(
                 raise
             finally:
                 if motion is not None:
-                    report.windows_with_speed = motion.known
+                    report.windows_with_speed = motion.windows_with_speed
                     report.odometry_left_out = motion.left_out.sentence
                 _write_summary(out, report, detector)
         if not report.windows and not report.partial:

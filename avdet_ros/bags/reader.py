@@ -89,11 +89,11 @@ class Bag:
         """
         self.path = Path(path)
         self.partial: str | None = None
-        self._known = BagTopics(self.path)
-        self.topics = self._known.by_name
+        self._topics = BagTopics(self.path)
+        self.topics = self._topics.by_name
         self.start_ns = 0
         self.end_ns = 0
-        self.latched = self._known.latched
+        self.latched = self._topics.latched
         self._readers: list[Reader] = []
         self._damaged: list[Path] = []
         self._stage: TemporaryDirectory[str] | None = None
@@ -129,11 +129,11 @@ class Bag:
 
     def require(self, topic: str, *msgtypes: str) -> Topic:
         """Return a topic that must exist with one of these types, see `BagTopics.require`."""
-        return self._known.require(topic, *msgtypes)
+        return self._topics.require(topic, *msgtypes)
 
     def find(self, name: str, *msgtypes: str) -> str | None:
         """Return the only topic with this last name and type, see `BagTopics.find`."""
-        return self._known.find(name, *msgtypes)
+        return self._topics.find(name, *msgtypes)
 
     def messages(
         self, topics: Collection[str] | None = None, start_ns: int | None = None
@@ -185,7 +185,7 @@ class Bag:
                 # Unlike MCAP's index, nothing in the file shows whether it was closed.
                 self._note('metadata.yaml is missing, so the recording was cut short')
         if not any(topic.count for topic in self.topics.values()):
-            other = ', '.join(f'{name} in {kind}' for name, kind in self._known.encodings.items())
+            other = ', '.join(f'{name} in {kind}' for name, kind in self._topics.encodings.items())
             raise AvdetError(
                 self.partial
                 or f'bag {self.path}: expected messages in CDR, found {other or "none"}'
@@ -216,7 +216,7 @@ class Bag:
             return recovery.NO_INDEX
         self._readers.append(reader)
         for connection in reader.connections:
-            self._known.add_connection(connection)
+            self._topics.add_connection(connection)
         if reader.message_count:
             self._span(int(reader.start_time), int(reader.end_time) - 1)
         return None
@@ -238,9 +238,9 @@ class Bag:
         kept = sum(found.counts.values())
         if not found.whole:
             self._note(f'{file.name}: {found.reason}{lost}, {kept} messages before that are whole')
-        self._known.encodings.update(found.encodings)
+        self._topics.encodings.update(found.encodings)
         for (topic, msgtype), count in found.counts.items():
-            self._known.add(topic, msgtype, count)
+            self._topics.add(topic, msgtype, count)
         if found.first_ns is not None and found.last_ns is not None:
             self._damaged.append(place)
             self._span(found.first_ns, found.last_ns)
@@ -276,13 +276,15 @@ class Bag:
         return message
 
     def _span(self, first_ns: int, last_ns: int) -> None:
-        known = bool(self.end_ns)
-        self.start_ns = min(self.start_ns, first_ns) if known else first_ns
+        has_span = bool(self.end_ns)
+        self.start_ns = min(self.start_ns, first_ns) if has_span else first_ns
         self.end_ns = max(self.end_ns, last_ns)
 
-    def _note(self, what: str) -> None:
-        what = ' '.join(what.split())
-        self.partial = f'{self.partial}; {what}' if self.partial else f'bag {self.path}: {what}'
+    def _note(self, sentence: str) -> None:
+        sentence = ' '.join(sentence.split())
+        self.partial = (
+            f'{self.partial}; {sentence}' if self.partial else f'bag {self.path}: {sentence}'
+        )
 
 
 def decode(message: BagMessage) -> object:

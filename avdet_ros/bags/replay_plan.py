@@ -61,17 +61,17 @@ class ReplayPlan:
     note: str
 
 
-def plan_replay(given: Mapping[str, str]) -> ReplayPlan:
+def plan_replay(arguments: Mapping[str, str]) -> ReplayPlan:
     """Read a bag and decide how to replay it.
 
     Args:
-        given: values as text by argument name, see `REPLAY_ARGUMENTS`.
+        arguments: values as text by argument name, see `REPLAY_ARGUMENTS`.
 
     Raises:
         AvdetError: the bag cannot be played to the chain, or a value is not allowed.
     """
     values = {
-        argument.name: argument.param.parse(given.get(argument.name, argument.default))
+        argument.name: argument.param.parse(arguments.get(argument.name, argument.default))
         for argument in REPLAY_ARGUMENTS
     }
     if not values['bag']:
@@ -81,14 +81,14 @@ def plan_replay(given: Mapping[str, str]) -> ReplayPlan:
         damaged = bag.partial is not None
         source = bag.find('audio' if raw else 'spectrogram', IMAGE)
     assert source is not None  # otherwise `chain_topics` has raised
-    own = {argument.name for argument in ARGUMENTS} - set(_FIXED)
-    texts = {name: text for name, text in given.items() if name in own}
+    graph_names = {argument.name for argument in ARGUMENTS} - set(_FIXED)
+    texts = {name: text for name, text in arguments.items() if name in graph_names}
     if not texts.get('namespace'):
         texts['namespace'] = source.rsplit('/', 1)[0].strip('/')
     graph = make_graph({**texts, 'source': 'topic', 'use_sim_time': 'true'})
     if not raw:
-        others = tuple(node for node in graph.nodes if node.name != 'capture')
-        graph = replace(graph, nodes=others)
+        nodes = tuple(node for node in graph.nodes if node.name != 'capture')
+        graph = replace(graph, nodes=nodes)
     rate, start = str(values['rate']), str(values['start'])
     loop = ['--loop'] if values['loop'] else []
     moved = moved_topics(topics, source, graph.namespace)
@@ -98,15 +98,15 @@ def plan_replay(given: Mapping[str, str]) -> ReplayPlan:
         player += ['--start-offset', start, '--delay', str(NODES_UP_S), *loop]
         player += ['--topics', *topics]
         if moved:
-            player += ['--remap', *(f'{name}:={there}' for name, there in moved.items())]
+            player += ['--remap', *(f'{name}:={new_name}' for name, new_name in moved.items())]
     else:
         player = [sys.executable, '-m', 'avdet_ros.cli.replay_process', values['bag'], '--chain']
         player += ['--rate', rate, '--start', start, *loop]
         player += ['--namespace', graph.namespace] if moved else []
-    by = 'ros2 bag play' if by_rosbag2 else 'avdet bag replay'
+    program = 'ros2 bag play' if by_rosbag2 else 'avdet bag replay'
     begins = 'the whole chain from raw sound' if raw else 'from recorded spectrograms on'
     where = f', recorded as {source}, played as {moved[source]}' if moved else ''
-    note = f'{Path(values["bag"]).name}: {begins}, {len(topics)} topics by {by}{where}'
+    note = f'{Path(values["bag"]).name}: {begins}, {len(topics)} topics by {program}{where}'
     return ReplayPlan(graph, tuple(player), note)
 
 

@@ -113,11 +113,11 @@ def show_bag(bag: Bag, page: LivePage, image: str | None = None) -> dict[str, in
             f'found only {", ".join(sorted(bag.topics)) or "no topics"}'
         )
     left_out = {topic: LeftOut(f'bag {bag.path}: {topic}') for topic in roles}
-    show = _Shower(page, 'spectrogram' not in roles.values())
+    painter = _MessagePainter(page, 'spectrogram' not in roles.values())
     for message in bag.messages(roles):
         counts = left_out[message.topic]
         try:
-            show.message(roles[message.topic], message, counts.where)
+            painter.message(roles[message.topic], message, counts.where)
             counts.good += 1
         except AvdetError as error:
             text = str(error)
@@ -129,7 +129,7 @@ def show_bag(bag: Bag, page: LivePage, image: str | None = None) -> dict[str, in
     return {topic: counts.good for topic, counts in left_out.items()}
 
 
-class _Shower:
+class _MessagePainter:
     """Shows messages on the page one by one."""
 
     def __init__(self, page: LivePage, sound_picture: bool) -> None:
@@ -155,33 +155,33 @@ class _Shower:
             raise AvdetError(f'{where}: expected stamps in the headers, found {at_ns}')
         if role == 'picture':
             picture = decode_picture(decoded, where)
-            self._at(at_ns)
+            self._set_time(at_ns)
             page.picture(picture)
         elif role == 'spectrogram':
             features = decode_spectrogram(decoded, where)
-            self._at(at_ns)
+            self._set_time(at_ns)
             page.sound(features)
         elif role in _BOXES:
             found, ids = decode_detections(decoded)
-            self._at(at_ns)
+            self._set_time(at_ns)
             page.boxes(role, found.boxes_px, found.scores, ids)
         elif role == 'tracks_3d':
             vehicles = decode_ground(decoded)
-            self._at(at_ns)
+            self._set_time(at_ns)
             page.ground(at_ns * 1e-9, vehicles)
         elif role == 'hidden':
             lines = hidden_lines(decoded)
-            self._at(at_ns)
+            self._set_time(at_ns)
             page.hidden(*lines)
         else:
             self._sound(decode_sound(decoded, where), at_ns)
 
-    def _at(self, at_ns: int) -> None:
+    def _set_time(self, at_ns: int) -> None:
         self._newest_ns = max(self._newest_ns, at_ns)
         self._page.at(at_ns)
 
     def _sound(self, samples: np.ndarray, at_ns: int) -> None:
-        self._at(at_ns)
+        self._set_time(at_ns)
         self._pending.append(samples)
         if sum(map(len, self._pending)) < LEVEL_SAMPLES:
             return

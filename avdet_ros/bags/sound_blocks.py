@@ -87,7 +87,7 @@ class BagSound:
         placed: StampedBlocks[SoundBlock] = StampedBlocks(self._rate)
         watch = RateWatch(self._rate)
         dtype = None
-        for stamp, block in self._good():
+        for stamp, block in self._valid_blocks():
             if stamp <= 0 and not placed.begun:
                 self._refuse(f'{self.where}: expected stamps in the headers, found {stamp}')
                 continue
@@ -117,7 +117,7 @@ class BagSound:
         self.left_out.good -= 1
         self.left_out.add(sentence)
 
-    def _good(self) -> Iterator[tuple[int, SoundBlock]]:
+    def _valid_blocks(self) -> Iterator[tuple[int, SoundBlock]]:
         for message in self._bag.messages([self._topic]):
             try:
                 decoded = decode(message)
@@ -139,8 +139,8 @@ class BagSound:
         """Compare stamps with sample counts; a wrong rate would shift every frequency."""
         stamps: list[int] = []
         counts: list[int] = []
-        held = early = unstamped = 0
-        for stamp, block in self._good():
+        read = early_blocks = unstamped = 0
+        for stamp, block in self._valid_blocks():
             if stamp <= 0:
                 unstamped += 1
                 if unstamped > _MOST_UNSTAMPED and not stamps:
@@ -148,9 +148,9 @@ class BagSound:
                 continue
             stamps.append(stamp)
             counts.append(len(block))
-            held += len(block)
-            early += held <= WATCH_S * self._rate
-            if held > MEASURE_S * self._rate:
+            read += len(block)
+            early_blocks += read <= WATCH_S * self._rate
+            if read > MEASURE_S * self._rate:
                 break
         if not stamps:
             self.left_out.check()
@@ -159,7 +159,7 @@ class BagSound:
         measured = measure_rate(stamps, counts)
         if measured is None or not measured.is_other(self._rate):
             return
-        begins = measure_rate(stamps[:early], counts[:early])
+        begins = measure_rate(stamps[:early_blocks], counts[:early_blocks])
         # A recording that begins at the right rate is read up to the change.
         if begins is None or not begins.is_certainly(self._rate):
             raise AvdetError(other_rate(self.where, measured.hz, self._rate))

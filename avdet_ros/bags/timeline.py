@@ -113,14 +113,14 @@ def moved_topics(topics: Collection[str], source: str, namespace: str) -> dict[s
     Returns:
         New full names by recorded name; empty if both namespaces are the same.
     """
-    before, there = source.rpartition('/')[0], '/' + namespace.strip('/')
-    there = there.rstrip('/')
-    if before == there:
+    old_namespace, new_namespace = source.rpartition('/')[0], '/' + namespace.strip('/')
+    new_namespace = new_namespace.rstrip('/')
+    if old_namespace == new_namespace:
         return {}
-    if not before:  # recorded at the root, among other programs' topics
-        return {source: there + source}
-    below = [name for name in topics if name.startswith(before + '/')]
-    return {name: there + name.removeprefix(before) for name in below}
+    if not old_namespace:  # recorded at the root, among other programs' topics
+        return {source: new_namespace + source}
+    below = [name for name in topics if name.startswith(old_namespace + '/')]
+    return {name: new_namespace + name.removeprefix(old_namespace) for name in below}
 
 
 def _made_by_nodes(topic: str) -> bool:

@@ -87,10 +87,10 @@ class BagTopics:
             types = ' and '.join(sorted(self._types[topic]))
             raise AvdetError(f'{self._where}: {topic}: expected one message type, found {types}')
         if entry is None or entry.count == 0:
-            there = ', '.join(sorted(name for name, t in self.by_name.items() if t.count))
+            available = ', '.join(sorted(name for name, t in self.by_name.items() if t.count))
             raise AvdetError(
                 f'{self._where}: {topic}: expected messages of {kind}, found none; '
-                f'the bag has {there or "no messages at all"}'
+                f'the bag has {available or "no messages at all"}'
             )
         if entry.msgtype not in msgtypes:
             raise AvdetError(f'{self._where}: {topic}: expected {kind}, found {entry.msgtype}')

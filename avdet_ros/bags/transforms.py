@@ -39,18 +39,18 @@ class StaticTransforms:
         """Read a bag's ``/tf_static``; without the topic or a bag, there are no transforms yet."""
         self._parents: dict[str, tuple[str, np.ndarray]] = {}
         self._broken: dict[str, str] = {}
-        self._turned: set[str] = set()
-        self._nothing = f'nothing came on {_TOPIC}'
+        self._housing_frames: set[str] = set()
+        self._why_empty = f'no message on {_TOPIC}'
         if bag is None:
             return
         topic = bag.topics.get(_TOPIC)
-        self._nothing = f'the bag has no {_TOPIC}'
+        self._why_empty = f'the bag has no {_TOPIC}'
         if topic is None or not topic.count:
             return
         try:
             bag.require(_TOPIC, TRANSFORMS)
         except AvdetError as error:
-            self._nothing = str(error)
+            self._why_empty = str(error)
             return
         for message in whole_messages(bag, _TOPIC):
             self.add(message)
@@ -77,17 +77,17 @@ class StaticTransforms:
     def why_not(self, parent: str, child: str) -> str:
         """Explain why `pose` returns None."""
         if not self._parents and not self._broken:
-            return self._nothing
+            return self._why_empty
         parent, child = parent.lstrip('/'), child.lstrip('/')
         for frame in (child, parent):
             chain = self._chain(frame)
             if chain[-1] in chain[:-1]:
-                return f'{_TOPIC} goes in a loop: {_arrows(chain)}'
+                return f'{_TOPIC} contains a loop: {_arrows(chain)}'
             if chain[-1] in self._broken:
                 return f'{_TOPIC}: {self._broken[chain[-1]]}'
         known = {*self._parents, *(above for above, _ in self._parents.values())}
         if child not in known:
-            return f'{_TOPIC} has no frame {brief_key(child)}, only {_some(known)}'
+            return f'{_TOPIC} has no frame {brief_key(child)}, only {_names(known)}'
         root = self._chain(child)[-1]
         if parent not in known:
             return (
@@ -125,15 +125,18 @@ class StaticTransforms:
         if abs(steep) <= STEEPEST_DEG:
             return pose, ''
         if abs(_elevation_deg(pose[:3, 0])) <= STEEPEST_DEG:
-            self._turned.add(frame.lstrip('/'))
-            turned = pose.copy()
-            turned[:3, :3] = pose[:3, :3] @ BODY_FROM_OPTICAL
-            return turned, (
+            self._housing_frames.add(frame.lstrip('/'))
+            optical = pose.copy()
+            optical[:3, :3] = pose[:3, :3] @ BODY_FROM_OPTICAL
+            return optical, (
                 f'{brief_key(frame)} is no optical frame, as one it would look '
                 f'{"up" if steep > 0 else "down"}: taken with x forward'
             )
-        where = 'at the sky' if steep > 0 else 'at the ground'
-        return pose, f'{brief_key(frame)} looks {where} ({steep:.0f} degrees): is it the camera?'
+        direction = 'at the sky' if steep > 0 else 'at the ground'
+        return (
+            pose,
+            f'{brief_key(frame)} looks {direction} ({steep:.0f} degrees): is it the camera?',
+        )
 
     def turn(self, frame: str, other: str) -> np.ndarray | None:
         """(3, 3) rotation from `other`'s optical axes to `frame`'s; None if not connected.
@@ -145,10 +148,12 @@ class StaticTransforms:
         if pose is None:
             return None
         turn = pose[:3, :3]
-        if frame.lstrip('/') in self._turned:
+        if frame.lstrip('/') in self._housing_frames:
             turn = BODY_FROM_OPTICAL.T @ turn
         as_housing = turn @ BODY_FROM_OPTICAL
-        if other.lstrip('/') in self._turned or (turn[2, 2] < 0.5 and as_housing[2, 2] > 0.5):
+        if other.lstrip('/') in self._housing_frames or (
+            turn[2, 2] < 0.5 and as_housing[2, 2] > 0.5
+        ):
             return as_housing
         return turn
 
@@ -158,15 +163,15 @@ class StaticTransforms:
         quaternion = np.array([turn.x, turn.y, turn.z, turn.w], float)
         place = np.array([shift.x, shift.y, shift.z], float)
         norm = float(np.linalg.norm(quaternion))
-        where = f'expected a pose of {brief_key(child)} in {brief_key(parent)}'
+        expected = f'expected a pose of {brief_key(child)} in {brief_key(parent)}'
         self._parents.pop(child, None)
         self._broken.pop(child, None)
         if child == parent:
             self._broken[child] = f'expected another parent of {brief_key(child)}, found itself'
         elif not np.isfinite(place).all() or not np.isfinite(norm):
-            self._broken[child] = f'{where}, found NaN or infinity'
+            self._broken[child] = f'{expected}, found NaN or infinity'
         elif not 0.5 < norm < 2:
-            self._broken[child] = f'{where}, found a quaternion of length {norm:g}'
+            self._broken[child] = f'{expected}, found a quaternion of length {norm:g}'
         else:
             pose = np.eye(4)
             pose[:3, :3] = Rotation.from_quat(quaternion).as_matrix()
@@ -259,7 +264,7 @@ def _arrows(frames: list[str]) -> str:
     return ' -> '.join(brief_key(frame) for frame in frames[-_NAMED:])
 
 
-def _some(frames: set[str]) -> str:
+def _names(frames: set[str]) -> str:
     names = [brief_key(frame) for frame in sorted(frames)]
     more = f' and {len(names) - _NAMED} more' if len(names) > _NAMED else ''
     return ', '.join(names[:_NAMED]) + more

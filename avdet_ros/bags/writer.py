@@ -1,7 +1,7 @@
 """Write a bag that survives a power cut.
 
 rosbag2's MCAP storage consists of chunks of messages, an index at the end, and ``metadata.yaml``
-beside the file. A chunk is closed as soon as it contains one second, so a recording that ends
+next to the file. A chunk is closed as soon as it contains one second, so a recording that ends
 without warning loses at most that second. `avdet_ros.bags.reader` opens it without index and
 metadata.
 """
@@ -211,9 +211,9 @@ class BagWriter:
     def _disk_error(self, error: OSError) -> AvdetError:
         with suppress(OSError):  # write no index after half a chunk
             self._writer.abort()
-        what = explain_os_error(error)
+        reason = explain_os_error(error)
         return AvdetError(
-            f'cannot write the bag {self.path}: {what}; what was written before stays readable'
+            f'cannot write the bag {self.path}: {reason}; what was written before stays readable'
         )
 
 

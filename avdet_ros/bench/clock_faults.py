@@ -37,7 +37,7 @@ def clock_jumps(graph: GraphUnderTest) -> Outcome:
     return Outcome(
         '/clock jumps 60 s forward, then 120 s back',
         f'stamps follow ({took_s[60.0]:.1f} s, {took_s[-120.0]:.1f} s); tracker counts '
-        f'{tracker.values["time_jumps"]} jump back and begins new identities',
+        f'{tracker.values["time_jumps"]} jump back and starts new identities',
         max(took_s.values()),
         'identities, on purpose',
     )

@@ -284,7 +284,7 @@ def _graph(plan: Plan) -> Graph:
             'respawn': 'false',
         }
     )
-    # Vehicles beside the image have a position in metres, which only tracker ground uses.
+    # Vehicles outside the image have a position in metres, which only tracker ground uses.
     more = {'detector': {'beyond_image': plan.tracker == GroundTracker.name}}
     nodes = [
         replace(

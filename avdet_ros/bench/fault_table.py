@@ -50,11 +50,11 @@ def run_faults(
     """
     outcomes = []
     for faults, clock in ((FAULTS, False), (CLOCK_FAULTS, True)):
-        left = [name for name in faults if name in names]
-        while left:
+        remaining = [name for name in faults if name in names]
+        while remaining:
             with GraphUnderTest(sound, model, clock=clock) as graph:
-                while left:
-                    name = left.pop(0)
+                while remaining:
+                    name = remaining.pop(0)
                     try:
                         with progress.step(name):
                             outcomes.append(faults[name](graph))
@@ -111,22 +111,22 @@ def signals_at_any_moment(
         device.close()
         release_domain(domain)
         shutil.rmtree(folder, ignore_errors=True)
-    bad = [status for status in statuses if status]
-    left = f'{processes} processes and {broken} half-written bags left, {killed} nodes killed'
+    failed = [status for status in statuses if status]
+    leftovers = f'{processes} processes and {broken} half-written bags left, {killed} nodes killed'
     return Outcome(
         f'SIGINT at {len(delays_s)} moments from {min(delays_s):g} to {max(delays_s):g} s after '
         'the first node was started, while recording',
-        f'exit status 0 {len(statuses) - len(bad)} times of {len(statuses)}; {left}',
+        f'exit status 0 {len(statuses) - len(failed)} times of {len(statuses)}; {leftovers}',
         max(ends_s),
-        'nothing' if not (bad or processes or broken) else left,
+        'nothing' if not (failed or processes or broken) else leftovers,
     )
 
 
 def _children_after(process: subprocess.Popen[Any], delay_s: float) -> list[psutil.Process]:
     """Wait until `delay_s` after a run's first process started; return the run's processes."""
     parent = psutil.Process(process.pid)
-    until = time.monotonic() + 30
-    while not parent.children() and process.poll() is None and time.monotonic() < until:
+    until_s = time.monotonic() + 30
+    while not parent.children() and process.poll() is None and time.monotonic() < until_s:
         time.sleep(0.01)
     time.sleep(delay_s)
     return parent.children(recursive=True) if process.poll() is None else []

@@ -85,7 +85,7 @@ def _without_server(
     graph.wait_steady()
     return Outcome(
         fault,
-        f'capture reports {quoted(report, cut_s)}, and opens it anew',
+        f'capture reports {quoted(report, cut_s)}, and opens it again',
         first.at_s - back_s,
         str(graph.losses(began_s)),
     )
@@ -101,7 +101,7 @@ def fewer_channels(graph: GraphUnderTest) -> Outcome:
     graph.device.kill()
     graph.device.start(channels=8)
     back_s = time.monotonic()
-    well = graph.wait(
+    recovered = graph.wait(
         lambda: (
             (status := graph.monitor.status('capture'))
             and status.at_s > back_s
@@ -114,7 +114,7 @@ def fewer_channels(graph: GraphUnderTest) -> Outcome:
     return Outcome(
         'device unplugged, back with 4 channels, then with 8',
         f'the sound server makes up the missing ones; capture reports {quoted(report, cut_s)}',
-        well.at_s - back_s,
+        recovered.at_s - back_s,
         str(graph.losses(began_s)),
     )
 
@@ -146,15 +146,15 @@ def cores_busy(graph: GraphUnderTest, seconds: float = 10.0) -> Outcome:
     """Keep every core busy for ten seconds."""
     began_s = graph.settle()
     time.sleep(2)
-    hogs_s = time.monotonic()
+    busy_s = time.monotonic()
     with busy_cores():
         time.sleep(seconds)
         quiet_s = time.monotonic()
-    calm, loud = (
-        graph.latency_ms(began_s)[: int((hogs_s - began_s) * 10)],
-        graph.latency_ms(hogs_s),
+    before_ms, during_ms = (
+        graph.latency_ms(began_s)[: int((busy_s - began_s) * 10)],
+        graph.latency_ms(busy_s),
     )
-    usual_ms = max(2 * float(np.median(calm)), 200.0)
+    usual_ms = max(2 * float(np.median(before_ms)), 200.0)
     graph.wait(
         lambda: (newest := graph.latency_ms(quiet_s)).size and newest[-1] < usual_ms,
         'latencies as before',
@@ -162,10 +162,11 @@ def cores_busy(graph: GraphUnderTest, seconds: float = 10.0) -> Outcome:
     recovered_s = next(
         at_s for at_s, ms in graph.monitor.latency_ms if at_s >= quiet_s and ms < usual_ms
     )
-    errors_ms = np.abs(graph.stamp_errors_ms(hogs_s))
+    errors_ms = np.abs(graph.stamp_errors_ms(busy_s))
     return Outcome(
         f'every core busy for {seconds:g} s',
-        f'latency p99 {np.percentile(loud, 99):.0f} ms (before {np.percentile(calm, 99):.0f} ms); '
+        f'latency p99 {np.percentile(during_ms, 99):.0f} ms '
+        f'(before {np.percentile(before_ms, 99):.0f} ms); '
         f'stamp error p99 {np.percentile(errors_ms, 99):.2f} ms',
         recovered_s - quiet_s,
         str(graph.losses(began_s)),
@@ -185,7 +186,7 @@ def provider_lost(graph: GraphUnderTest) -> Outcome:
     )
     name = f'{SIDE}/detector'
     report = graph.wait_status(name, 'CUDAExecutionProvider', began_s)
-    done = graph.wait(
+    working = graph.wait(
         lambda: (
             (status := graph.monitor.status(name))
             and int(status.values.get('windows_out', 0)) > 3
@@ -196,9 +197,9 @@ def provider_lost(graph: GraphUnderTest) -> Outcome:
     end(process)
     return Outcome(
         'CUDA requested on a machine without it',
-        f'detector reports "{report.sentence}" and works on {done.values["provider"]}',
+        f'detector reports "{report.sentence}" and works on {working.values["provider"]}',
         None,
-        f'{done.values["windows_dropped"]} windows',
+        f'{working.values["windows_dropped"]} windows',
     )
 
 
@@ -256,10 +257,10 @@ def _send_all(graph: GraphUnderTest, topic: str, node: str, kinds: dict[str, Any
 def disk_full(graph: GraphUnderTest) -> Outcome:
     """Record to a disk of 4 MB."""
     began_s = graph.settle()
-    with small_disk() as (folder, how):
+    with small_disk() as (folder, kind):
         bag = folder / 'bag'
         process = graph.start_other('recorder', path=str(bag), topics=['audio', 'tracks'])
-        if how == 'limit':
+        if kind == 'limit':
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (DISK_BYTES, DISK_BYTES))
         report = graph.wait_status('recorder', 'the recording has ended', began_s)
         running = process.poll() is None
@@ -267,9 +268,9 @@ def disk_full(graph: GraphUnderTest) -> Outcome:
         kept = _kept_messages(bag)
     losses = graph.losses(began_s)
     return Outcome(
-        'disk full while recording' + (' (file size limit)' if how == 'limit' else ''),
+        'disk full while recording' + (' (file size limit)' if kind == 'limit' else ''),
         f'recorder reports "{report.sentence}", {"stays up" if running else "ends"}, '
-        f'exit status {status}; the bag opens with {kept} messages; the other nodes go on',
+        f'exit status {status}; the bag opens with {kept} messages; the other nodes continue',
         None,
         f'what came after the disk was full; of the graph {losses}',
     )
@@ -287,11 +288,11 @@ def two_captures(graph: GraphUnderTest) -> Outcome:
     began_s = graph.settle()
     other = graph.start_other('capture', source='simulation', duration_s=600.0)
     report = graph.wait_status('capture', 'nodes publish', began_s)
-    also = graph.wait_status('detector', 'several nodes publish', began_s)
+    detector_report = graph.wait_status('detector', 'several nodes publish', began_s)
     end(other)
     gone_s = time.monotonic()
 
-    well = graph.wait(
+    recovered = graph.wait(
         lambda: (
             (status := graph.monitor.status('detector'))
             and status.at_s > gone_s
@@ -304,8 +305,8 @@ def two_captures(graph: GraphUnderTest) -> Outcome:
     jumps = graph.losses(began_s).jumps
     return Outcome(
         'two captures on one topic',
-        f'capture reports "{report.sentence}", detector "{also.sentence}"',
-        well.at_s - gone_s,
+        f'capture reports "{report.sentence}", detector "{detector_report.sentence}"',
+        recovered.at_s - gone_s,
         f'while both run, two drives are mixed: {jumps} identities jumped',
     )
 

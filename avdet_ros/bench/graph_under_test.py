@@ -71,7 +71,7 @@ class GraphUnderTest(RunningGraph):
         model: str | Path,
         drift: float = 0.0,
         clock: bool = False,
-        **given: str,
+        **launch_arguments: str,
     ) -> None:
         """Prepare the graph without starting it.
 
@@ -80,7 +80,7 @@ class GraphUnderTest(RunningGraph):
             model: ONNX file.
             drift: how much slower than nominal the device's clock runs.
             clock: publish ``/clock`` and let the nodes use it.
-            given: further arguments of the graph.
+            launch_arguments: further arguments of the graph.
         """
         arguments = {
             'source': 'device',
@@ -89,7 +89,7 @@ class GraphUnderTest(RunningGraph):
             'model': str(model),
             'use_sim_time': 'true' if clock else 'false',
             'overlay': 'false',
-            **given,
+            **launch_arguments,
         }
         self.model = str(model)
         self.device = ClockedDevice(sound, drift=drift)

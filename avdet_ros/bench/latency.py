@@ -83,7 +83,7 @@ def run_pipeline(
     sound: Path,
     rig: Path | None = None,
     code: Path | None = None,
-    **more: str,
+    **launch_arguments: str,
 ) -> PipelineResult:
     """Run capture (on a sound file), detector, tracker and overlay, and measure them.
 
@@ -94,12 +94,12 @@ def run_pipeline(
         sound: file with eight channels, played in a loop.
         rig: rig file, None for the example.
         code: checkout whose nodes run, None for this one.
-        **more: further arguments of the graph.
+        **launch_arguments: further arguments of the graph.
 
     Raises:
         AvdetError: ROS is not installed, a node ended, or no tracks arrived.
     """
-    given = {
+    arguments = {
         'source': 'file',
         'file': str(sound),
         'loop': 'true',
@@ -107,15 +107,15 @@ def run_pipeline(
         'model': str(model),
         'respawn': 'false',
         'log_level': 'warn',
-        **more,
+        **launch_arguments,
     }
-    given |= {'rig': str(rig)} if rig else {}
+    arguments |= {'rig': str(rig)} if rig else {}
     topics = ('tracks', 'debug/steps')
     environment = {}
     if code:  # otherwise the current folder would come first
         path = f'{code}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'
         environment = {'PYTHONPATH': path, 'PYTHONSAFEPATH': '1'}
-    with RunningGraph(lambda: make_graph(given), topics, environment=environment) as graph:
+    with RunningGraph(lambda: make_graph(arguments), topics, environment=environment) as graph:
         graph.wait(lambda: graph.monitor.tracks, 'tracks', _START_S)
         graph.run_for(SETTLE_S)
         graph.monitor.clear()

@@ -53,13 +53,15 @@ def budget(windows: Mapping[int, Mapping[tuple[str, str], float]]) -> list[StepB
         One row per step, in order, then the total; empty if no window passed all steps.
     """
     marks = [(node, mark) for _, node, mark in WAY]
-    done = [[seen[mark] for mark in marks] for seen in windows.values() if seen.keys() >= {*marks}]
-    if not done:
+    passed = [
+        [seen[mark] for mark in marks] for seen in windows.values() if seen.keys() >= {*marks}
+    ]
+    if not passed:
         return []
-    done_ms = np.array(done)
-    steps_ms = np.diff(done_ms, axis=1, prepend=0.0)
+    passed_ms = np.array(passed)
+    steps_ms = np.diff(passed_ms, axis=1, prepend=0.0)
     columns = [*zip((step for step, _, _ in WAY), steps_ms.T, strict=True)]
-    columns.append((WHOLE, done_ms[:, -1]))
+    columns.append((WHOLE, passed_ms[:, -1]))
     return [
         StepBudget(step, *(float(p) for p in np.percentile(ms, [50, 99]))) for step, ms in columns
     ]

@@ -141,12 +141,14 @@ class RunningGraph:
         last = lines[-1] if lines else 'it printed nothing'
         raise AvdetError(f'node {node} ended with status {status}: {last}')
 
-    def wait(self, condition: Callable[[], Any], what: str, timeout_s: float = PATIENCE_S) -> Any:
+    def wait(
+        self, condition: Callable[[], Any], expected: str, timeout_s: float = PATIENCE_S
+    ) -> Any:
         """Wait until a condition is true, and return its result.
 
         Args:
             condition: called until its result is true.
-            what: what is expected, for the error message.
+            expected: what is expected, for the error message.
             timeout_s: maximum wait.
 
         Raises:
@@ -159,7 +161,7 @@ class RunningGraph:
             self.check()
             if time.monotonic() > until_s:
                 raise AvdetError(
-                    f'expected {what} within {timeout_s:g} s, found none ({self.last_lines()})'
+                    f'expected {expected} within {timeout_s:g} s, found none ({self.last_lines()})'
                 )
             time.sleep(0.02)
         return found
@@ -202,8 +204,8 @@ class RunningGraph:
 
     def last_lines(self) -> str:
         """Return the last lines that each node printed; nodes outside the graph come first."""
-        own = [process.name for process in self.graph.processes]
-        named = sorted(self.lines.items(), key=lambda entry: entry[0] in own)
+        in_graph = [process.name for process in self.graph.processes]
+        named = sorted(self.lines.items(), key=lambda entry: entry[0] in in_graph)
         return '; '.join(f'{name}: {" / ".join(lines)}' for name, lines in named)
 
     def keep_line(self, node: str, line: str) -> None:
@@ -244,13 +246,13 @@ class RunningGraph:
 def own_domain() -> Iterator[int]:
     """Use a free DDS domain, limited to this machine, for this process and its children."""
     domain = free_domain()
-    ours = {
+    settings = {
         'ROS_DOMAIN_ID': str(domain),
         'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
         **transport_settings(os.environ),
     }
-    before = {name: os.environ.get(name) for name in ours}
-    os.environ.update(ours)
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
     try:
         yield domain
     finally:

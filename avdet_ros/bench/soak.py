@@ -55,8 +55,8 @@ class Process:
     def growth(self, numbers: Sequence[float], warm_up_s: float) -> float:
         """Return the growth after the warm-up: median of last tenth minus that of first tenth."""
         after = [n for at_s, n in zip(self.at_s, numbers, strict=True) if at_s >= warm_up_s]
-        some = max(1, len(after) // 10)
-        return float(np.median(after[-some:]) - np.median(after[:some])) if after else 0.0
+        tenth = max(1, len(after) // 10)
+        return float(np.median(after[-tenth:]) - np.median(after[:tenth])) if after else 0.0
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def run_soak(
     minutes: float,
     drift: float = 1e-4,
     progress: Progress = SILENT,
-    **given: str,
+    **launch_arguments: str,
 ) -> Soak:
     """Run the graph on a device whose clock drifts.
 
@@ -107,12 +107,12 @@ def run_soak(
         minutes: duration.
         drift: how much slower than nominal the device's clock runs; 1e-4 is 100 ppm.
         progress: displays the seconds done.
-        **given: further arguments of the graph.
+        **launch_arguments: further arguments of the graph.
 
     Raises:
         AvdetError: no tracks arrive.
     """
-    with GraphUnderTest(sound, model, drift, clock=False, **given) as graph:
+    with GraphUnderTest(sound, model, drift, clock=False, **launch_arguments) as graph:
         graph.settle()
         handles = {
             name: psutil.Process(process.pid)

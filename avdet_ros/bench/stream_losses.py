@@ -48,11 +48,11 @@ def missing_windows(stamps_ns: Sequence[int], hop_s: float = HOP_S) -> int:
 
 def missing_samples(runs: Sequence[tuple[int, int]]) -> int:
     """Count the samples between the first and last run that are in no run (first, count)."""
-    missing, following = 0, None
+    missing, next_sample = 0, None
     for sample, count in sorted(runs):
-        if following is not None:
-            missing += max(0, sample - following)
-        following = max(following or 0, sample + count)
+        if next_sample is not None:
+            missing += max(0, sample - next_sample)
+        next_sample = max(next_sample or 0, sample + count)
     return missing
 
 
@@ -66,12 +66,12 @@ def identities(boxes: Sequence[Mapping[str, np.ndarray]]) -> tuple[int, int]:
         Number of times that an identity's boxes in two consecutive messages do not overlap, and
         number of identities in the first non-empty message that are not in the last one.
     """
-    some = [entry for entry in boxes if entry]
-    if not some:
+    non_empty = [entry for entry in boxes if entry]
+    if not non_empty:
         return 0, 0
     jumps = 0
     for before, after in itertools.pairwise(boxes):
         for name in before.keys() & after.keys():
             overlap = box_iou(before[name][None], after[name][None])[0, 0]
             jumps += bool(overlap == 0)
-    return jumps, len(some[0].keys() - some[-1].keys())
+    return jumps, len(non_empty[0].keys() - non_empty[-1].keys())

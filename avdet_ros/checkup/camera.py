@@ -65,27 +65,28 @@ def judge_camera(rig: Rig, seen: CameraSeen) -> list[Finding]:
 
 
 def _nothing(seen: CameraSeen) -> list[Finding]:
-    rest = [not_checked(part, 'no pictures came') for part in ('stamps', 'TF')]
+    rest = [not_checked(part, 'no pictures arrived') for part in ('stamps', 'TF')]
     if not seen.topic:
-        there = ', '.join(seen.others)
-        step = f'name one with --image: {there}' if there else 'start its driver, name its topic'
-        found = 'none of several image topics was named' if there else 'no image topic is there'
+        topics = ', '.join(seen.others)
+        step = f'name one with --image: {topics}' if topics else 'start its driver, name its topic'
+        found = 'none of several image topics was named' if topics else 'no image topic is there'
         return [not_checked('camera', found, step), *rest]
-    there = f'; there are {", ".join(seen.others)}' if seen.others else ''
-    step = f'start the driver, or name another topic with --image{there}'
-    return [to_do('camera', f'no picture came on {seen.topic}', step), *rest]
+    topics = f'; there are {", ".join(seen.others)}' if seen.others else ''
+    step = f'start the driver, or name another topic with --image{topics}'
+    return [to_do('camera', f'no picture arrived on {seen.topic}', step), *rest]
 
 
 def _lens(rig: Rig, seen: CameraSeen) -> Finding:
     topic, size = info_topic(seen.topic), seen.size_px
-    ours = (rig.camera.width_px, rig.camera.height_px)
+    rig_size = (rig.camera.width_px, rig.camera.height_px)
     if seen.info is None:
         step = (
             'calibrate it (ros2 run camera_calibration cameracalibrator) and publish camera_info'
         )
-        if size != ours:
+        if size != rig_size:
             found = (
-                f'{seen.topic} is {_by(size)}, the rig {_by(ours)}, nothing calibrated on {topic}'
+                f'{seen.topic} is {_by(size)}, the rig {_by(rig_size)}, '
+                f'nothing calibrated on {topic}'
             )
             return to_do('camera', found, step)
         return not_checked('camera', f'{seen.topic} is {_by(size)}; nothing calibrated on {topic}')
@@ -93,13 +94,13 @@ def _lens(rig: Rig, seen: CameraSeen) -> Finding:
         model = model_of(seen.info, size, is_rectified(seen.topic), topic, seen.frame_id)
     except AvdetError as error:
         return to_do('camera', str(error), 'calibrate it again in the size that is published')
-    apart = lens_difference(rig, model)
-    if apart:
-        return to_do('camera', f'{seen.topic}: {apart}', FROM_BAG)
+    difference = lens_difference(rig, model)
+    if difference:
+        return to_do('camera', f'{seen.topic}: {difference}', FROM_BAG)
     if model.distortion.any():
         step = (
             'boxes lie on the picture without distortion: rectify it (image_proc), show that; '
-            'avdet bag to-dataset does so by itself'
+            'avdet bag to-dataset does so automatically'
         )
         return to_do('camera', f'{seen.topic} is as the rig says, with distortion', step)
     return ok('camera', f'{seen.topic} is {_by(size)}, size and lens as the rig says')
@@ -113,12 +114,12 @@ def lens_difference(rig: Rig, model: CameraModel) -> str:
             f'{_by(model.size_px)} pixels, the rig has {_by((camera.width_px, camera.height_px))}'
         )
     focal = np.array([matrix[0, 0], matrix[1, 1]])
-    ours = np.array([camera.fx, camera.fy])
-    if np.abs(focal / ours - 1).max() > FOCAL_PART:
-        return f'focal length {_pair(focal)} px, the rig has {_pair(ours)}'
-    principal, our_principal = matrix[:2, 2], np.array([camera.cx, camera.cy])
-    if np.abs(principal - our_principal).max() > PRINCIPAL_PART * camera.width_px:
-        return f'principal point {_pair(principal)} px, the rig has {_pair(our_principal)}'
+    rig_focal = np.array([camera.fx, camera.fy])
+    if np.abs(focal / rig_focal - 1).max() > FOCAL_PART:
+        return f'focal length {_pair(focal)} px, the rig has {_pair(rig_focal)}'
+    principal, rig_principal = matrix[:2, 2], np.array([camera.cx, camera.cy])
+    if np.abs(principal - rig_principal).max() > PRINCIPAL_PART * camera.width_px:
+        return f'principal point {_pair(principal)} px, the rig has {_pair(rig_principal)}'
     return ''
 
 
@@ -147,15 +148,15 @@ def _place(rig: Rig, seen: CameraSeen) -> Finding:
         np.degrees(Rotation.from_matrix(pose[:3, :3] @ rig.camera.rotation).magnitude())
     )
     if apart_m > PLACE_M or turn_deg > TURN_DEG:
-        theirs = yaw_pitch_roll_deg(pose[:3, :3].T)
-        ours = yaw_pitch_roll_deg(rig.camera.rotation)
+        tf_angles = yaw_pitch_roll_deg(pose[:3, :3].T)
+        rig_angles = yaw_pitch_roll_deg(rig.camera.rotation)
         found = (
             f'{frame} is {apart_m:.2f} m and {turn_deg:.1f} degrees from where the rig file has '
-            f'the camera (yaw, pitch, roll {_angles(theirs)}, the rig {_angles(ours)})'
+            f'the camera (yaw, pitch, roll {_angles(tf_angles)}, the rig {_angles(rig_angles)})'
         )
         return to_do('TF', found, f'measure which is right; {FROM_BAG}')
-    told = f' ({note})' if note else ''
-    return ok('TF', f'{frame} stands where the rig file says, within {apart_m * 100:.0f} cm{told}')
+    remark = f' ({note})' if note else ''
+    return ok('TF', f'{frame} is where the rig file says, within {apart_m * 100:.0f} cm{remark}')
 
 
 def _by(size: tuple[int, int] | None) -> str:

@@ -57,14 +57,14 @@ def check_model(
         others = f' and {len(found) - 1} more' if len(found) > 1 else ''
         model = to_do('model', f'{path.name} does not fit: {found[0]}{others}', next_step(found))
         return model, not_checked('GPU', 'no model that fits to run')
-    told = remarks(contract, rig)
+    rig_remarks = remarks(contract, rig)
     try:
         detector = Detector(path, rig, front_end, providers, threads=1)
     except AvdetError as error:
         return to_do('model', str(error), 'see docs/install.md, GPU'), not_checked('GPU', 'none')
-    if told:
+    if rig_remarks:
         step = f'avdet eval inspect-model {path} --rig RIG shows it line by line'
-        model = to_do('model', f'{path.name} works, but {"; ".join(told)}', step)
+        model = to_do('model', f'{path.name} works, but {"; ".join(rig_remarks)}', step)
     else:
         model = ok('model', f'{path.name} fits the rig')
     return model, check_provider(detector, has_nvidia())
@@ -112,12 +112,14 @@ def check_time() -> Finding:
     """Check whether this machine's clock is synchronised: camera stamps must agree with it."""
     state = clock_state()
     if state is None:
-        return not_checked('time', 'the kernel does not tell whether its clock is kept')
+        return not_checked('time', 'the kernel does not report whether its clock is synchronised')
     synchronised, error_s = state
     if synchronised:
-        return ok('time', f'the clock is kept (NTP or PTP), error below {1e3 * error_s:.0f} ms')
+        return ok(
+            'time', f'the clock is synchronised (NTP or PTP), error below {1e3 * error_s:.0f} ms'
+        )
     step = 'with cameras that stamp by another clock, run chrony or ptp4l here and there'
-    return not_checked('time', 'the kernel calls its clock not synchronised', step)
+    return not_checked('time', 'the kernel reports that its clock is not synchronised', step)
 
 
 def clock_state() -> tuple[bool, float] | None:
@@ -161,9 +163,9 @@ def check_shared_memory(folder: Path = Path('/dev/shm')) -> Finding:
     """Check whether the nodes' messages fit into shared memory; containers have 64 MB."""
     if not folder.is_dir():
         return not_checked('shared memory', f'there is no {folder}')
-    there = shutil.disk_usage(folder)
-    found = f'{there.free / 1e6:.0f} MB free of {there.total / 1e6:.0f} at {folder}'
-    if there.free < SHARED_MEMORY_BYTES:
+    usage = shutil.disk_usage(folder)
+    found = f'{usage.free / 1e6:.0f} MB free of {usage.total / 1e6:.0f} at {folder}'
+    if usage.free < SHARED_MEMORY_BYTES:
         return to_do(
             'shared memory', found, 'in a container: --ipc=host or --shm-size=512m; else free it'
         )

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from avdet_ros.audio.levels import ChannelState, check_channels, swapped_looking
+from avdet_ros.audio.levels import ChannelState, check_channels, find_swapped_microphones
 from avdet_ros.audio.sound_rate import nearest_rate
 from avdet_ros.checkup.finding import Finding, not_checked, ok, to_do
 from avdet_ros.errors import AvdetError
@@ -96,20 +96,20 @@ def check_device(rig: Rig, wanted: str | None) -> Finding:
     device = find_device(wanted, channels)
     name = f'{device.name} ({device.host_api})'
     if device.channels < channels:
-        enough = [each.name for each in list_devices() if each.channels >= channels]
-        found = ', '.join(repr(each) for each in enough)
-        step = f'name one that has them: {found}' if enough else 'connect a card that has them'
+        suitable = [each.name for each in list_devices() if each.channels >= channels]
+        found = ', '.join(repr(each) for each in suitable)
+        step = f'name one that has them: {found}' if suitable else 'connect a card that has them'
         at_most = f'{name} has {device.channels} channels, the rig reads {channels}'
         return to_do('device', at_most, step)
     if not supports(device, channels, rate):
         rates = [each for each in _OTHER_RATES_HZ if supports(device, channels, each)]
         if rates:
-            there = ' and '.join(map(str, rates))
+            supported = ' and '.join(map(str, rates))
             step = (
-                f'say sample_rate_hz: {rates[0]} in the rig file, and see with avdet eval '
+                f'set sample_rate_hz: {rates[0]} in the rig file, and see with avdet eval '
                 'inspect-model whether the model takes it'
             )
-            return to_do('device', f'{name} has not {rate} Hz, but {there}', step)
+            return to_do('device', f'{name} does not support {rate} Hz, but {supported}', step)
         step = 'is another program using it?'
         return to_do('device', f'{name} does not open with {channels} channels at {rate} Hz', step)
     return ok('device', f'{name} gives {channels} channels at {rate} Hz')
@@ -168,12 +168,12 @@ def arrival_rate(arrivals: list[tuple[float, int]]) -> float:
     """
     if len(arrivals) < 10 or arrivals[-1][0] - arrivals[0][0] < 3:
         return float('nan')
-    times_s, firsts = np.array(arrivals, np.float64).T
-    nominal = (firsts[-1] - firsts[0]) / (times_s[-1] - times_s[0])
-    late_s = times_s - firsts / nominal
+    times_s, first_samples = np.array(arrivals, np.float64).T
+    nominal = (first_samples[-1] - first_samples[0]) / (times_s[-1] - times_s[0])
+    late_s = times_s - first_samples / nominal
     third = len(times_s) // 3
     ends = [int(np.argmin(late_s[:third])), int(np.argmin(late_s[-third:])) + len(late_s) - third]
-    return float(np.diff(firsts[ends])[0] / np.diff(times_s[ends])[0])
+    return float(np.diff(first_samples[ends])[0] / np.diff(times_s[ends])[0])
 
 
 def judge(rig: Rig, sample: Sample) -> list[Finding]:
@@ -184,9 +184,9 @@ def judge(rig: Rig, sample: Sample) -> list[Finding]:
         sample: recording from the device.
     """
     if not len(sample.samples):
-        why = sample.trouble or 'no sound came'
-        rest = [not_checked(part, 'no sound came') for part in ('levels', 'clock')]
-        step = 'avdet devices --meter shows what comes'
+        why = sample.trouble or 'no sound arrived'
+        rest = [not_checked(part, 'no sound arrived') for part in ('levels', 'clock')]
+        step = 'avdet devices --meter shows what arrives'
         return [to_do('channels', one_line(why), step), *rest]
     sound = sample.samples[-round(JUDGED_S * rig.sample_rate_hz) :]
     states = check_channels(sound, rig.sample_rate_hz)
@@ -208,16 +208,16 @@ def _channels(rig: Rig, sample: Sample, sound: np.ndarray, states: list[ChannelS
         return to_do('channels', '; '.join(faults), meter)
     if sample.doubt:
         return to_do('channels', sample.doubt, 'tap each microphone: avdet devices --tap')
-    swapped = swapped_looking(sound, rig.sample_rate_hz, rig.microphones_m)
+    swapped = find_swapped_microphones(sound, rig.sample_rate_hz, rig.microphones_m)
     if swapped is not None:
         names = ' and '.join(rig.names[index] for index in swapped)
         step = f'tap both: avdet devices --tap {sample.label!r}'
         return to_do('channels', f'{names} look exchanged', step)
-    told = f'; {sample.about}' if sample.about else ''
+    remark = f'; {sample.about}' if sample.about else ''
     alive = int(rig.alive.sum())
     return ok(
         'channels',
-        f'{alive} receive sound and differ{told}; only avdet devices --tap shows that each is '
+        f'{alive} receive sound and differ{remark}; only avdet devices --tap shows that each is '
         'the microphone that the rig file says',
     )
 
@@ -242,18 +242,22 @@ def _levels(rig: Rig, states: list[ChannelState]) -> Finding:
 
 def _rate(rig: Rig, sample: Sample) -> Finding:
     if sample.trouble:
-        step = 'say the true rate as sample_rate_hz in the rig file, or set it at the card'
+        step = (
+            'set sample_rate_hz in the rig file to the true rate, or change the rate of the card'
+        )
         return to_do('clock', sample.trouble, step)
     if sample.lost:
         step = 'free this machine of other work, or ask for more: device_latency:=0.2'
         return to_do('clock', f'{sample.lost} samples were lost', step)
     if np.isnan(sample.rate_hz):
         return not_checked('clock', 'too little was recorded to measure the rate: --seconds 10')
-    off = sample.rate_hz / rig.sample_rate_hz - 1
-    if abs(off) > RATE_PART:
-        step = 'say the true rate as sample_rate_hz in the rig file, or set it at the card'
+    deviation = sample.rate_hz / rig.sample_rate_hz - 1
+    if abs(deviation) > RATE_PART:
+        step = (
+            'set sample_rate_hz in the rig file to the true rate, or change the rate of the card'
+        )
         found = (
-            f'about {nearest_rate(sample.rate_hz)} samples a second come, '
+            f'about {nearest_rate(sample.rate_hz)} samples a second arrive, '
             f'{rig.sample_rate_hz} expected'
         )
         return to_do('clock', found, step)

@@ -62,21 +62,21 @@ def process(
         f'{report.sound_s:.1f} s of sound in {took_s:.1f} s '
         f'({report.sound_s / max(took_s, 1e-3):.1f} x real time)'
     )
-    for what, count in (
+    for label, count in (
         ('samples lost', report.lost_samples),
         ('windows with gaps', report.windows_with_gaps),
         ('windows without sound', report.skipped_windows),
-        ('times the clock went elsewhere', report.restarts),
+        ('jumps of the clock', report.restarts),
         *report.bad.items(),
     ):
         if count:
-            print_line(f'{what}: {count}', 'yellow')
+            print_line(f'{label}: {count}', 'yellow')
     if detector.steered:
         known = f'known in {report.windows_with_speed} of {report.windows} windows'
         if report.odometry:
             print_line(f'own speed from {report.odometry}, {known}')
         else:
-            print_line('no odometry: the array is taken to stand; --odom names a topic')
+            print_line('no odometry: the array is assumed to stand still; --odom names a topic')
     for sentence in filter(None, (report.left_out, report.odometry_left_out)):
         print_line(sentence, 'yellow')
     if report.partial:

@@ -59,10 +59,10 @@ def replay(
             if namespace is None:
                 namespace = source.rsplit('/', 1)[0]
             moved = moved_topics(topics, source, namespace)
-            there = '/' + namespace.strip('/')
-            following = ('spectrogram', 'detections') if raw else ('detections',)
+            prefix = '/' + namespace.strip('/')
+            outputs = ('spectrogram', 'detections') if raw else ('detections',)
             wait_for = [moved.get(source, source)]
-            wait_for += [f'{there.rstrip("/")}/{name}' for name in following]
+            wait_for += [f'{prefix.rstrip("/")}/{name}' for name in outputs]
         else:
             topics = require_topics(opened, topic) if topic else list(opened.topics)
         if opened.partial:

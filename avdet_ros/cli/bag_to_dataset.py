@@ -61,8 +61,8 @@ def bag_to_dataset(
         print_line(f'  camera by {report.camera}')
         for sentence in (*report.pose, *report.bad):
             print_line(f'  {sentence}', 'yellow')
-        for kind, how in report.alignment.items():
-            print_line(f'  {kind} {how}')
+        for kind, alignment in report.alignment.items():
+            print_line(f'  {kind} {alignment}')
         if report.motion:
             print_line(f'  {report.motion}')
         if report.thermal:

@@ -88,7 +88,7 @@ def show_latency(
         raise AvdetError(
             f'--beside {beside}: expected a checkout with avdet_ros/nodes, found none'
         )
-    more = parse_arguments(given or [])
+    launch_arguments = parse_arguments(given or [])
     require_ros()
     model = model or share(DEFAULT_MODEL)
     progress = progress_bars()
@@ -97,8 +97,8 @@ def show_latency(
         sound = Path(folder) / 'drive.wav'
         with progress.step('rendering a drive'):
             write_drive(sound, load_rig(rig), DEMO_SEED)
-        forms: list[tuple[Path | None, dict[str, str]]] = [(None, more)]
-        forms += [(None, {**more, 'composed': 'true'})] if composed else []
+        forms: list[tuple[Path | None, dict[str, str]]] = [(None, launch_arguments)]
+        forms += [(None, {**launch_arguments, 'composed': 'true'})] if composed else []
         forms += [] if beside is None else [(beside.absolute(), {})]
         for rate_hz in RATES_HZ:
             for code, arguments in forms * turns:

@@ -24,7 +24,7 @@ def training(
     ] = None,
     out: ResultsFile = None,
 ) -> None:
-    """Measure a training step, an epoch, loading and memory, and inference beside the paper's."""
+    """Measure training (step, epoch, loading, memory) and inference; compare with the paper."""
     from dataclasses import asdict
 
     from rich.table import Table

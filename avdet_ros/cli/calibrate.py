@@ -87,7 +87,7 @@ def calibrate(
     speed_mps = None if speed_kmh is None else speed_kmh / 3.6
     driving = read_driving(recordings, loaded_rig, speed_mps, seen, bars)
     result = calibrate_from_driving(
-        driving.fronts, loaded_rig, driving.seen, driving.speeds_mps, bars
+        driving.fronts, loaded_rig, driving.sightings, driving.speeds_mps, bars
     )
     _print_table(result, loaded_rig)
     microphones, yaw_deg = _microphones(result, loaded_rig)
@@ -163,7 +163,7 @@ def _print_table(result: SelfCalibration, rig: Rig) -> None:
             (1e3 * moved_m[i, 0], 1e3 * result.position_sd_m[i, 0], '.1f'),
             (1e3 * moved_m[i, 1], 1e3 * result.position_sd_m[i, 1], '.1f'),
         )
-        numbers = [f'{value:+{how}} ± {spread:{how}}' for value, spread, how in values]
+        numbers = [f'{value:+{form}} ± {spread:{form}}' for value, spread, form in values]
         if not result.alive[i]:
             numbers = ['dead', *[''] * (len(values) - 1)]
         table.add_row(f'{rig.channels[i]} {name}', *numbers)

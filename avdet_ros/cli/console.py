@@ -107,7 +107,7 @@ class TerminalBars:
 
         try:
             yield advance
-            if total is None:  # without a total, the bar would go on pulsing
+            if total is None:  # without a total, the bar would keep pulsing
                 done = bars.tasks[bars.task_ids.index(task)].completed
                 bars.update(task, total=done or 1, completed=done or 1)
         finally:

@@ -90,7 +90,8 @@ def compare(
         name: [
             float(value)
             for value in np.percentile(
-                np.concatenate([record.milliseconds[name] for record in pair.everything]), [50, 99]
+                np.concatenate([record.milliseconds[name] for record in pair.all_records]),
+                [50, 99],
             )
         ]
         for name in names

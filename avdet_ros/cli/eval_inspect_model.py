@@ -49,8 +49,8 @@ def inspect_model(
     table.add_column('fits')
     checked = {'sample_rate', 'window_s', 'n_fft', 'hop_length', 'n_mels', 'features'}
     checked |= {'image_width', 'image_height', 'microphones', *Mounting.__dataclass_fields__}
-    noted = remarks(contract, loaded_rig)
-    ours = values_of(loaded_rig) if contract.ranges is not None else {}
+    rig_remarks = remarks(contract, loaded_rig)
+    rig_values = values_of(loaded_rig) if contract.ranges is not None else {}
     for key, value in metadata(contract).items():
         if key == 'avdet.features' and len(contract.features) > 8:
             first, last = contract.features[0], contract.features[-1]
@@ -70,16 +70,16 @@ def inspect_model(
             fits = Text(f'no: the rig has {differing[key].found.rstrip(",")}', 'red')
         elif (name := key.removeprefix('avdet.')) in checked:
             fits = Text('yes', 'green')
-        elif name in ours:
-            new = any(sentence.startswith(name) for sentence in noted)
-            answer, colour = ('not taught', 'yellow') if new else ('yes', 'green')
-            fits = Text(f'{answer}: the rig has {ours[name]:.3g}', colour)
+        elif name in rig_values:
+            outside = any(sentence.startswith(name) for sentence in rig_remarks)
+            answer, colour = ('not taught', 'yellow') if outside else ('yes', 'green')
+            fits = Text(f'{answer}: the rig has {rig_values[name]:.3g}', colour)
         table.add_row(key, value, fits)
     console().print(table)
     if found:
         check(contract, loaded_rig, front_end, where=file)  # raises
     detector = Detector(file, loaded_rig, front_end, providers=provider)
-    for note in dict.fromkeys([*detector.notes, *noted]):
+    for note in dict.fromkeys([*detector.notes, *rig_remarks]):
         print_line(note, 'yellow')
     print_line(f'sha256 {detector.sha256}')
     shapes = [contract.input_shape]

@@ -37,9 +37,9 @@ def evaluate_labels(
 
     subset = fill(Subset, {'daytime': daytime}, 'avdet eval labels')
     drives = frames_of(data, split, subset)
-    where = folder or data / 'labels'
-    found = label_quality(data, drives, where)
-    table = Table(title=f'{where}, {split}, {daytime}', title_justify='left')
+    label_folder = folder or data / 'labels'
+    found = label_quality(data, drives, label_folder)
+    table = Table(title=f'{label_folder}, {split}, {daytime}', title_justify='left')
     headings = ('vehicles', 'boxes', 'recall', 'precision', 'recall at precision 0.9', 'score')
     table.add_column('teacher')
     for heading in headings:

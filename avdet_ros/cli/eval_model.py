@@ -168,8 +168,8 @@ def evaluate(
     if world is not None or array is not None or one_vehicle is not None:
         from avdet_ros.cli.eval_model_bearings import evaluate_bearings
 
-        for name, given in (('--data', data), ('--report', report)):
-            if given is not None:
+        for name, value in (('--data', data), ('--report', report)):
+            if value is not None:
                 raise AvdetError(f'{name}: expected no {name} with --world or --array')
         evaluate_bearings(
             model=model,

@@ -22,7 +22,7 @@ def evaluate_trackers(
     rig: Annotated[Path | None, typer.Option(help='Rig file; default: the example.')] = None,
     jobs: Annotated[int, typer.Option(help='Number of processes.')] = 1,
     out: Annotated[
-        Path, typer.Option(help='Write the page here, with a JSON file beside it.')
+        Path, typer.Option(help='Write the page here, with a JSON file next to it.')
     ] = Path('out/trackers.md'),
 ) -> None:
     """Score our trackers and those of a public library on held-out drives."""
@@ -68,11 +68,11 @@ def evaluate_trackers(
         f'avdet eval trackers{named} --drives {drives} '
         f'--tuning-drives {tuning_drives} --seconds {seconds:g}'
     )
-    what = (
+    description = (
         f'{drives} simulated test drives of {seconds:g} s (seeds {test_seeds[0]} to '
         f'{test_seeds[-1]}), the boxes of `{model.name}` (sha256 {loaded.sha256[:12]}).'
     )
-    page = trackers.markdown(outcomes, command, what)
+    page = trackers.markdown(outcomes, command, description)
     console().print(Markdown(page))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -50,14 +50,14 @@ def evaluate_tracks(
     plan = GroundPlan(seconds, rate, detectors, loaded)
     found = ground_drives(plan, seeds, store, progress)
     every = ground_study.every_in_metres(rate)
-    what = (
+    description = (
         f'    avdet eval tracks --drives {drives}{" --validation" if validation else ""}\n\n'
         f'{drives} simulated {"validation" if validation else "test"} drives of {seconds:g} s '
         f'(seeds {seeds[0]} to {seeds[-1]})'
     )
-    metres = f'{what}, {rate / every:g} windows a second.\n\n'
+    metres = f'{description}, {rate / every:g} windows a second.\n\n'
     metres += ground_study.metres_table(found, SHIPPED, loaded, progress)
-    image = f'{what}.\n\n' + ground_study.image_table(found, SHIPPED, loaded, progress)
+    image = f'{description}.\n\n' + ground_study.image_table(found, SHIPPED, loaded, progress)
     console().print(Markdown(metres + '\n\n' + image))
     if pages is not None:
         write_section(pages / 'tracks.md', 'metres', metres, marks('metres'))

@@ -152,7 +152,9 @@ class Root(TyperGroup):
             found = [f'{group} {name}' for group, (_, names) in GROUPS.items() if name in names]
             if found:
                 ctx.fail(f'No such command {name!r}. Did you mean {" or ".join(found)}?')
-            self.commands = {key: its for key, its in self.commands.items() if not its.hidden}
+            self.commands = {
+                key: command for key, command in self.commands.items() if not command.hidden
+            }
         return super().resolve_command(ctx, args)
 
 

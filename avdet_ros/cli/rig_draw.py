@@ -48,7 +48,7 @@ def rig_draw(
     if not written:
         raise AvdetError(f'{out}: expected a name ending in .png or .jpg, in a folder that exists')
     print_line(
-        f'{out}: does the horizon lie on the horizon, is what stands 20 m ahead on the 20 m line?'
+        f'{out}: does the horizon lie on the horizon, is an object 20 m ahead on the 20 m line?'
     )
 
 
@@ -68,10 +68,10 @@ def _picture(source: Path, image: str | None) -> np.ndarray:
     with Bag(source) as bag:
         found = [image] if image else cameras_of(bag)
         if len(found) != 1:
-            there = ', '.join(found) or 'none'
+            topics = ', '.join(found) or 'none'
             raise AvdetError(
-                f'{source}: expected one image topic with a camera_info beside it, found {there}; '
-                'name one with --image'
+                f'{source}: expected one image topic with a camera_info next to it, '
+                f'found {topics}; name one with --image'
             )
         picture = first_image(bag, found[0])
         if picture is None:

@@ -40,9 +40,9 @@ def rig_from_bag(
     with Bag(bag) as opened:
         found = cameras_of(opened)
         if image is None and len(found) != 1:
-            there = ', '.join(found) or 'none'
+            topics = ', '.join(found) or 'none'
             raise AvdetError(
-                f'{bag}: expected one image topic with a camera_info beside it, found {there}; '
+                f'{bag}: expected one image topic with a camera_info next to it, found {topics}; '
                 'name one with --image'
             )
         topic = image or found[0]
@@ -50,13 +50,13 @@ def rig_from_bag(
         if model is None:
             raise AvdetError(f'{bag}: {topic}: expected a calibrated camera, found {why}')
         tree, notes = rig_tree(rig, model, StaticTransforms(opened))
-    told = [f'camera of {bag.name}: {topic}' + (f' ({model.how})' if model.how else ''), *notes]
+    remarks = [f'camera of {bag.name}: {topic}' + (f' ({model.how})' if model.how else ''), *notes]
     if model.distortion.any():
-        told.append('its pictures have distortion; boxes lie on pictures without (image_proc)')
-    heading = ''.join(f'# {line}\n' for line in told)
+        remarks.append('its pictures have distortion; boxes lie on pictures without (image_proc)')
+    heading = ''.join(f'# {line}\n' for line in remarks)
     text = heading + yaml.safe_dump(tree, sort_keys=False, default_flow_style=None)
     with write_atomically(out) as file:
         file.write(text.encode())
-    for note in told[1:]:
+    for note in remarks[1:]:
         print_line(note, 'yellow')
     print_line(f'{out}: camera by {topic}; look at it: avdet rig draw {bag} --rig {out}')

@@ -71,7 +71,7 @@ def run(
     finally:
         supervisor.stop()
     if not stop.received:
-        raise AvdetError('every node has ended by itself; their last lines say why')
+        raise AvdetError('every node has ended without being stopped; their last lines say why')
 
 
 def _show_arguments() -> None:

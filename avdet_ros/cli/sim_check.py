@@ -48,7 +48,7 @@ def simulate_check(
     console().print('|---|---|---|---|---|', soft_wrap=True)
     for line in found:
         console().print(
-            f'| {line.what} | {line.measured:.4g} {line.unit} | {line.expected:.4g} '
+            f'| {line.quantity} | {line.measured:.4g} {line.unit} | {line.expected:.4g} '
             f'| {line.tolerance:.3g} | {line.source} |',
             soft_wrap=True,
         )
@@ -63,7 +63,7 @@ def simulate_check(
         with progress.step('measuring what it costs'):
             lines = _costs(loaded, rig)
         _print(lines)
-    wrong = [line.what for line in found if not line.passed]
+    wrong = [line.quantity for line in found if not line.passed]
     if wrong:
         raise AvdetError(f'measured and expected differ: {"; ".join(wrong)}')
 
@@ -90,11 +90,11 @@ def _quick(rig: Rig) -> None:
             for seed in DRIVES:
                 found += differences(world, rig, [seed])
                 advance()
-        for name, what in names.items():
+        for name, title in names.items():
             values = np.abs([getattr(each, name) for each in found])
             median, most, worst = np.quantile(values, [0.5, 0.9, 1.0])
             console().print(
-                f'| {world}, {len(found)} | {what} | {median:.3f} | {most:.3f} | {worst:.3f} |',
+                f'| {world}, {len(found)} | {title} | {median:.3f} | {most:.3f} | {worst:.3f} |',
                 soft_wrap=True,
             )
         with progress.step(f'{world}, cost'):
@@ -122,11 +122,11 @@ def _traffic(rig: Rig) -> list[str]:
     drives = f'{found.drives} drives of {DURATION_S:g} s as `avdet sim drives` makes them'
     at_once = f'{seen.mean():.1f} vehicles seen at once, {seen.min()} to {seen.max()}'
     moving = f'{found.moving.mean():.1f} of them with their engine running'
-    wanted = f'{labels.mean():.2f} labels at once, {labels.min()} to {labels.max()}'
+    labelled = f'{labels.mean():.2f} labels at once, {labels.min()} to {labels.max()}'
     unseen = f'{found.audible_hidden:.0%} of them audible though hidden from the camera'
     return [
         f'{drives}, {found.frames} instants: {at_once}, {moving}',
-        f'{wanted}, {unseen}',
+        f'{labelled}, {unseen}',
         f'manoeuvres: {", ".join(manoeuvres)}; settings: {", ".join(settings)}',
     ]
 

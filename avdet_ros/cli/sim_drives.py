@@ -76,7 +76,7 @@ def simulate(
     console().print(f'{drives} drives of {frames} frames, about {size:.2g} GB in all')
     jobs = min(jobs or cores, max(len(missing), 1))
     write_drives(out, plan, missing, jobs, rig, progress_bars())
-    listed = write_splits(out, plan)
+    split_frames = write_splits(out, plan)
     options = [f'--drives {drives} --minutes {minutes:g} --seed {seed} --fps {fps:g}']
     options += ['' if sound else '--no-sound', '' if plan.clips or not sound else '--no-clips']
     options += ['--clean-too' if clean_too else '']
@@ -84,7 +84,7 @@ def simulate(
     options += [f'--recordings {shlex.quote(str(recordings))}' if recordings else '']
     options += [f'--rig {shlex.quote(str(rig))}' if rig else '']
     write_card(out, plan, ' '.join(['avdet sim drives', out.name, *filter(None, options)]))
-    counts = ', '.join(f'{name} {len(listed[f"{name}_all.txt"])}' for name in _SPLITS)
+    counts = ', '.join(f'{name} {len(split_frames[f"{name}_all.txt"])}' for name in _SPLITS)
     console().print(f'{out}: frames {counts}')
 
 

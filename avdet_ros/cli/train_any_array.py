@@ -55,9 +55,9 @@ def train_any_array(
     beams: Annotated[
         str | None,
         typer.Option(
-            help='Input of the network beside the steered response: deconvolved (without the blur '
-            'of the array), adaptive (all other directions nulled; needs the coherences of all '
-            'pairs of microphones) or both. Default: deconvolved, or as in --start-from.'
+            help='Input of the network besides the steered response: deconvolved (without the '
+            'blur of the array), adaptive (all other directions nulled; needs the coherences of '
+            'all pairs of microphones) or both. Default: deconvolved, or as in --start-from.'
         ),
     ] = None,
     labels: Annotated[
@@ -96,7 +96,7 @@ def train_any_array(
         typer.Option(
             min=0.0,
             help="With --start-from: weight of the loss that holds the start network's own "
-            'predictions wherever labels are open: beside the image, on hidden or doubted '
+            'predictions wherever labels are open: outside the image, on hidden or doubted '
             'vehicles. 0 for none; 1 is as much as for labels.',
         ),
     ] = 0.0,
@@ -161,10 +161,10 @@ def train_any_array(
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
     if steps is None and minutes is None:
         steps = 4000
-    for option, given in (('--doubts', doubts), ('--hold', hold), ('--only', only)):
-        if given and start_from is None:
+    for option, value in (('--doubts', doubts), ('--hold', hold), ('--only', only)):
+        if value and start_from is None:
             raise AvdetError(
-                f'{option}: expected --start-from, weights that hear already, found none'
+                f'{option}: expected --start-from, weights of a trained network, found none'
             )
     plan = FitPlan(
         steps=steps,

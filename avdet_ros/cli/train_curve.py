@@ -29,7 +29,7 @@ def train_curve(
         raise AvdetError(f'--out: expected a name that ends in .png or .svg, found {out.name}')
     from avdet_ros.training.studies.learning_curve import draw, named, table
 
-    learned = named(runs)
-    draw(learned, out)
-    console().print(table(learned), markup=False, soft_wrap=True)
+    curves = named(runs)
+    draw(curves, out)
+    console().print(table(curves), markup=False, soft_wrap=True)
     console().print(f'{out}: {out.stat().st_size / 1e3:.0f} kB')

@@ -116,15 +116,15 @@ def label(
     if pretrained and wanted != 'rgb':
         raise AvdetError(f'--modalities: expected rgb with --pretrained, found {wanted:.40}')
     names, splits = ([part.strip() for part in text.split(',')] for text in (wanted, split))
-    for option, given, known in (
+    for option, values, known in (
         ('modalities', names, tuple(MODALITIES)),
         ('split', splits, layout.SPLITS),
     ):
-        for name in given:
+        for name in values:
             if name not in known:
                 raise AvdetError(f'--{option}: expected some of {", ".join(known)}, found {name}')
     subset = fill(Subset, {'daytime': daytime, 'motion': motion}, 'avdet train label')
-    frames = read_split(data, 0.0, heard=False)
+    frames = read_split(data, 0.0, need_sound=False)
     drives = by_drive(
         frame
         for name in splits
@@ -151,8 +151,8 @@ def label(
     for name in sorted(drives):
         labels = read_labels(folder / f'{name}.npz', mapped=True)
         boxes = [
-            sum(len(labels.fused(index, asked)) for index in range(len(labels)))
-            for asked in (*([teacher] for teacher in names), names)
+            sum(len(labels.fused(index, combination)) for index in range(len(labels)))
+            for combination in (*([teacher] for teacher in names), names)
         ]
         table.add_row(name, str(len(labels)), *map(str, boxes))
     console().print(table)

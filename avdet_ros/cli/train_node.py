@@ -19,7 +19,7 @@ PARAMS = (
     Param('data', '', 'drives in the MAVD layout; of labels: simulated the windows'),
     Param('out', '', "run folder; empty: runs/ and the recipe's name"),
     Param('rig', '', "rig file to train for; empty: the package's config/rig.yaml"),
-    Param('resume', True, 'go on with the run folder; false empties it'),
+    Param('resume', True, 'continue in the run folder; false empties it'),
     Param('progress', True, 'draw progress bars'),
 )
 """Arguments of `avdet train student`, as parameters."""
@@ -56,11 +56,11 @@ def _arguments() -> dict[str, Any]:
 
     node: Any = Node('train', automatically_declare_parameters_from_overrides=True)
     try:
-        given = {name: item.value for name, item in node.get_parameters_by_prefix('').items()}
+        ros_values = {name: item.value for name, item in node.get_parameters_by_prefix('').items()}
     finally:
         node.destroy_node()
     values = {param.name: param.default for param in PARAMS}
-    for name, value in given.items():
+    for name, value in ros_values.items():
         if name not in OF_EVERY_NODE:
             values[name] = find(PARAMS, name).check(value)
     arguments = {

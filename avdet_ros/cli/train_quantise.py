@@ -30,7 +30,7 @@ def quantise(
     ] = None,
     count: Annotated[int, typer.Option(help='Number of training windows to use.')] = 100,
 ) -> None:
-    """Create a model file that takes half the time on a CPU; score it beside the original.
+    """Create a model file that takes half the time on a CPU; compare its scores with the original.
 
     Example:
         avdet sim windows runs/train --windows 150
@@ -65,29 +65,33 @@ def _for_one_rig(
     from avdet_ros.training.results.export_int8 import run_on_cpu, write_int8
     from avdet_ros.training.results.scores import average_precisions
 
-    its_rig = load_rig(rig)
-    front_end, progress = FrontEnd.of(its_rig), progress_bars()
+    loaded_rig = load_rig(rig)
+    front_end, progress = FrontEnd.of(loaded_rig), progress_bars()
     with progress.step(f'{out} is made'):
-        taught = map_windows(windows, its_rig)
-        its_windows = topic_windows('window', taught, count, front_end)
-        write_int8(model, out, ({'spectrogram': window[None]} for window in its_windows))
+        training_windows = map_windows(windows, loaded_rig)
+        inputs = topic_windows('window', training_windows, count, front_end)
+        write_int8(model, out, ({'spectrogram': window[None]} for window in inputs))
     print_line(f'{out}: {out.stat().st_size / 1e6:.1f} MB')
     if check is None:
         return
-    held = map_windows(check, its_rig)
+    validation_windows = map_windows(check, loaded_rig)
     for path in (model, out):
         found = []
         one_by_one = (
-            topic_windows('window', held.select([place]), 1, front_end)[0]
-            for place in range(len(held))
+            topic_windows('window', validation_windows.select([place]), 1, front_end)[0]
+            for place in range(len(validation_windows))
         )
         feeds = ({'spectrogram': window[None]} for window in one_by_one)
-        with progress.step(f'{path} on {len(held)} windows', len(held)) as advance:
+        with progress.step(
+            f'{path} on {len(validation_windows)} windows', len(validation_windows)
+        ) as advance:
             for boxes_and_scores in run_on_cpu(path, feeds):
                 found.append(boxes_and_scores)
                 advance()
-        mean, half, _ = average_precisions(found, held)
-        print_line(f'{path}: mAP {mean:.4f}, mAP@0.5 {half:.4f} on {len(held)} windows')
+        mean, half, _ = average_precisions(found, validation_windows)
+        print_line(
+            f'{path}: mAP {mean:.4f}, mAP@0.5 {half:.4f} on {len(validation_windows)} windows'
+        )
 
 
 def _for_any_array(
@@ -105,10 +109,12 @@ def _for_any_array(
 
     progress = progress_bars()
     with progress.step(f'{out} is made'):
-        some = list(islice(topic_windows(windows, azimuths_deg), count))
-        if not some:
+        inputs = list(islice(topic_windows(windows, azimuths_deg), count))
+        if not inputs:
             raise AvdetError(f'{windows}: expected windows of drawn arrays, found none')
-        feeds = ({'spectrogram': window[None], 'steering': steering} for window, steering in some)
+        feeds = (
+            {'spectrogram': window[None], 'steering': steering} for window, steering in inputs
+        )
         write_int8(model, out, feeds)
     print_line(f'{out}: {out.stat().st_size / 1e6:.1f} MB')
     if check is None:

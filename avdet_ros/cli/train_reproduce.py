@@ -1,4 +1,4 @@
-"""`avdet train reproduce`: train every row of the paper's tables, beside its figures."""
+"""`avdet train reproduce`: train every row of the paper's tables, next to its figures."""
 
 from __future__ import annotations
 
@@ -86,18 +86,18 @@ def reproduce(
         path = self_supervision.study(scale, out, data, command, pages, teachers, bars)
         _logger.info('made %s', path)
         return
-    wanted = rows.split(',') if rows else []
-    if pretexts.KEY in wanted[:1]:
-        path = pretexts.study(scale, out, data, command, pages, bars, wanted[1:])
+    keys = rows.split(',') if rows else []
+    if pretexts.KEY in keys[:1]:
+        path = pretexts.study(scale, out, data, command, pages, bars, keys[1:])
         _logger.info('%s', path.read_text(encoding='utf-8'))
         _logger.info('made %s', path)
         return
-    known = {row.key: row for row in ROWS}
-    for key in wanted:
-        if key not in known:
-            names = ', '.join([*known, self_supervision.KEY, pretexts.KEY])
+    rows_by_key = {row.key: row for row in ROWS}
+    for key in keys:
+        if key not in rows_by_key:
+            names = ', '.join([*rows_by_key, self_supervision.KEY, pretexts.KEY])
             raise AvdetError(f'rows: expected some of {names}, found {key!r}')
-    chosen = [known[key] for key in wanted] or list(ROWS)
+    chosen = [rows_by_key[key] for key in keys] or list(ROWS)
     path = runs.reproduce(scale, out, data, teachers, chosen, seeds, command, bars)
     _logger.info('%s', path.read_text(encoding='utf-8'))
     _logger.info('made %s', path)

@@ -56,9 +56,11 @@ def search(
             f'search: expected one process, found {count()} of torchrun; start the same command '
             'several times with one --storage and an --out each, and they share the trials'
         )
-    how = read_recipe(recipe)
-    if not isinstance(how, StudentRecipe):
+    student_recipe = read_recipe(recipe)
+    if not isinstance(student_recipe, StudentRecipe):
         raise AvdetError(f'{recipe}: kind: expected student to search in, found comparison')
     bars = progress_bars(progress)
-    best = engine.search(how, data, out, trials, storage, name, rig_path=rig, progress=bars)
+    best = engine.search(
+        student_recipe, data, out, trials, storage, name, rig_path=rig, progress=bars
+    )
     _logger.info('made %s', best)

@@ -31,7 +31,7 @@ def train_selector(
     attention: Annotated[
         str,
         typer.Option(
-            help='Also learn where in the pictures sound comes from, and store it beside the '
+            help='Also learn where in the pictures sound comes from, and store it next to the '
             'labels for avdet view: map (a vector per direction) or literal (one for the whole '
             'sound).'
         ),
@@ -67,7 +67,9 @@ def train_selector(
         found = unknown[0] if unknown else 'none'
         raise AvdetError(f'--evidence: expected some of {", ".join(EVIDENCE)}, found {found}')
     if not unlabelled and not labelled:
-        raise AvdetError('--no-unlabelled: expected --labelled, frames that are told, found none')
+        raise AvdetError(
+            '--no-unlabelled: expected --labelled, frames with ground truth, found none'
+        )
     if attention not in ('none', *WAYS):
         raise AvdetError(
             f'--attention: expected one of none, {", ".join(WAYS)}, found {attention:.40}'
@@ -82,7 +84,7 @@ def train_selector(
     path = make_selector(data, plan, out, labels, rig, progress_bars(progress))
     print_line(f'made {path}')
     if attention != 'none':
-        how = AttentionPlan(
+        attention_plan = AttentionPlan(
             attention,
             unlabelled,
             labelled,
@@ -90,5 +92,5 @@ def train_selector(
             steps=steps,
             seed=seed,
         )
-        count = keep_attention(data, how, labels, rig, progress_bars(progress))
+        count = keep_attention(data, attention_plan, labels, rig, progress_bars(progress))
         print_line(f'{attention_path(labels or data / LABELS, "*")}: {count} frames')

@@ -82,7 +82,7 @@ def train_teacher(
     """Train one teacher: a detector of vehicles in RGB, depth or thermal pictures.
 
     It learns from the true boxes of simulated drives, or from annotations in COCO format. The
-    drives it learned from are listed beside it; `avdet train student` leaves them out for the
+    drives it learned from are listed next to it; `avdet train student` leaves them out for the
     student.
 
     Examples:
@@ -119,7 +119,7 @@ def train_teacher(
     if not issubclass(kind, EfficientDetTeacher):
         raise AvdetError(f'--model: expected efficientdet or centre_points, found {model}')
     if coco is None:
-        split = read_split(data, share, heard=False)
+        split = read_split(data, share, need_sound=False)
         drives = split.teach + split.watch
         subset = fill(Subset, {'daytime': daytime}, 'avdet train teacher')
         learn, watch = (

@@ -14,7 +14,7 @@ from avdet_ros.audio.sound_rate import RATE_TOLERANCE, nearest_rate
 from avdet_ros.dataset import layout
 from avdet_ros.dataset.clip_rate import clip_rate
 from avdet_ros.dataset.frame_files import look_for_files
-from avdet_ros.dataset.odometry import look_at_motion
+from avdet_ros.dataset.odometry import check_motion
 from avdet_ros.dataset.subsets import evenly_spaced
 from avdet_ros.dataset.thermal_counts import contrast_fault
 from avdet_ros.errors import AvdetError
@@ -143,8 +143,8 @@ class _Findings:
         self._counts: Counter[tuple[str, str, str]] = Counter()
         self._examples: dict[tuple[str, str, str], str] = {}
 
-    def add(self, level: str, drive: str, what: str, example: str, count: int = 1) -> None:
-        key = level, drive, what
+    def add(self, level: str, drive: str, problem: str, example: str, count: int = 1) -> None:
+        key = level, drive, problem
         self._counts[key] += count
         self._examples.setdefault(key, example)
 
@@ -175,16 +175,16 @@ def _read_splits(
                     continue
                 files[path.name] = len(ids)
                 if len(lines) > len(ids):
-                    what = 'ids without nine digits of nanoseconds, left out'
-                    found.add('warning', path.name, what, path.name, len(lines) - len(ids))
+                    problem = 'ids without nine digits of nanoseconds, left out'
+                    found.add('warning', path.name, problem, path.name, len(lines) - len(ids))
                 if len(set(ids)) < len(ids):
                     twice = next(frame for frame, n in Counter(ids).items() if n > 1)
                     found.add('error', path.name, 'frame listed twice', str(twice))
                 for frame in ids:
                     owner[frame].add(split)
                     if daytime and frame.is_day != (daytime == 'day'):
-                        what = f'frame of the other time of day in a {daytime} list'
-                        found.add('error', path.name, what, str(frame))
+                        problem = f'frame of another time of day in a {daytime} list'
+                        found.add('error', path.name, problem, str(frame))
     return files, owner
 
 
@@ -198,14 +198,14 @@ def _leakage(
     for name, frames in drives.items():
         splits = sorted({split for frame in frames for split in owner[frame]})
         if len(splits) > 1:
-            what = f'leakage: the drive is in {" and ".join(splits)}'
-            found.add('error', name, what, str(frames[0]))
+            problem = f'leakage: the drive is in {" and ".join(splits)}'
+            found.add('error', name, problem, str(frames[0]))
         spans.append((min(frames).stamp_ns, max(frames).stamp_ns, name, splits))
     spans.sort()
     for before, after in pairwise(spans):
         if after[0] <= before[1] + 1_000_000_000 and before[3] != after[3]:
-            what = f'leakage: recorded at the same time as {before[2]} of another split'
-            found.add('error', after[2], what, f'{after[0]} ns')
+            problem = f'leakage: recorded at the same time as {before[2]} of another split'
+            found.add('error', after[2], problem, f'{after[0]} ns')
 
 
 def _drive(
@@ -214,16 +214,16 @@ def _drive(
     summary = DriveSummary(split, len(frames))
     _timing(name, frames, summary, found)
     whole = (root / name / layout.DRIVE_SOUND).exists()
-    there = look_for_files(root, name, frames, whole, found.add)
-    count = len(there) if decode == 0 else min(decode, len(there))
-    chosen = [there[index] for index in evenly_spaced(len(there), count)]
+    usable = look_for_files(root, name, frames, whole, found.add)
+    count = len(usable) if decode == 0 else min(decode, len(usable))
+    chosen = [usable[index] for index in evenly_spaced(len(usable), count)]
     summary.checked = len(chosen)
     _pictures(root, name, chosen, summary, found)
     _sound(root, name, chosen, summary, found)
     _clip_rate(root, name, frames, found)
-    look_at_motion(root, name, frames, found.add)
+    check_motion(root, name, frames, found.add)
     if whole:
-        _own(root, name, frames, found)
+        _package_files(root, name, frames, found)
     return summary
 
 
@@ -238,16 +238,16 @@ def _timing(
     same = np.flatnonzero(steps == 0)
     if len(same):
         # MAVD's own lists contain such pairs: one instant with two sequence numbers.
-        what = 'frames of the same time that differ in their code alone'
-        found.add('warning', name, what, str(frames[same[0]]), len(same))
+        problem = 'frames of the same time that differ only in their code'
+        found.add('warning', name, problem, str(frames[same[0]]), len(same))
     usual = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
     summary.rate_hz = 1 / usual if usual else 0.0
     gaps = np.flatnonzero(steps > GAP * usual)
     summary.gaps = len(gaps)
     if len(gaps):
         longest = float(steps.max())
-        where = str(frames[int(steps.argmax())])
-        found.add('warning', name, f'gaps, the longest {longest:.1f} s', where, len(gaps))
+        example = str(frames[int(steps.argmax())])
+        found.add('warning', name, f'gaps, the longest {longest:.1f} s', example, len(gaps))
 
 
 def _pictures(
@@ -265,16 +265,16 @@ def _pictures(
                 continue
             sizes[f'{image.shape[1]}x{image.shape[0]} {8 * image.dtype.itemsize}-bit'] += 1
             if modality == 'thermal' and (fault := contrast_fault(image)):
-                where = str(layout.picture_path(root, frame, modality))
-                what = f'thermal picture without contrast: {fault}'
-                found.add('error', name, what, where)
+                example = str(layout.picture_path(root, frame, modality))
+                problem = f'thermal picture without contrast: {fault}'
+                found.add('error', name, problem, example)
             elif image.min() == image.max():
-                where = str(layout.picture_path(root, frame, modality))
-                found.add('warning', name, f'picture of one colour: {modality}', where)
+                example = str(layout.picture_path(root, frame, modality))
+                found.add('warning', name, f'picture of one colour: {modality}', example)
         summary.sizes[modality] = ', '.join(sizes)
         if len(sizes) > 1:
-            what = f'pictures of several sizes: {modality}'
-            found.add('error', name, what, ', '.join(sizes))
+            problem = f'pictures of several sizes: {modality}'
+            found.add('error', name, problem, ', '.join(sizes))
     pixels = {size.split()[0] for size in summary.sizes.values() if size and ',' not in size}
     if len(pixels) > 1:
         found.add('error', name, 'modalities of different sizes', str(summary.sizes))
@@ -284,11 +284,11 @@ def _clip_rate(root: Path, name: str, frames: list[layout.FrameId], found: _Find
     """Find clips that were cut from sound with another sample rate than their files declare."""
     rate_hz = clip_rate(root, frames)
     if rate_hz is not None and abs(rate_hz / layout.SAMPLE_RATE_HZ - 1) > RATE_TOLERANCE:
-        what = (
+        problem = (
             f'clips of another rate: expected {layout.SAMPLE_RATE_HZ} samples a second, found '
             f'about {nearest_rate(rate_hz)} by their overlap'
         )
-        found.add('error', name, what, str(frames[0]))
+        found.add('error', name, problem, str(frames[0]))
 
 
 def _sound(
@@ -322,7 +322,7 @@ def _sound(
         found.add('warning', name, 'channels of very different level', f'{np.ptp(audible):.0f} dB')
 
 
-def _own(root: Path, name: str, frames: list[layout.FrameId], found: _Findings) -> None:
+def _package_files(root: Path, name: str, frames: list[layout.FrameId], found: _Findings) -> None:
     """Check the files that only drives of this package have."""
     folder = root / name
     if not (folder / layout.DONE).exists():

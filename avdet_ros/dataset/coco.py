@@ -153,7 +153,7 @@ class _Reader:
                 raise self._refused(f'{where}.name: expected a text, found {brief_repr(name)}')
             if key in names and is_vehicle(names[key]) != is_vehicle(name):
                 raise self._refused(
-                    f'{where}.id: expected an id of its own, found {key} for {names[key]!r} too'
+                    f'{where}.id: expected a unique id, found {key} for {names[key]!r} too'
                 )
             names.setdefault(key, name)
         return names
@@ -175,7 +175,7 @@ class _Reader:
             file = file.replace('\\', '/')
             if files.setdefault(key, file) != file:
                 raise self._refused(
-                    f'{where}.id: expected an id of its own, found {key} for {files[key]} too'
+                    f'{where}.id: expected a unique id, found {key} for {files[key]} too'
                 )
         if len(files) < len(entries) * (1 - LIMIT) - 1:
             raise self._refused(self._first or 'images of the same id')
@@ -188,14 +188,14 @@ class _Reader:
     def _check(
         self, looked_at: int, boxes: dict[str, list[tuple[float, ...]]], images: list[Any]
     ) -> None:
-        bad = self._left_out.total() - self._left_out['the same box again']
-        if bad > max(LIMIT * looked_at, 0 if looked_at <= 1 else 1):
-            raise self._refused(f'{self._first}; {bad} of {looked_at} entries cannot be used')
-        every = [box for found in boxes.values() for box in found]
-        if not every:
+        unusable = self._left_out.total() - self._left_out['the same box again']
+        if unusable > max(LIMIT * looked_at, 0 if looked_at <= 1 else 1):
+            raise self._refused(f'{self._first}; {unusable} of {looked_at} entries cannot be used')
+        all_boxes = [box for found in boxes.values() for box in found]
+        if not all_boxes:
             _logger.warning('%s: no box of a vehicle in %d pictures', self._path, len(boxes))
             return
-        if max(max(box) for box in every) <= 1:
+        if max(max(box) for box in all_boxes) <= 1:
             raise self._refused('boxes between 0 and 1: expected pixels')
         sizes = {_text(entry.get('id')): entry for entry in images if isinstance(entry, dict)}
         known = beyond = 0

@@ -1,4 +1,4 @@
-"""Features of the sound around each frame, computed once and cached beside the drives.
+"""Features of the sound around each frame, computed once and cached next to the drives.
 
 ``<root>/features/<kind>/<drive>.npz`` (uncompressed, so that it can be mapped), for F frames:
 

@@ -29,26 +29,26 @@ def look_for_files(
         Frames that have the RGB picture and the sound; other pictures may be missing.
     """
     topics = _topics(root / drive)
-    asked = _modalities(root, frames, whole, topics)
+    expected = _modalities(root, frames, whole, topics)
     usable = []
     for frame in frames:
         sounds = layout.sound_paths(root, frame)
         needed = [layout.picture_path(root, frame, 'rgb')]
         needed += sounds if sounds[0].exists() or not whole else []
-        others = [layout.picture_path(root, frame, kind) for kind in asked if kind != 'rgb']
-        bad = 0
-        for path in (*needed, *others):
+        optional = [layout.picture_path(root, frame, kind) for kind in expected if kind != 'rgb']
+        unusable = 0
+        for path in (*needed, *optional):
             if not path.exists():
                 kind = 'sound' if path.parent.name == 'audio' else path.parent.name
                 # A vehicle's cameras have different rates, so a frame may lack a near picture.
-                level = 'warning' if path in others and topics else 'error'
+                level = 'warning' if path in optional and topics else 'error'
                 add(level, drive, f'missing file: {kind}', str(path))
             elif path.stat().st_size == 0:
                 add('error', drive, 'empty file', str(path))
             else:
                 continue
-            bad += path in needed
-        if not bad:
+            unusable += path in needed
+        if not unusable:
             usable.append(frame)
     return usable
 

@@ -75,20 +75,22 @@ def write_filtered(path: Path, frames: Mapping[str, FilteredFrame]) -> None:
     Raises:
         AvdetError: the disk is full or the folder cannot be written.
     """
-    each = list(frames.values())
-    counts = [len(its.boxes_px) for its in each]
-    opened = [len(its.open_px) for its in each]
+    results = list(frames.values())
+    counts = [len(result.boxes_px) for result in results]
+    opened = [len(result.open_px) for result in results]
     nothing = np.zeros((0, 4), np.float32)
     with write_atomically(path) as file:
         np.savez(
             file,
             ids=np.array(list(frames), 'U64'),
-            frame=np.repeat(np.arange(len(each)), counts).astype(np.int32),
-            boxes_px=np.concatenate([nothing, *(its.boxes_px for its in each)]),
-            score=np.concatenate([nothing[:, 0], *(its.score for its in each)]),
-            verdict=np.concatenate([np.zeros(0, np.int8), *(its.verdict for its in each)]),
-            open_frame=np.repeat(np.arange(len(each)), opened).astype(np.int32),
-            open_px=np.concatenate([nothing, *(its.open_px for its in each)]),
+            frame=np.repeat(np.arange(len(results)), counts).astype(np.int32),
+            boxes_px=np.concatenate([nothing, *(result.boxes_px for result in results)]),
+            score=np.concatenate([nothing[:, 0], *(result.score for result in results)]),
+            verdict=np.concatenate(
+                [np.zeros(0, np.int8), *(result.verdict for result in results)]
+            ),
+            open_frame=np.repeat(np.arange(len(results)), opened).astype(np.int32),
+            open_px=np.concatenate([nothing, *(result.open_px for result in results)]),
         )
 
 
@@ -116,12 +118,11 @@ def read_filtered(labels: Path, name: str, drive: str) -> dict[str, FilteredFram
         if name == 'sounding':
             command += ' --selector RUN'
         raise AvdetError(
-            f'{path}: expected what the filter {name} says of the labels, found none; '
-            f'{command} makes it'
+            f'{path}: expected results of the filter {name}, found none; {command} makes it'
         ) from None
     except Exception as error:  # numpy passes on any error of zipfile
         raise AvdetError(
-            f'{path}: expected what a filter says of labels, found {one_line(error)}'
+            f'{path}: expected results of a filter, found {one_line(error)}'
         ) from error
     return {
         str(stamp): FilteredFrame(
@@ -131,15 +132,17 @@ def read_filtered(labels: Path, name: str, drive: str) -> dict[str, FilteredFram
     }
 
 
-def check_same_boxes(its: FilteredFrame, boxes_px: np.ndarray, where: str) -> None:
+def check_same_boxes(filtered: FilteredFrame, boxes_px: np.ndarray, where: str) -> None:
     """Check that a filter was made for these labels.
 
     Raises:
         AvdetError: it was made for other boxes.
     """
-    if its.boxes_px.shape != boxes_px.shape or not np.allclose(its.boxes_px, boxes_px, atol=0.01):
+    if filtered.boxes_px.shape != boxes_px.shape or not np.allclose(
+        filtered.boxes_px, boxes_px, atol=0.01
+    ):
         raise AvdetError(
-            f'{where}: expected the {len(its.boxes_px)} boxes that the filter was made for, '
+            f'{where}: expected the {len(filtered.boxes_px)} boxes that the filter was made for, '
             f'found {len(boxes_px)} others; the labels are newer: make the filter again'
         )
 

@@ -176,7 +176,7 @@ def fused_places(boxes_px: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 def empty_labels(teachers: tuple[str, ...]) -> DriveLabels:
     """Return the labels of a drive without a readable frame."""
-    many = len(teachers)
+    count = len(teachers)
     return DriveLabels(
         ids=NONE,
         teachers=teachers,
@@ -184,10 +184,10 @@ def empty_labels(teachers: tuple[str, ...]) -> DriveLabels:
         scores=np.zeros(0, np.float32),
         frame=np.zeros(0, np.int32),
         teacher=np.zeros(0, np.int8),
-        attention=np.zeros((0, many, 0), np.float16),
+        attention=np.zeros((0, count, 0), np.float16),
         attention_sizes=np.zeros((0, 2), np.int32),
-        embedding=np.zeros((0, many, 0, 0), np.float16),
-        features=np.zeros((0, many, 0, 0, 0), np.float16),
+        embedding=np.zeros((0, count, 0, 0), np.float16),
+        features=np.zeros((0, count, 0, 0, 0), np.float16),
     )
 
 
@@ -269,16 +269,16 @@ def labels_of(
     return {stamp: _true_labels(line) for stamp, line in layout.read_truth(root, drive).items()}
 
 
-def require_truth(root: Path, drives: Iterable[str], told: int) -> None:
-    """Check that every drive has a ground truth, to label what is audible in ``told`` frames.
+def require_truth(root: Path, drives: Iterable[str], labelled: int) -> None:
+    """Check that every drive has a ground truth, to label what is audible in ``labelled`` frames.
 
     Raises:
         AvdetError: a drive has none.
     """
     if not all('truth' in label_sources(root, name) for name in drives):
         raise AvdetError(
-            '--labelled: expected training drives with a truth (truth/frames.jsonl), to be told '
-            f'what sounds in {told} frames, found some without'
+            '--labelled: expected training drives with a truth (truth/frames.jsonl), to label '
+            f'what is audible in {labelled} frames, found some without'
         )
 
 
@@ -304,11 +304,11 @@ def require_labels(
 
 def label_sources(root: Path, drive: str, folder: Path | None = None) -> tuple[str, ...]:
     """Return which sources of `labels_of` a drive has: some of ``teachers`` and ``truth``."""
-    there = {
+    paths = {
         'teachers': (folder or root / LABELS) / f'{drive}.npz',
         'truth': root / drive / 'truth' / 'frames.jsonl',
     }
-    return tuple(source for source, path in there.items() if path.is_file())
+    return tuple(source for source, path in paths.items() if path.is_file())
 
 
 def _boxes_alone(table: DriveLabels, rows: np.ndarray) -> FrameLabels:
@@ -320,12 +320,12 @@ def _boxes_alone(table: DriveLabels, rows: np.ndarray) -> FrameLabels:
 
 def _true_labels(line: dict[str, Any]) -> FrameLabels:
     """The vehicles in a line of the truth that a sound-based detector should report."""
-    wanted = np.array(line['label'], bool).reshape(-1)
+    reported = np.array(line['label'], bool).reshape(-1)
     return FrameLabels(
-        line['boxes_px'][wanted],
-        np.array(line['ids'], np.int64)[wanted],
-        _with_nan(line['distance_m'])[wanted],
-        _with_nan(line['visible_fraction'])[wanted],
+        line['boxes_px'][reported],
+        np.array(line['ids'], np.int64)[reported],
+        _with_nan(line['distance_m'])[reported],
+        _with_nan(line['visible_fraction'])[reported],
     )
 
 

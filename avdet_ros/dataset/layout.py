@@ -131,14 +131,14 @@ def split_path(
     Raises:
         AvdetError: one of the names is unknown.
     """
-    for what, value, allowed in (
+    for argument, value, allowed in (
         ('split', split, SPLITS),
         ('daytime', daytime, (*DAYTIMES, None)),
         ('variant', variant, VARIANTS),
     ):
         if value not in allowed:
             names = ', '.join(str(name) for name in allowed if name)
-            raise AvdetError(f'{what}: expected one of {names}, found {value!r}')
+            raise AvdetError(f'{argument}: expected one of {names}, found {value!r}')
     return Path(root) / '_'.join(filter(None, (split, daytime, f'{variant}.txt')))
 
 

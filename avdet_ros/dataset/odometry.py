@@ -1,6 +1,6 @@
 """Motion of a drive's vehicle, and the air temperature, if the drive contains them.
 
-``odometry.csv`` lies beside the drive's sound, one pose per line, with rising stamps in ns:
+``odometry.csv`` lies next to the drive's sound, one pose per line, with rising stamps in ns:
 
     stamp_ns,x_m,y_m,yaw_rad,ahead_mps
     1700000000000000000,0.0000,0.0000,0.000000,10.0000
@@ -67,17 +67,17 @@ class Odometry:
 
     def ahead_at(self, stamps_ns: ArrayLike) -> np.ndarray:
         """Return (...) float64 speeds at stamps, NaN further than `HOLDS_S` from a known one."""
-        wanted = np.asarray(stamps_ns, np.int64)
+        requested = np.asarray(stamps_ns, np.int64)
         known = np.isfinite(self.ahead_mps)
         if not known.any():
-            return np.full(wanted.shape, np.nan)
+            return np.full(requested.shape, np.nan)
         stamps, speeds = self.stamps_ns[known], self.ahead_mps[known]
-        after = np.searchsorted(stamps, wanted).clip(0, len(stamps) - 1)
+        after = np.searchsorted(stamps, requested).clip(0, len(stamps) - 1)
         before = (after - 1).clip(0)
-        near_ns = np.minimum(np.abs(stamps[after] - wanted), np.abs(stamps[before] - wanted))
+        near_ns = np.minimum(np.abs(stamps[after] - requested), np.abs(stamps[before] - requested))
         # Relative to the first stamp: seconds since 1970 as floats have a resolution of only a
         # quarter of a microsecond.
-        found = np.interp((wanted - stamps[0]) * 1e-9, (stamps - stamps[0]) * 1e-9, speeds)
+        found = np.interp((requested - stamps[0]) * 1e-9, (stamps - stamps[0]) * 1e-9, speeds)
         return np.where(near_ns <= HOLDS_S * 1e9, found, np.nan)
 
 
@@ -150,18 +150,18 @@ def read_air_c(folder: Path) -> float | None:
         AvdetError: its parameters cannot be read, or the temperature is out of range.
     """
     path = folder / 'parameters.json'
-    told = layout.read_parameters(folder).get('temperature_c') if path.is_file() else None
-    if told is None:
+    value = layout.read_parameters(folder).get('temperature_c') if path.is_file() else None
+    if value is None:
         return None
     try:
-        return check_air(float(told), f'{path}: temperature_c')
+        return check_air(float(value), f'{path}: temperature_c')
     except (TypeError, ValueError) as error:
         raise AvdetError(
-            f'{path}: temperature_c: expected degrees Celsius, found {brief_repr(told)}'
+            f'{path}: temperature_c: expected degrees Celsius, found {brief_repr(value)}'
         ) from error
 
 
-def look_at_motion(
+def check_motion(
     root: Path, drive: str, frames: Sequence[layout.FrameId], add: Callable[..., None]
 ) -> None:
     """Report problems in a drive's speed and air temperature, inputs of a model for any array.
@@ -173,13 +173,13 @@ def look_at_motion(
         add: called with level, drive, kind of problem, an example and the number of occurrences.
     """
     try:
-        way, _ = read_odometry(root / drive), read_air_c(root / drive)
+        odometry, _ = read_odometry(root / drive), read_air_c(root / drive)
     except AvdetError as error:
         add('error', drive, 'unreadable odometry or temperature', str(error))
         return
-    if way is None:
+    if odometry is None:
         return
-    unknown = np.flatnonzero(np.isnan(way.ahead_at([frame.stamp_ns for frame in frames])))
+    unknown = np.flatnonzero(np.isnan(odometry.ahead_at([frame.stamp_ns for frame in frames])))
     if len(unknown):
-        what = f'frames whose speed {FILE} does not say'
-        add('warning', drive, what, str(frames[unknown[0]]), len(unknown))
+        problem = f'frames without a speed in {FILE}'
+        add('warning', drive, problem, str(frames[unknown[0]]), len(unknown))

@@ -19,12 +19,12 @@ class Skipped:
     """Counts frames that are left out.
 
     Args:
-        what: purpose for which the frames are read, for messages.
+        purpose: purpose for which the frames are read, for messages.
         total: number of frames.
     """
 
-    def __init__(self, what: str, total: int) -> None:
-        self.what, self.total = what, total
+    def __init__(self, purpose: str, total: int) -> None:
+        self.purpose, self.total = purpose, total
         self.count = self._named = 0
 
     def recall(self, frames: int) -> None:
@@ -43,11 +43,11 @@ class Skipped:
             self._named += 1
         if self.count > max(1, LIMIT * self.total):
             raise AvdetError(
-                f'{self.what}: expected at most {LIMIT:.0%} of {self.total} frames to be '
+                f'{self.purpose}: expected at most {LIMIT:.0%} of {self.total} frames to be '
                 f'unusable, found {self.count}, the last: {error}'
             )
 
     def close(self) -> None:
         """Log the number of skipped frames, if any."""
         if self.count:
-            _logger.info('%s: %d of %d frames skipped', self.what, self.count, self.total)
+            _logger.info('%s: %d of %d frames skipped', self.purpose, self.count, self.total)

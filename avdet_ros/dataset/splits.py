@@ -68,12 +68,12 @@ class DriveSplit:
     def about(self, name: str) -> str:
         """Return a short summary for the user."""
         counts = ', '.join(f'{len(getattr(self, use))} {use}' for use in ('train', 'val', 'test'))
-        which = '' if self.subset == WHOLE else f' ({self.subset})'
-        return f'{counts} frames of the drives in {name}{which}'
+        suffix = '' if self.subset == WHOLE else f' ({self.subset})'
+        return f'{counts} frames of the drives in {name}{suffix}'
 
 
 def read_split(
-    root: Path, teachers_share: float, subset: Subset = WHOLE, heard: bool = True
+    root: Path, teachers_share: float, subset: Subset = WHOLE, need_sound: bool = True
 ) -> DriveSplit:
     """Read a data set's split files and set the teachers' drives apart.
 
@@ -83,7 +83,7 @@ def read_split(
             the student.
         subset: frames for training and scoring the student; the teachers learn from all of
             their drives, which are the same for every subset.
-        heard: leave out frames without sound; False if only pictures are used.
+        need_sound: leave out frames without sound; False if only pictures are used.
 
     Raises:
         AvdetError: the folder is not in that layout, lists frames that do not exist, or has too
@@ -100,7 +100,7 @@ def read_split(
                 f'{_contents(root)}; avdet sim drives makes such a folder'
             )
         ids = layout.read_ids(path) if path.is_file() else []
-        listed[split] = _present(root, ids, path, heard)
+        listed[split] = _present(root, ids, path, need_sound)
         if not listed[split]:
             raise AvdetError(
                 f'{path}: expected frames, found none; it takes three drives to have a training, '
@@ -142,13 +142,15 @@ def share_drives(names: Sequence[str], share: float) -> tuple[list[str], list[st
     """
     first: list[str] = []
     for light in (True, False):
-        alike = sorted(name for name in names if ('day' in name) == light)
-        marks = np.floor(share * np.arange(len(alike) + 1) + 1e-9)
-        first += [name for name, taken in zip(alike, np.diff(marks) > 0, strict=True) if taken]
+        same_light = sorted(name for name in names if ('day' in name) == light)
+        marks = np.floor(share * np.arange(len(same_light) + 1) + 1e-9)
+        first += [
+            name for name, taken in zip(same_light, np.diff(marks) > 0, strict=True) if taken
+        ]
     # Rounding by day and by night may leave too few: teachers need at least two drives.
-    spare = [name for name in sorted(names) if name not in first]
-    while share and len(first) < 2 and len(spare) > 1:
-        first.append(spare.pop(0))
+    remaining = [name for name in sorted(names) if name not in first]
+    while share and len(first) < 2 and len(remaining) > 1:
+        first.append(remaining.pop(0))
     return sorted(first), sorted(set(names) - set(first))
 
 
@@ -172,22 +174,22 @@ def keep_split(folder: Path, split: DriveSplit) -> None:
         AvdetError: the run was started with other drives, or the file is damaged.
     """
     uses = ('teach', 'watch', 'train', 'val', 'test')
-    wanted = {use: list(by_drive(getattr(split, use))) for use in uses}
+    drives = {use: list(by_drive(getattr(split, use))) for use in uses}
     path = folder / SHARED_OUT
     if not path.exists():
-        write_json(path, wanted)
+        write_json(path, drives)
     try:
-        noted = json.loads(path.read_text(encoding='utf-8'))
-        before = {use: set(map(str, noted[use])) for use in uses}
+        stored = json.loads(path.read_text(encoding='utf-8'))
+        before = {use: set(map(str, stored[use])) for use in uses}
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise AvdetError(f'{path}: expected drives by use, found {one_line(error)}') from error
     for use in uses:
-        changed = sorted(before[use] ^ set(wanted[use]))
+        changed = sorted(before[use] ^ set(drives[use]))
         if changed:
             raise AvdetError(
-                f'{folder}: was begun with other drives: {use}: expected {len(before[use])}, '
-                f'found {len(wanted[use])} ({changed[0]} is in one of them only); choose another '
-                '--out for this data'
+                f'{folder}: the run was started with other drives: {use}: expected '
+                f'{len(before[use])}, found {len(drives[use])} ({changed[0]} is in one of them '
+                'only); choose another --out for this data'
             )
 
 
@@ -240,9 +242,9 @@ def by_drive(frames: Iterable[layout.FrameId]) -> dict[str, list[layout.FrameId]
 
 
 def _present(
-    root: Path, ids: list[layout.FrameId], path: Path, heard: bool
+    root: Path, ids: list[layout.FrameId], path: Path, need_sound: bool
 ) -> list[layout.FrameId]:
-    """Return the listed frames that have a picture and, if ``heard``, sound."""
+    """Return the listed frames that have a picture and, if ``need_sound``, sound."""
     skipped = Skipped(str(path), len(ids))
     kept = []
     whole = {frame.drive: (root / frame.drive / layout.DRIVE_SOUND).exists() for frame in ids}
@@ -250,7 +252,11 @@ def _present(
         picture = layout.picture_path(root, frame, 'rgb')
         if not picture.exists():
             skipped.add(f'{path}: frame {frame}: expected {picture}, found none')
-        elif heard and not whole[frame.drive] and not layout.sound_paths(root, frame)[0].exists():
+        elif (
+            need_sound
+            and not whole[frame.drive]
+            and not layout.sound_paths(root, frame)[0].exists()
+        ):
             sound = layout.sound_paths(root, frame)[0]
             skipped.add(f'{path}: frame {frame}: expected {sound} or an MP3, found none')
         else:

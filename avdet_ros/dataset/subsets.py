@@ -55,13 +55,13 @@ def subset_frames(
         AvdetError: a list is missing or damaged, or no frame is in the subset.
     """
     daytime = None if subset.daytime == 'all' else subset.daytime
-    own = layout.split_path(root, split, daytime, subset.motion)
-    listed = own if own.is_file() else layout.split_path(root, split)
+    preferred = layout.split_path(root, split, daytime, subset.motion)
+    listed = preferred if preferred.is_file() else layout.split_path(root, split)
     frames = layout.read_ids(listed)
     if among is not None:
-        wanted = set(among)
-        frames = [frame for frame in frames if frame in wanted]
-    if listed != own:
+        allowed = set(among)
+        frames = [frame for frame in frames if frame in allowed]
+    if listed != preferred:
         motions = listed_motions(root)
         frames = [
             frame
@@ -70,8 +70,10 @@ def subset_frames(
             and subset.motion in ('all', motion_of(root, frame.drive, motions))
         ]
     if not frames:
-        where = listed.name if listed == own else f'{listed.name} (there is no {own.name})'
-        raise AvdetError(f'{root}: expected {split} frames of {subset}, found none in {where}')
+        source = (
+            listed.name if listed == preferred else f'{listed.name} (there is no {preferred.name})'
+        )
+        raise AvdetError(f'{root}: expected {split} frames of {subset}, found none in {source}')
     return frames
 
 

@@ -42,21 +42,21 @@ class ThermalScale:
     Attributes:
         factor: our counts per count of the camera.
         offset: our counts at count 0 of the camera.
-        how: description of how the scale was found.
+        description: how the scale was found.
     """
 
     factor: float = 1.0
     offset: float = 0.0
-    how: str = ''
+    description: str = ''
 
     def apply(self, image: np.ndarray) -> np.ndarray:
         """Convert a picture to (H, W) uint16; pictures in 8 bits or in our scale are unchanged."""
         if image.dtype == np.uint8 or (self.factor, self.offset) == (1.0, 0.0):
             return image
         known = np.isfinite(image) if image.dtype.kind == 'f' else image > 0
-        ours = np.where(known, image, 0).astype(np.float32) * np.float32(self.factor)
-        ours = np.where(known, ours + np.float32(self.offset), 0)
-        return np.clip(ours.round(), 0, 65535).astype(np.uint16)
+        counts = np.where(known, image, 0).astype(np.float32) * np.float32(self.factor)
+        counts = np.where(known, counts + np.float32(self.offset), 0)
+        return np.clip(counts.round(), 0, 65535).astype(np.uint16)
 
 
 def find_scale(
@@ -71,13 +71,13 @@ def find_scale(
     """
     parts = [image[::_STEP, ::_STEP].ravel() for image in images]
     if not parts:
-        return ThermalScale(how='no pictures')
+        return ThermalScale(description='no pictures')
     if parts[0].dtype == np.uint8:
-        return ThermalScale(how='8 bits, as the camera has spread them')
+        return ThermalScale(description='8 bits, stretched by the camera')
     counts = np.concatenate(parts).astype(np.float64)
     counts = counts[np.isfinite(counts) & (counts != 0)]
     if not len(counts):
-        return ThermalScale(how='empty pictures')
+        return ThermalScale(description='empty pictures')
     low, middle, high = np.percentile(counts, [1, 50, 99])
     found = f'{low:.0f} to {high:.0f} counts'
     if kelvin_per_count:
@@ -126,7 +126,7 @@ def blind_pictures(pictures: Iterable[tuple[str, np.ndarray]]) -> str:
     blind = [(name, fault) for name, fault in faults if fault]
     if 2 * len(blind) <= len(faults):
         return ''
-    return f'{len(blind)} of {len(faults)} thermal pictures looked at, e.g. {": ".join(blind[0])}'
+    return f'{len(blind)} of {len(faults)} checked thermal pictures, e.g. {": ".join(blind[0])}'
 
 
 def contrast(image: np.ndarray) -> float:

@@ -75,18 +75,18 @@ def differences(contract: ModelContract, rig: Rig, front_end: FrontEnd) -> list[
             ('image_height', rig.camera.height_px, contract.image_height_px),
         ]
     found = [
-        Difference(KEY_PREFIX + key, f'{theirs:g}', f'{ours:g}')
-        for key, ours, theirs in pairs
-        if theirs is not None and not math.isclose(ours, theirs, rel_tol=1e-9)
+        Difference(KEY_PREFIX + key, f'{expected:g}', f'{actual:g}')
+        for key, actual, expected in pairs
+        if expected is not None and not math.isclose(actual, expected, rel_tol=1e-9)
     ]
     found += _feature_differences(tuple(front_end.feature_names), contract.features)
     if contract.microphones_m is not None:
-        ours = microphones_in_array(rig)
-        found += _geometry_differences(ours, contract.microphones_m, rig.names)
+        actual = microphones_in_array(rig)
+        found += _geometry_differences(actual, contract.microphones_m, rig.names)
         if contract.mounting is not None:
             found += [
-                Difference(KEY_PREFIX + key, expected, here)
-                for key, expected, here in contract.mounting.differences(rig)
+                Difference(KEY_PREFIX + key, expected, actual)
+                for key, expected, actual in contract.mounting.differences(rig)
             ]
     return found
 
@@ -157,36 +157,36 @@ def next_step(found: list[Difference]) -> str:
     )
 
 
-def _feature_differences(ours: tuple[str, ...], theirs: tuple[str, ...]) -> list[Difference]:
-    if ours == theirs:
+def _feature_differences(actual: tuple[str, ...], expected: tuple[str, ...]) -> list[Difference]:
+    if actual == expected:
         return []
-    if len(theirs) in CHANNELS and ours[: len(theirs)] == theirs:
+    if len(expected) in CHANNELS and actual[: len(expected)] == expected:
         return []  # ours has more pairs of microphones
-    if len(ours) != len(theirs):
-        return [Difference(KEY_PREFIX + 'features', f'{len(theirs)} channels', f'{len(ours)}')]
-    first = next(index for index, name in enumerate(ours) if name != theirs[index])
+    if len(actual) != len(expected):
+        return [Difference(KEY_PREFIX + 'features', f'{len(expected)} channels', f'{len(actual)}')]
+    first = next(index for index, name in enumerate(actual) if name != expected[index])
     return [
         Difference(
             KEY_PREFIX + 'features',
-            f'channel {first} to be {brief_repr(theirs[first], 80)}',
-            f'{ours[first]!r}',
+            f'channel {first} to be {brief_repr(expected[first], 80)}',
+            f'{actual[first]!r}',
         )
     ]
 
 
 def _geometry_differences(
-    ours: np.ndarray, theirs: np.ndarray, names: tuple[str, ...]
+    actual: np.ndarray, expected: np.ndarray, names: tuple[str, ...]
 ) -> list[Difference]:
-    apart_m = np.linalg.norm(ours - theirs, axis=1)
+    apart_m = np.linalg.norm(actual - expected, axis=1)
     worst = int(np.argmax(apart_m))
     if apart_m[worst] <= GEOMETRY_TOLERANCE_M:
         return []
     return [
         Difference(
             KEY_PREFIX + 'microphones',
-            f'microphone {worst} ({names[worst]}) at {_point(theirs[worst])} m in the array '
+            f'microphone {worst} ({names[worst]}) at {_point(expected[worst])} m in the array '
             f'within {GEOMETRY_TOLERANCE_M * 1e3:g} mm',
-            f'{names[worst]} at {_point(ours[worst])} m, {apart_m[worst] * 1e3:.0f} mm away,',
+            f'{names[worst]} at {_point(actual[worst])} m, {apart_m[worst] * 1e3:.0f} mm away,',
         )
     ]
 

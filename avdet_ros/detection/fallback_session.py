@@ -64,7 +64,7 @@ class FallbackSession:
                 provider can run the model.
         """
         self.notes: list[str] = []
-        self._wanted = provider_names(providers)
+        self._requested = provider_names(providers)
         if threads is not None and not 1 <= threads <= 1024:
             raise AvdetError(f'threads: expected a whole number from 1 to 1024, found {threads}')
         self._path, self._content, self._blank = path, content, dict(blank)
@@ -96,16 +96,16 @@ class FallbackSession:
     @property
     def _by_request(self) -> bool:
         """Whether the user asked for more than the default."""
-        return self._wanted != list(PROVIDERS.values()) or self._caches
+        return self._requested != list(PROVIDERS.values()) or self._caches
 
     @property
     def _caches(self) -> bool:
-        return self._tensorrt_cache is not None and PROVIDERS['tensorrt'] in self._wanted
+        return self._tensorrt_cache is not None and PROVIDERS['tensorrt'] in self._requested
 
     def _usable(self) -> list[str]:
         """Return the wanted providers that are installed, and the CPU; note what is missing."""
         available = onnxruntime.get_available_providers()
-        missing = [name for name in self._wanted if name not in available]
+        missing = [name for name in self._requested if name not in available]
         if missing and self._by_request:
             unused = ''
             if self._caches and PROVIDERS['tensorrt'] in missing:
@@ -119,7 +119,7 @@ class FallbackSession:
                 'onnxruntime and onnxruntime-gpu are both installed, and one has overwritten the '
                 'other: uninstall both, then install onnxruntime-gpu alone'
             )
-        usable = [name for name in self._wanted if name in available]
+        usable = [name for name in self._requested if name in available]
         return usable if CPU in usable else [*usable, CPU]
 
     def _open(self, order: list[str]) -> None:

@@ -205,7 +205,7 @@ def _check_graph(graph: onnx.GraphProto, contract: ModelContract, path: str | Pa
 
     constants = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in constants]
-    wanted: dict[str, tuple[int, tuple[int | None, ...]]] = {
+    tensors: dict[str, tuple[int, tuple[int | None, ...]]] = {
         'spectrogram': (onnx.TensorProto.FLOAT, (1, *contract.input_shape)),
         'boxes': (onnx.TensorProto.FLOAT, (None, 4)),
         'scores': (onnx.TensorProto.FLOAT, (None,)),
@@ -213,7 +213,7 @@ def _check_graph(graph: onnx.GraphProto, contract: ModelContract, path: str | Pa
         'range_m': (onnx.TensorProto.FLOAT, (None, 3)),
     }
     if contract.steering_shape is not None:
-        wanted['steering'] = (onnx.TensorProto.FLOAT, contract.steering_shape)
+        tensors['steering'] = (onnx.TensorProto.FLOAT, contract.steering_shape)
     for kind, values, names in (
         ('input', inputs, contract.input_names),
         ('output', list(graph.output), contract.output_names),
@@ -224,7 +224,7 @@ def _check_graph(graph: onnx.GraphProto, contract: ModelContract, path: str | Pa
             listed = ', '.join(str(name) for name in found)[:200] or 'none'
             raise AvdetError(f'{path}: {kind}s: expected {", ".join(names)}, found {listed}')
         for name in names:
-            type_, shape = wanted[name]
+            type_, shape = tensors[name]
             expected = f'{_type_name(type_)} {_shape_text(shape)}'
             actual = tuple(
                 dim.dim_value if dim.HasField('dim_value') else None
@@ -238,8 +238,10 @@ def _check_graph(graph: onnx.GraphProto, contract: ModelContract, path: str | Pa
                 )
             )
             if found[name].elem_type != type_ or not fits:
-                has = f'{_type_name(found[name].elem_type)} {_shape_text(actual)}'
-                raise AvdetError(f'{path}: {kind} {name}: expected {expected}, found {has}')
+                actual_text = f'{_type_name(found[name].elem_type)} {_shape_text(actual)}'
+                raise AvdetError(
+                    f'{path}: {kind} {name}: expected {expected}, found {actual_text}'
+                )
 
 
 def _type_name(elem_type: int) -> str:
@@ -311,19 +313,19 @@ class _Keys:
         return value
 
     def array(
-        self, key: str, shape: tuple[int | None, ...], largest: float, what: str = ''
+        self, key: str, shape: tuple[int | None, ...], largest: float, description: str = ''
     ) -> np.ndarray:
         """Parse numbers of a given shape; None stands for a size of 1 to `_MOST_VALUES`."""
         sizes = ' x '.join(f'1 to {_MOST_VALUES}' if size is None else str(size) for size in shape)
-        expected = what or (f'a JSON list of {sizes} numbers' if shape else 'a number')
+        expected = description or (f'a JSON list of {sizes} numbers' if shape else 'a number')
         value = self.json(key, expected)
         try:
             numbers = np.array(value, np.float64)
         except (ValueError, TypeError, OverflowError) as error:
             raise self.error(key, expected, brief_repr(value)) from error
         fits = numbers.ndim == len(shape) and all(
-            size == wanted or (wanted is None and 1 <= size <= _MOST_VALUES)
-            for size, wanted in zip(numbers.shape, shape, strict=True)
+            size == length or (length is None and 1 <= size <= _MOST_VALUES)
+            for size, length in zip(numbers.shape, shape, strict=True)
         )
         if not fits or not np.all(np.abs(numbers) < largest):
             raise self.error(key, expected, brief_repr(value))

@@ -51,30 +51,30 @@ class Mounting:
 
     def differences(self, rig: Rig) -> list[tuple[str, str, str]]:
         """List all differences to a rig: key, value in training, value of the rig."""
-        ours, found = mounting_of(rig), []
-        focal = np.abs(self.focal_px / ours.focal_px - 1).max()
-        principal = np.abs(self.principal_px - ours.principal_px).max() / rig.camera.width_px
+        actual, found = mounting_of(rig), []
+        focal = np.abs(self.focal_px / actual.focal_px - 1).max()
+        principal = np.abs(self.principal_px - actual.principal_px).max() / rig.camera.width_px
         for key, apart, most in (
             ('focal_px', focal, FOCAL_PART),
             ('principal_px', principal, PRINCIPAL_PART),
         ):
             if apart > most:
-                found.append((key, _listed(getattr(self, key)), _listed(getattr(ours, key))))
+                found.append((key, _listed(getattr(self, key)), _listed(getattr(actual, key))))
         for key in ('camera_position_m', 'array_position_m'):
-            taught, here = getattr(self, key), getattr(ours, key)
-            if (apart_m := float(np.linalg.norm(here - taught))) > PLACE_M:
-                there = f'{_listed(here)} m, {apart_m:.2f} m away,'
-                found.append((key, f'{_listed(taught)} m', there))
-        turn_deg = _turn_deg(ours.camera_rotation, self.camera_rotation)
+            taught_m, actual_m = getattr(self, key), getattr(actual, key)
+            if (apart_m := float(np.linalg.norm(actual_m - taught_m))) > PLACE_M:
+                found_text = f'{_listed(actual_m)} m, {apart_m:.2f} m away,'
+                found.append((key, f'{_listed(taught_m)} m', found_text))
+        turn_deg = _turn_deg(actual.camera_rotation, self.camera_rotation)
         if turn_deg > TURN_DEG:
             taught_deg, here_deg = (
                 _angles_deg(self.camera_rotation),
-                _angles_deg(ours.camera_rotation),
+                _angles_deg(actual.camera_rotation),
             )
             found.append(('camera_rotation', taught_deg, f'{here_deg}, {turn_deg:.1f} away,'))
-        yaw_deg = abs((self.array_yaw_deg - ours.array_yaw_deg + 180) % 360 - 180)
+        yaw_deg = abs((self.array_yaw_deg - actual.array_yaw_deg + 180) % 360 - 180)
         if yaw_deg > TURN_DEG:
-            found.append(('array_yaw_deg', f'{self.array_yaw_deg:g}', f'{ours.array_yaw_deg:g}'))
+            found.append(('array_yaw_deg', f'{self.array_yaw_deg:g}', f'{actual.array_yaw_deg:g}'))
         return found
 
 

@@ -67,7 +67,7 @@ class MovingSteering:
             AvdetError: the camera has no heading.
         """
         self._rig, self._front_end, self._azimuths_deg = rig, front_end, azimuths_deg
-        self._made: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
+        self._steerings: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
         self._lock = threading.Lock()
         self.at(0.0, USUAL_AIR_C)
 
@@ -86,15 +86,15 @@ class MovingSteering:
         """
         steps = _steps(ahead_mps, air_c)
         with self._lock:
-            if steps not in self._made:
+            if steps not in self._steerings:
                 ahead, sound = (STEP_MPS * step for step in steps)
-                self._made[steps] = steering(
+                self._steerings[steps] = steering(
                     self._rig, self._front_end, self._azimuths_deg, ahead, sound
                 )
-                while len(self._made) > MOST_KEPT:
-                    self._made.popitem(last=False)
-            self._made.move_to_end(steps)
-            return self._made[steps]
+                while len(self._steerings) > MOST_KEPT:
+                    self._steerings.popitem(last=False)
+            self._steerings.move_to_end(steps)
+            return self._steerings[steps]
 
     def prepare(self, ahead_mps: float, air_c: float) -> bool:
         """Compute the steering of the next step up or down if it is missing; at most one.
@@ -110,7 +110,7 @@ class MovingSteering:
         """
         for step_mps in (STEP_MPS, -STEP_MPS):
             near_mps = ahead_mps + step_mps
-            if abs(near_mps) <= FASTEST_MPS and _steps(near_mps, air_c) not in self._made:
+            if abs(near_mps) <= FASTEST_MPS and _steps(near_mps, air_c) not in self._steerings:
                 self.at(near_mps, air_c)
                 return True
         return False

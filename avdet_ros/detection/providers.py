@@ -22,7 +22,7 @@ CPU = PROVIDERS['cpu']
 
 
 def load_cuda() -> None:
-    """Load CUDA's libraries from NVIDIA's wheels, which ONNX Runtime does not search by itself."""
+    """Load CUDA's libraries from NVIDIA's wheels, which ONNX Runtime does not search."""
     # It prints every library that it does not find; the resulting provider is enough to know.
     with contextlib.redirect_stdout(io.StringIO()):
         onnxruntime.preload_dlls()

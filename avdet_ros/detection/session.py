@@ -114,16 +114,16 @@ class Detector:
         check(self.contract, rig, front_end, where=self.path)
         self.front_end = front_end
         self._view = _View.of(self.contract, rig, front_end)
-        told = remarks(self.contract, rig)
+        notes = remarks(self.contract, rig)
         if self.contract.contract_version == FIXED_RIG:
             # Logged only: older files, which do not hold the mounting, may well be right.
-            for sentence in told:
+            for sentence in notes:
                 _logger.warning('%s: %s', self.path, sentence)
             return
-        for sentence in told:
+        for sentence in notes:
             if sentence not in self.rig_notes:
                 _logger.warning('%s: %s', self.path, sentence)
-        self.rig_notes = told
+        self.rig_notes = notes
 
     @property
     def steered(self) -> bool:
@@ -173,10 +173,10 @@ class Detector:
         """
         spectrogram = of_first_pairs(np.asarray(spectrogram), len(self.contract.features))
         if spectrogram.shape != self.contract.input_shape:
-            asked, given = self.contract.input_shape, spectrogram.shape
+            expected, actual = self.contract.input_shape, spectrogram.shape
             hint = '; node capture makes what its parameter model asks for'
-            words = f'spectrogram: expected shape {asked} as {self.path} asks, found {given}'
-            raise AvdetError(words + (hint if given[:1] != asked[:1] else ''))
+            words = f'spectrogram: expected shape {expected} as {self.path} asks, found {actual}'
+            raise AvdetError(words + (hint if actual[:1] != expected[:1] else ''))
         spectrogram = np.ascontiguousarray(spectrogram, np.float32)
         if not np.isfinite(spectrogram).all():
             raise AvdetError('spectrogram: expected finite numbers, found NaN or infinity')

@@ -69,20 +69,20 @@ def outside(ranges: TaughtRanges, rig: Rig) -> list[str]:
         One sentence for each value outside its range, e.g. ``aperture_m: expected 0.2 to 1.4 as
         the model was taught, found 2.1``. A hundredth beyond an end still counts as inside.
     """
-    told = []
+    sentences = []
     for name, value in values_of(rig).items():
         low, high = getattr(ranges, name)
         slack = 0.01 * max(abs(low), abs(high))
         if not low - slack <= value <= high + slack:
-            told.append(
+            sentences.append(
                 f'{name}: expected {low:g} to {high:g} as the model was taught, found {value:.3g}'
             )
     if _on_one_line(rig):
-        told.append(
+        sentences.append(
             'microphones: expected them spread over a plane, found all live ones on one line: '
-            'sound from one side of it cannot be told from the other side'
+            'sound from one side of it cannot be distinguished from the other side'
         )
-    return told
+    return sentences
 
 
 def _half_view_deg(rig: Rig) -> float:
@@ -90,8 +90,8 @@ def _half_view_deg(rig: Rig) -> float:
     heading = heading_rad(camera)
     row = np.array([[0.0, camera.cy], [float(camera.width_px), camera.cy]])
     edges = camera.directions(row)
-    away = np.arctan2(edges[:, 1], edges[:, 0]) - heading
-    return float(np.degrees(np.abs(np.angle(np.exp(1j * away))).max()))
+    angles = np.arctan2(edges[:, 1], edges[:, 0]) - heading
+    return float(np.degrees(np.abs(np.angle(np.exp(1j * angles))).max()))
 
 
 def _on_one_line(rig: Rig) -> bool:

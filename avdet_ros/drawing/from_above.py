@@ -45,22 +45,24 @@ class GroundTrails:
     def __init__(self, seconds: float = 3.0) -> None:
         """Keep positions for this many seconds."""
         self.seconds = seconds
-        self._past: dict[int, deque[tuple[float, float, float]]] = {}
+        self._trails: dict[int, deque[tuple[float, float, float]]] = {}
         self._newest_s = -math.inf
 
     def add(self, time_s: float, vehicles: Sequence[Placed]) -> None:
         """Add the vehicles of an instant; forget all others, and everything if time goes back."""
         if time_s < self._newest_s:
-            self._past.clear()
+            self._trails.clear()
         self._newest_s = time_s
         for vehicle in vehicles:
-            past = self._past.setdefault(vehicle.track_id, deque(maxlen=_MOST_POINTS))
-            past.append((time_s, float(vehicle.place_m[0]), float(vehicle.place_m[1])))
-            while past[0][0] < time_s - self.seconds:
-                past.popleft()
+            trail = self._trails.setdefault(vehicle.track_id, deque(maxlen=_MOST_POINTS))
+            trail.append((time_s, float(vehicle.place_m[0]), float(vehicle.place_m[1])))
+            while trail[0][0] < time_s - self.seconds:
+                trail.popleft()
         alive = {vehicle.track_id for vehicle in vehicles}
-        self._past = {name: past for name, past in self._past.items() if name in alive}
+        self._trails = {name: trail for name, trail in self._trails.items() if name in alive}
 
     def lines(self) -> dict[int, np.ndarray]:
         """Return (N, 2) positions of each vehicle, oldest first."""
-        return {name: np.array(past)[:, 1:] for name, past in self._past.items() if len(past) > 1}
+        return {
+            name: np.array(trail)[:, 1:] for name, trail in self._trails.items() if len(trail) > 1
+        }

@@ -115,8 +115,8 @@ class LivePage:
             return
         grey = (255 * np.clip(part, 0, 1)).astype(np.uint8)
         smooth = cv2.resize(grey, self._size_px, interpolation=cv2.INTER_LINEAR)
-        lit = self._jpeg(cv2.applyColorMap(smooth, cv2.COLORMAP_INFERNO), HEAT_OPACITY)
-        self._stream.log('camera/attention', lit)
+        overlay = self._jpeg(cv2.applyColorMap(smooth, cv2.COLORMAP_INFERNO), HEAT_OPACITY)
+        self._stream.log('camera/attention', overlay)
 
     def boxes(self, name: str, boxes_px: np.ndarray, scores: np.ndarray, ids: list[str]) -> None:
         """Show boxes.

@@ -174,11 +174,11 @@ class Painter:
         for boxes, filled in ((view.truth or [], False), (found, True)):
             for box in boxes:
                 place = ground_place(camera, box.box_px, _MAP_RANGE_M)
-                spot = (round(x - place[1] * scale), round(y - place[0] * scale))
+                centre = (round(x - place[1] * scale), round(y - place[0] * scale))
                 if filled:
-                    cv2.circle(picture, spot, 4, colour(box.track_id), -1, cv2.LINE_AA)
+                    cv2.circle(picture, centre, 4, colour(box.track_id), -1, cv2.LINE_AA)
                 else:
-                    cv2.circle(picture, spot, 6, TRUTH, 1, cv2.LINE_AA)
+                    cv2.circle(picture, centre, 6, TRUTH, 1, cv2.LINE_AA)
         nose = np.array([[x, y - 7], [x - 4, y + 4], [x + 4, y + 4]]).round().astype(np.int32)
         cv2.fillPoly(picture, [nose], INK, cv2.LINE_AA)
 
@@ -207,8 +207,8 @@ class Painter:
 def _short(name: str, names: tuple[str, ...]) -> str:
     """Initials of a microphone's name, or its first letters if others have the same initials."""
     initials = [''.join(part[0] for part in other.split('_'))[:3].upper() for other in names]
-    mine = initials[names.index(name)]
-    return mine if initials.count(mine) == 1 else name[:2].capitalize()
+    own_initials = initials[names.index(name)]
+    return own_initials if initials.count(own_initials) == 1 else name[:2].capitalize()
 
 
 def _head(picture: np.ndarray, view: View) -> None:

@@ -158,8 +158,8 @@ def evaluate_dataset(
             detectors |= on_dataset.baseline_detectors(statistics, rig)
     count = sum(len(ids) for ids in frames.values())
     found = on_dataset.run_on_dataset(root, frames, detectors, loaded.front_end, labels, progress)
-    if found.told is not None:
-        notes.append(found.told.sentence)
+    if found.state_counts is not None:
+        notes.append(found.state_counts.sentence)
     if found.broken:
         notes.append(f'{len(found.broken)} of {count} frames left out, first: {found.broken[0]}')
     if not found.records:
@@ -167,9 +167,9 @@ def evaluate_dataset(
             f'{root}: expected truth or labels of the {count} {split} frames, found none'
         )
     truth = next(iter(found.records))
-    which = 'frames' if subset == WHOLE else f'{subset} frames'
+    kind = 'frames' if subset == WHOLE else f'{subset} frames'
     return Run(
-        title=f'{root.name}: {count} {split} {which} of {len(frames)} drives, tracker {tracker}',
+        title=f'{root.name}: {count} {split} {kind} of {len(frames)} drives, tracker {tracker}',
         settings={
             'data': str(root),
             'split': split,

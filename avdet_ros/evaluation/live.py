@@ -36,10 +36,10 @@ def score_live(
     """
     if not truth:
         return {'map50': None, 'mota': None}
-    known = np.array(sorted(truth))
+    truth_ns = np.array(sorted(truth))
     frames: list[tuple[TruthFrame, Detections, list[Track]]] = []
     for stamp_ns, (found, _) in sorted(detections.items()):
-        nearest = int(known[np.argmin(np.abs(known - stamp_ns))])
+        nearest = int(truth_ns[np.argmin(np.abs(truth_ns - stamp_ns))])
         if abs(nearest - stamp_ns) > tolerance_s * 1e9:
             continue
         boxes, ids = truth[nearest]
@@ -49,7 +49,7 @@ def score_live(
         return {'map50': None, 'mota': None}
     expected = [true for true, _, _ in frames]
     map50 = detection_metrics(expected, [found for _, found, _ in frames], image_size_px).map50
-    followed = [its for _, _, its in frames]
+    followed = [frame_tracks for _, _, frame_tracks in frames]
     return {'map50': map50, 'mota': track_metrics([expected], [followed]).mota}
 
 

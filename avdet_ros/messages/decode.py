@@ -137,15 +137,15 @@ def decode_sound(message: Any, where: str) -> np.ndarray:
 def _in_full_scale(block: np.ndarray, where: str) -> np.ndarray:
     """Check that float sound has full scale 1, and replace single samples far beyond it by NaN."""
     size = np.abs(block)
-    known = np.isfinite(size)
-    if known.any() and float(np.median(size[known])) > FULL_SCALE:
+    finite = np.isfinite(size)
+    if finite.any() and float(np.median(size[finite])) > FULL_SCALE:
         raise AvdetError(
             f'{where}: expected 32FC{MICROPHONES} sound in -1 to 1, found up to '
-            f'{float(size[known].max()):.4g}: another full scale, such as 32768; scale it, or '
+            f'{float(size[finite].max()):.4g}: another full scale, such as 32768; scale it, or '
             f'send 16SC{MICROPHONES}'
         )
-    wild = known & (size > FARTHEST)
-    return np.where(wild, np.float32(np.nan), block) if wild.any() else block
+    outliers = finite & (size > FARTHEST)
+    return np.where(outliers, np.float32(np.nan), block) if outliers.any() else block
 
 
 def decode_spectrogram(message: Any, where: str) -> np.ndarray:

@@ -19,8 +19,8 @@ CLASS_ID = '0'
 
 def encode_stamp(nanoseconds: int) -> Time:
     """Convert nanoseconds since 1970 to ROS time; earlier times become 0."""
-    seconds, rest = divmod(max(int(nanoseconds), 0), 1_000_000_000)
-    return Time(sec=seconds, nanosec=rest)
+    seconds, nanosec = divmod(max(int(nanoseconds), 0), 1_000_000_000)
+    return Time(sec=seconds, nanosec=nanosec)
 
 
 def encode_header(nanoseconds: int, frame_id: str) -> Header:

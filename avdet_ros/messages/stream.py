@@ -59,7 +59,7 @@ class Place:
 
 
 @dataclass(frozen=True, eq=False)
-class _Held(Generic[T]):
+class _HeldBlock(Generic[T]):
     """A block that waits for the next ones, and the deviation of its stamp from the expected."""
 
     stamp_ns: int
@@ -84,7 +84,7 @@ class StampedBlocks(Generic[T]):
         self._rate = sample_rate_hz
         self._last: Place | None = None
         self._next = 0
-        self._held: list[_Held[T]] = []
+        self._held: list[_HeldBlock[T]] = []
         self._rough_s = self._off_s = 0.0
         self._late: list[float] = []  # by how much the newest blocks were all late, seconds
 
@@ -104,16 +104,18 @@ class StampedBlocks(Generic[T]):
             return []
         if self._last is None:
             return [self._put(stamp_ns, samples)]
-        strangers = [held for held in self._held if abs(held.off_s) > RESTART_S]
+        outliers = [held for held in self._held if abs(held.off_s) > RESTART_S]
         allowed_s = self._allowed_s(len(samples))
-        for left_out in ([], strangers) if strangers else ([],):
-            off_s = self._off(stamp_ns, [one for one in self._held if one not in left_out])
+        for left_out in ([], outliers) if outliers else ([],):
+            off_s = self._deviation_s(
+                stamp_ns, [block for block in self._held if block not in left_out]
+            )
             if abs(off_s) <= allowed_s:
-                self._held = [one for one in self._held if one not in left_out]
+                self._held = [block for block in self._held if block not in left_out]
                 self.wrong_stamps += len(left_out)
                 return [*self._release(off_s), self._fit(stamp_ns, samples)]
-        self._held.append(_Held(stamp_ns, samples, self._off(stamp_ns, self._held)))
-        run = self._agreeing()
+        self._held.append(_HeldBlock(stamp_ns, samples, self._deviation_s(stamp_ns, self._held)))
+        run = self._agreeing_from()
         since_s = self._seconds(self._held[run:-1])
         enough_s = _AGREE_S if self._fine() else _AGREE_ROUGH_S
         if run < len(self._held) - 1 and since_s >= enough_s:
@@ -124,23 +126,23 @@ class StampedBlocks(Generic[T]):
         """Return the blocks that still wait at the end of a recording."""
         if not self._held:
             return []
-        last, run = self._held[-1].off_s, self._agreeing()
+        last, run = self._held[-1].off_s, self._agreeing_from()
         known = self._fine() and not self.wrong_stamps
         if -RESTART_S < last <= LEAP_S and (known or run < len(self._held) - 1):
             return self._settle(run)
         return self._release(last)
 
-    def _off(self, stamp_ns: int, before: list[_Held[T]]) -> float:
+    def _deviation_s(self, stamp_ns: int, before: list[_HeldBlock[T]]) -> float:
         """How much later a stamp is than expected right after these blocks, seconds."""
-        waiting = sum(len(one.samples) for one in before)
+        waiting = sum(len(block.samples) for block in before)
         return (stamp_ns - self._time_ns(self._next + waiting)) * 1e-9
 
     def _time_ns(self, sample: int) -> int:
         assert self._last is not None
         return self._last.time_ns(sample)
 
-    def _seconds(self, blocks: list[_Held[T]]) -> float:
-        return sum(len(one.samples) for one in blocks) / self._rate
+    def _seconds(self, blocks: list[_HeldBlock[T]]) -> float:
+        return sum(len(block.samples) for block in blocks) / self._rate
 
     def _fine(self) -> bool:
         return self._rough_s <= FINE_S
@@ -149,7 +151,7 @@ class StampedBlocks(Generic[T]):
         rough_s = min(1.5 * self._rough_s, _WIDEST_S)
         return max(GAP_S, 0.5 * count / self._rate, rough_s)
 
-    def _agreeing(self) -> int:
+    def _agreeing_from(self) -> int:
         """Index of the first of the newest held blocks that all show the same shift."""
         newest = self._held[-1].off_s
         apart_s = max(FINE_S, min(2 * self._rough_s, _WIDEST_S))
@@ -167,17 +169,17 @@ class StampedBlocks(Generic[T]):
         """
         held, self._held = self._held, []
         alone = len(held) == 1 and self._fine() and abs(off_s) <= FINE_S
-        for one in held:
-            if alone or abs(one.off_s) > RESTART_S:
+        for block in held:
+            if alone or abs(block.off_s) > RESTART_S:
                 self.wrong_stamps += 1
             else:
-                self._rough_s = max(self._rough_s, abs(one.off_s))
-        return [self._put(self._time_ns(self._next), one.samples) for one in held]
+                self._rough_s = max(self._rough_s, abs(block.off_s))
+        return [self._put(self._time_ns(self._next), block.samples) for block in held]
 
     def _settle(self, run: int) -> list[tuple[Place, T]]:
         """Accept the stamps of the held blocks from index `run` on."""
         first, *others = self._held[run:]
-        shift_s = min(one.off_s for one in self._held[run:])
+        shift_s = min(block.off_s for block in self._held[run:])
         self._held = self._held[:run]
         placed = self._release(0.0)
         restarted = shift_s <= -RESTART_S or shift_s > LEAP_S
@@ -188,7 +190,7 @@ class StampedBlocks(Generic[T]):
         placed.append(self._put(begin_ns, first.samples, lost, restarted))
         self._late.clear()
         self._off_s = 0.0
-        return placed + [self._fit(one.stamp_ns, one.samples) for one in others]
+        return placed + [self._fit(block.stamp_ns, block.samples) for block in others]
 
     def _fit(self, stamp_ns: int, samples: T) -> tuple[Place, T]:
         """Place a block right after the previous one."""

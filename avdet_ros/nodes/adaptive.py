@@ -70,19 +70,19 @@ class AdaptiveSubscription:
         Returns:
             A sentence if the subscription was created again, else ''.
         """
-        infos, now = self.publishers(), self._subscription.qos_profile
-        wanted = copy(now)
-        if any(incompatible_policies(info.qos_profile, now) for info in infos):
-            wanted = fitting(now, infos)
+        infos, current = self.publishers(), self._subscription.qos_profile
+        requested = copy(current)
+        if any(incompatible_policies(info.qos_profile, current) for info in infos):
+            requested = fitting(current, infos)
             if self._fixed:
-                wanted.reliability = now.reliability
+                requested.reliability = current.reliability
         elif may_latch and all_latched(infos):
-            wanted.durability = DurabilityPolicy.TRANSIENT_LOCAL
-        if same_policies(wanted, now):
+            requested.durability = DurabilityPolicy.TRANSIENT_LOCAL
+        if same_policies(requested, current):
             return ''
-        self.replace(wanted)
+        self.replace(requested)
         names = ', '.join(sorted({info.node_name for info in infos}))
-        return f'{self.topic_name} is requested {words(wanted)} now, as {names} offers it'
+        return f'{self.topic_name} is requested {words(requested)} now, as {names} offers it'
 
     def publishers(self) -> list[TopicEndpointInfo]:
         """Publishers of messages of its type on its topic."""

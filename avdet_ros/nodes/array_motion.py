@@ -12,7 +12,7 @@ from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.ego_reader import EgoReader
 from avdet_ros.nodes.lifecycle import AvdetNode
 
-STANDING = 'the array is taken to stand'
+STANDING = 'the array is assumed to stand still'
 
 
 class ArrayMotion:
@@ -34,7 +34,7 @@ class ArrayMotion:
         self._ego = EgoReader(
             node, node.p['ego_motion'], node.p['odom_frame'], base_frame, (STANDING, STANDING)
         )
-        self._told_c: float | None = None
+        self._received_c: float | None = None
         self._speed_mps: float | None = None
         self._air: Any = node.create_subscription(
             Temperature, 'air_temperature', self._on_air, qos.ASK_ODOMETRY
@@ -56,11 +56,11 @@ class ArrayMotion:
 
     @property
     def _air_c(self) -> float:
-        return self._node.p['air_temperature_c'] if self._told_c is None else self._told_c
+        return self._node.p['air_temperature_c'] if self._received_c is None else self._received_c
 
     def _on_air(self, message: Temperature) -> None:
         try:
-            self._told_c = check_air(message.temperature, 'air_temperature')
+            self._received_c = check_air(message.temperature, 'air_temperature')
         except AvdetError as error:
             self._node.refuse('air_temperature', f'{error}: left out')
 
@@ -70,5 +70,5 @@ class ArrayMotion:
         report.value(
             own_speed_mps='unknown' if self._speed_mps is None else self._speed_mps,
             air_temperature_c=float(self._air_c),
-            air_temperature_from='parameter' if self._told_c is None else 'topic',
+            air_temperature_from='parameter' if self._received_c is None else 'topic',
         )

@@ -64,10 +64,10 @@ class CameraNode(AvdetNode):
         self._sent, self._skipped = diagnostics.RateCounter(), 0
         self._times, self._late = diagnostics.LatencyStats(), diagnostics.LatencyStats()
         self._finished = False
-        how = {'qos_overriding_options': qos.overridable()}
+        qos_options = {'qos_overriding_options': qos.overridable()}
         names = dict.fromkeys(self.p['modalities'])
         self._outputs = {
-            name: self.create_publisher(Image, TOPICS[name], qos.OFFER_STREAM, **how)
+            name: self.create_publisher(Image, TOPICS[name], qos.OFFER_STREAM, **qos_options)
             for name in names
         }
         self._info = self.create_publisher(CameraInfo, 'camera/camera_info', qos.OFFER_STREAM)
@@ -99,8 +99,8 @@ class CameraNode(AvdetNode):
     def _render(self, _: None) -> None:
         """Render and publish one picture, or wait a little."""
         began, next_s = self._began, self._next_s
-        looked_at = [name for name, p in self._outputs.items() if p.get_subscription_count()]
-        if began is None or not looked_at or began.source != self._drive.name:
+        subscribed = [name for name, p in self._outputs.items() if p.get_subscription_count()]
+        if began is None or not subscribed or began.source != self._drive.name:
             held(self._worker).pause(_NAP_S)
             return
         began_ns = stamp_ns(began)
@@ -114,7 +114,7 @@ class CameraNode(AvdetNode):
             held(self._worker).pause(_NAP_S)
             return
         started = time.perf_counter()
-        pictures = self._footage.take(instant_s, tuple(looked_at))
+        pictures = self._footage.take(instant_s, tuple(subscribed))
         self._times.add((time.perf_counter() - started) * 1e3)
         due_ns = began_ns + round(instant_s * 1e9)
         while (left_s := (due_ns - self.now_ns()) * 1e-9) > 0:
@@ -136,12 +136,12 @@ class CameraNode(AvdetNode):
     def diagnose(self, report: diagnostics.Report) -> None:
         """Report the pictures sent, their lateness, and why there are none."""
         began = self._began
-        looking = sum(p.get_subscription_count() for p in self._outputs.values())
+        subscribers = sum(p.get_subscription_count() for p in self._outputs.values())
         report.value(
             drive=self._drive.name,
             pictures=self._sent.count,
             pictures_per_second=self._sent.per_second(),
-            looking=looking,
+            looking=subscribers,
             finished=self._finished,
         )
         self._times.add_to(report, 'render')
@@ -155,7 +155,7 @@ class CameraNode(AvdetNode):
                 f'say, found that capture plays {began.source}'
             )
         if report.level == diagnostics.OK:
-            report.ok(f'{self._sent.count} pictures' if looking else 'no subscribers')
+            report.ok(f'{self._sent.count} pictures' if subscribers else 'no subscribers')
 
 
 def camera_info(head: Any, camera: Camera) -> CameraInfo:

@@ -48,7 +48,7 @@ than its work."""
 
 
 @dataclass(frozen=True)
-class _Due:
+class _PendingWindow:
     """A window that waits for its features, with the times of its end and of sample 0.
 
     `taken_ns` is the time at which its last block was taken from the source.
@@ -71,9 +71,9 @@ class CaptureNode(AvdetNode):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        how = {'qos_overriding_options': qos.overridable()}
+        qos_options = {'qos_overriding_options': qos.overridable()}
         self._spectrogram = self.create_publisher(
-            Image, 'spectrogram', qos.OFFER_SPECTROGRAM, **how
+            Image, 'spectrogram', qos.OFFER_SPECTROGRAM, **qos_options
         )
         self.hand_over.offer(self._spectrogram.topic_name)
         self._features_ms = self.create_publisher(Float64, 'debug/features_ms', 10)
@@ -85,11 +85,11 @@ class CaptureNode(AvdetNode):
         self._audio: AudioPublisher | None = None
         self._truth: TruthPublisher | None = None
         self._subscription: Any = None
-        self._heard: TopicSound | None = None
+        self._topic_sound: TopicSound | None = None
         self._input: SourceReader | None = None
         self._jump: JumpHandle | None = None
-        self._hanging: SourceReader | None = None
-        self._worker: LatestValueWorker[_Due] | None = None
+        self._hung_reader: SourceReader | None = None
+        self._worker: LatestValueWorker[_PendingWindow] | None = None
 
     def load(self) -> None:
         """Read the rig and prepare the source."""
@@ -116,11 +116,10 @@ class CaptureNode(AvdetNode):
 
     def acquire(self) -> None:
         """Open the source and start the threads."""
-        if self._hanging is not None and self._hanging.busy:
+        if self._hung_reader is not None and self._hung_reader.busy:
             raise AvdetError(
-                f'{self._hanging.source.label}: expected its driver to let go, it does not '
-                'answer; '
-                'is the sound server stopped?'
+                f'{self._hung_reader.source.label}: expected its driver to release it, '
+                'it does not answer; is the sound server stopped?'
             )
         self._lock = threading.Lock()
         self._buffer = self._new_buffer(self.p['hop_s'])
@@ -130,17 +129,17 @@ class CaptureNode(AvdetNode):
         self._compute_times, self._latency = diagnostics.LatencyStats(), diagnostics.LatencyStats()
         self._samples, self._windows = diagnostics.RateCounter(), diagnostics.RateCounter()
         self._flow = WindowFlow()
-        self._with_gap = self._lost = 0
+        self._windows_with_gap = self._lost_samples = 0
         self._last_block_s: float | None = None
         self._worker = make_worker(self, 'features', PENDING_WINDOWS, self._publish)
         self._worker.start()
-        how = {'qos_overriding_options': qos.overridable()}
+        qos_options = {'qos_overriding_options': qos.overridable()}
         if self._kind == TOPIC:
             self._subscription = self.create_subscription(
-                Image, 'audio', self._on_audio, qos.ASK_SOUND, **how
+                Image, 'audio', self._on_audio, qos.ASK_SOUND, **qos_options
             )
             topic = self._subscription.topic_name
-            self._heard = TopicSound(topic, self._rig.sample_rate_hz)
+            self._topic_sound = TopicSound(topic, self._rig.sample_rate_hz)
             # Only ROS time can jump under a topic's stamps; other sources count samples.
             back = JumpThreshold(
                 min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
@@ -171,7 +170,7 @@ class CaptureNode(AvdetNode):
         """Stop the threads and close the source."""
         if self._input is not None:
             self._input.stop()
-            self._hanging = self._input if self._input.busy else None
+            self._hung_reader = self._input if self._input.busy else None
             self._input = None
         if self._array is not None:
             self._array.stop()
@@ -191,10 +190,10 @@ class CaptureNode(AvdetNode):
             self._truth.destroy()
             self._truth = None
 
-    def parameters_changed(self, news: dict[str, Any]) -> None:
+    def parameters_changed(self, changes: dict[str, Any]) -> None:
         """Begin a new grid of windows for a new hop."""
-        if 'hop_s' in news and self.state == 'active' and news['hop_s'] != self.p['hop_s']:
-            buffer = self._new_buffer(news['hop_s'])
+        if 'hop_s' in changes and self.state == 'active' and changes['hop_s'] != self.p['hop_s']:
+            buffer = self._new_buffer(changes['hop_s'])
             with self._lock:
                 self._buffer = buffer
 
@@ -221,7 +220,7 @@ class CaptureNode(AvdetNode):
 
     def _on_audio(self, message: Image) -> None:
         try:
-            blocks = held(self._heard).take(message)
+            blocks = held(self._topic_sound).take(message)
             self._samples.add(message.height)
             for block in blocks:
                 self._push(block)
@@ -230,16 +229,16 @@ class CaptureNode(AvdetNode):
 
     def _push(self, stamped: StampedBlock) -> None:
         block, taken_ns = stamped.block, self.now_ns()
-        self._lost += block.lost
+        self._lost_samples += block.lost
         with self._lock:
             windows = self._buffer.push(block.samples, block.first_sample)
         for window in windows:
             if window.gap_samples:
-                self._with_gap += 1
+                self._windows_with_gap += 1
                 if self.p['gap_windows'] == 'drop':
                     continue
             end_ns, start_ns = stamped.time_ns(window.end_sample), stamped.time_ns(0)
-            held(self._worker).put(_Due(window, end_ns, start_ns, taken_ns))
+            held(self._worker).put(_PendingWindow(window, end_ns, start_ns, taken_ns))
         self._judge.add(block)  # after the windows, which others wait for
 
     def _restart(self) -> None:
@@ -254,13 +253,13 @@ class CaptureNode(AvdetNode):
             self._truth.restart()
 
     def _on_jump(self, jump: TimeJump) -> None:
-        held(self._heard).restart()
+        held(self._topic_sound).restart()
         self._restart()
 
     # The worker's thread.
 
-    def _publish(self, due: _Due) -> None:
-        window, end_ns = due.window, due.end_ns
+    def _publish(self, pending: _PendingWindow) -> None:
+        window, end_ns = pending.window, pending.end_ns
         began_ns, began = self.now_ns(), time.perf_counter()
         features = held(self._array).features.compute(window)
         milliseconds = (time.perf_counter() - began) * 1e3
@@ -273,7 +272,7 @@ class CaptureNode(AvdetNode):
         self._flow.add(sent_ns, end_ns, late_ms)
         self._steps.publish(
             end_ns,
-            block=due.taken_ns,
+            block=pending.taken_ns,
             handed=began_ns,
             features=computed_ns,
             message=built_ns,
@@ -285,7 +284,7 @@ class CaptureNode(AvdetNode):
         self.publish_number(self._sent_ms, late_ms)
         if self._truth is not None:
             due_sample = window.end_sample + self._grid  # windows may end this much early
-            self._truth.publish(due_sample, due.start_ns, self.p['hop_s'])
+            self._truth.publish(due_sample, pending.start_ns, self.p['hop_s'])
 
     def _send(self, features: np.ndarray, end_ns: int) -> tuple[int, int]:
         """Hand features over within the process, then publish them to other subscribers.
@@ -314,7 +313,7 @@ class CaptureNode(AvdetNode):
             silent_s = time.monotonic() - max(self._last_block_s or 0, self._active_since)
             finished = report_source(report, self._input, self._windows.count, silent_s)
         elif self._subscription is not None:
-            self.explain_silence(report, self._subscription, held(self._heard).last_s)
+            self.explain_silence(report, self._subscription, held(self._topic_sound).last_s)
             if self.publisher_watch.count(self._subscription) > 1:
                 report.warn(f'several publishers on {self._subscription.topic_name}')
         report.value(
@@ -322,11 +321,11 @@ class CaptureNode(AvdetNode):
             windows_out=self._windows.count,
             windows_per_second=self._windows.per_second(),
             windows_dropped=held(self._worker).dropped,
-            windows_with_gaps=self._with_gap,
+            windows_with_gaps=self._windows_with_gap,
             windows_skipped=self._buffer.skipped_windows,
-            samples_lost=self._lost,
-            time_jumps=self._heard.restarts if self._heard else 0,
-            wrong_stamps=self._heard.wrong_stamps if self._heard else 0,
+            samples_lost=self._lost_samples,
+            time_jumps=self._topic_sound.restarts if self._topic_sound else 0,
+            wrong_stamps=self._topic_sound.wrong_stamps if self._topic_sound else 0,
         )
         self._compute_times.add_to(report, 'features')
         self._latency.add_to(report, 'spectrogram_latency')

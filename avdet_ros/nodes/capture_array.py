@@ -26,8 +26,8 @@ from avdet_ros.sources.base import Block
 class CaptureArray:
     """Monitors the array while sound comes in, and publishes each change on topic `array`.
 
-    Dead channels are excluded at once, on the thread that delivers the sound. A slow watch on a
-    thread of its own estimates gains, delays and positions (parameter `array_watch_s`).
+    Dead channels are excluded at once, on the thread that delivers the sound. A slow watch on its
+    own thread estimates gains, delays and positions (parameter `array_watch_s`).
 
     Attributes:
         features: computes features for the current array; replaced, never modified. Only the
@@ -74,9 +74,9 @@ class CaptureArray:
 
     def diagnose(self, report: diagnostics.Report) -> None:
         """Report the excluded channels and the watch's findings."""
-        out = np.flatnonzero(self._rig.alive & ~self._living.alive)
-        report.value(channels_out=' '.join(self._rig.names[i] for i in out))
-        for i in out:
+        excluded = np.flatnonzero(self._rig.alive & ~self._living.alive)
+        report.value(channels_out=' '.join(self._rig.names[i] for i in excluded))
+        for i in excluded:
             channel = self._rig.channels[i]
             report.warn(f'{self._rig.names[i]} (channel {channel}) is dead and left out')
         if (watch := self.watch) is None:
@@ -103,10 +103,10 @@ class CaptureArray:
         log = self._node.get_logger()
         words = '; '.join(change.sentence for change in changes)
         if not self._node.p['auto_calibrate']:
-            log.warning(f'the array is not what the rig says: {words}')
+            log.warning(f'the array differs from the rig: {words}')
             return
         rig = calibrated_rig(result, self._calibrated)
         self._use(rig)
         if self.watch is not None:
             self.watch.use_rig(rig)
-        log.warning(f'the array is calibrated anew: {words}')
+        log.warning(f'the array was calibrated again: {words}')

@@ -58,7 +58,7 @@ class TopicSound:
         # A block with a doubtful stamp is returned later, in order, with the next ones.
         for place, part in self._blocks.add(first_ns, samples):
             self.restarts += place.restarted
-            # Sample numbers restart with the stream; the window buffer notices by itself.
+            # Sample numbers restart with the stream; the window buffer detects it.
             block = Block(part, place.first_sample, self.last_s, place.lost)
             blocks.append(StampedBlock(block, place.time_ns))
         return blocks

@@ -30,7 +30,7 @@ class ChannelLevels:
     def reset(self) -> None:
         """Forget the sound so far."""
         with self._lock:
-            self._sums = ChannelSums.none(len(self._names))
+            self._sums = ChannelSums.empty(len(self._names))
 
     def add(self, sums: ChannelSums) -> None:
         """Add the sums of the next piece of sound."""
@@ -42,7 +42,7 @@ class ChannelLevels:
         with self._lock:
             if not self._sums.count:
                 return
-            sums, self._sums = self._sums, ChannelSums.none(len(self._names))
+            sums, self._sums = self._sums, ChannelSums.empty(len(self._names))
         peak, clipped = np.maximum(sums.high, -sums.low), sums.clipped / sums.count
         dead, bad = sums.constant.tolist(), sums.bad
         mixed = mixed_channels(sums.products / sums.count)

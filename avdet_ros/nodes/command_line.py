@@ -43,13 +43,13 @@ def take_words(program: str, about: str, params: Iterable[Param], argv: list[str
 
 def words_outside_ros_args(argv: list[str]) -> list[str]:
     """Return the words that rcl leaves to the program: all outside ``--ros-args ... --``."""
-    words, of_ros = [], False
+    words, in_ros_args = [], False
     for word in argv[1:]:
         if word == '--ros-args':
-            of_ros = True
-        elif of_ros and word == '--':
-            of_ros = False
-        elif not of_ros:
+            in_ros_args = True
+        elif in_ros_args and word == '--':
+            in_ros_args = False
+        elif not in_ros_args:
             words.append(word)
     return words
 
@@ -70,27 +70,27 @@ def split_words(program: str, known: Collection[str], argv: list[str]) -> dict[s
     Raises:
         SystemExit: status `MISUSED` with a sentence about the first wrong word.
     """
-    found: dict[str, list[str]] = {}
+    arguments: dict[str, list[str]] = {}
     open_words: list[str] | None = None
     for word in argv[1:]:
         if open_words is not None and word != '--':
             open_words.append(word)
         elif open_words is not None:
-            if not found:
+            if not arguments:
                 _refuse(f'{program}: expected a node before the first --, found none')
-            found[[*found][-1]] += open_words
+            arguments[[*arguments][-1]] += open_words
             open_words = None
         elif word == '--ros-args':
             open_words = [word]
-        elif word in known and word not in found:
-            found[word] = []
+        elif word in known and word not in arguments:
+            arguments[word] = []
         else:
-            again = ' again' if word in found else did_you_mean(word, known)
+            hint = ' again' if word in arguments else did_you_mean(word, known)
             expected = f'expected names of nodes ({", ".join(known)}), each once'
-            _refuse(f'{program}: {expected}, found {brief_repr(word)}{again}')
-    if not found:
+            _refuse(f'{program}: {expected}, found {brief_repr(word)}{hint}')
+    if not arguments:
         _refuse(f'{program}: expected names of nodes ({", ".join(known)}), found none')
-    return {**found, '': open_words or []}
+    return {**arguments, '': open_words or []}
 
 
 def _refuse(sentence: str) -> None:

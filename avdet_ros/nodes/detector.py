@@ -31,7 +31,7 @@ from avdet_ros.nodes.window_flow import WindowFlow
 from avdet_ros.nodes.worker import LatestValueWorker, make_worker
 from avdet_ros.paths import DEFAULT_MODEL, share
 
-_Came = tuple[Image | FeatureWindow, int, tuple[float, float]]
+_Arrival = tuple[Image | FeatureWindow, int, tuple[float, float]]
 """A window, its arrival time in ns, and the speed and air temperature to steer it for."""
 
 
@@ -46,9 +46,9 @@ class DetectorNode(AvdetNode):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        how = {'qos_overriding_options': qos.overridable()}
+        qos_options = {'qos_overriding_options': qos.overridable()}
         self._detections = self.create_publisher(
-            Detection2DArray, 'detections', qos.RESULTS, **how
+            Detection2DArray, 'detections', qos.RESULTS, **qos_options
         )
         self._labels = self.create_publisher(LabelInfo, 'label_info', qos.LATCHED)
         self._inference_ms = self.create_publisher(Float64, 'debug/inference_ms', 10)
@@ -56,7 +56,7 @@ class DetectorNode(AvdetNode):
         self._steps = StepTimes(self)
         self._subscription: AnySubscription | None = None
         self._array: AnySubscription | None = None
-        self._worker: LatestValueWorker[_Came] | None = None
+        self._worker: LatestValueWorker[_Arrival] | None = None
         self._detector: Detector | None = None
         self._motion: ArrayMotion | None = None
 
@@ -79,7 +79,7 @@ class DetectorNode(AvdetNode):
 
     def acquire(self) -> None:
         """Subscribe and start the thread."""
-        self._in, self._out = diagnostics.RateCounter(), diagnostics.RateCounter()
+        self._windows_in, self._windows_out = diagnostics.RateCounter(), diagnostics.RateCounter()
         self._refused = 0
         self._missed = MessageLossCounter(self.refuse)
         self._last_in_s: float | None = None
@@ -122,9 +122,9 @@ class DetectorNode(AvdetNode):
             self._worker.stop()
             self._worker = None
 
-    def parameters_changed(self, news: dict[str, Any]) -> None:
+    def parameters_changed(self, changes: dict[str, Any]) -> None:
         """Publish the labels again for a new threshold, which they contain."""
-        score = news.get('min_score', self.p['min_score'])
+        score = changes.get('min_score', self.p['min_score'])
         if self.state == 'active' and score != self.p['min_score']:
             self._publish_labels(score)
 
@@ -148,7 +148,7 @@ class DetectorNode(AvdetNode):
 
     def _on_spectrogram(self, message: Image, info: dict[str, Any]) -> None:
         self._last_in_s = time.monotonic()
-        self._in.add()
+        self._windows_in.add()
         subscription = self._subscription
         if isinstance(subscription, Subscription | AdaptiveSubscription):
             self._missed.add(subscription, info)
@@ -157,7 +157,7 @@ class DetectorNode(AvdetNode):
     def _on_window(self, window: FeatureWindow) -> None:
         """Like `_on_spectrogram`, on the thread of the capture node in this process."""
         self._last_in_s = time.monotonic()
-        self._in.add()
+        self._windows_in.add()
         held(self._worker).put((window, self.now_ns(), self._motion_at(window.end_ns)))
 
     def _motion_at(self, end_ns: int) -> tuple[float, float]:
@@ -170,24 +170,24 @@ class DetectorNode(AvdetNode):
         self._refused += 1
         self.refuse('spectrogram', str(error))
 
-    def _detect(self, came: _Came) -> None:
-        (window, received_ns, motion), begun_ns = came, self.now_ns()
+    def _detect(self, arrival: _Arrival) -> None:
+        (window, received_ns, motion), begun_ns = arrival, self.now_ns()
         features, end_ns = _read(window)
         if end_ns <= 0:
             raise AvdetError(f'spectrogram: expected a stamp in the header, found {end_ns} ns')
         decoded_ns, began = self.now_ns(), time.perf_counter()
-        found = held(self._detector).detect(features, self.p['beyond_image'], *motion)
-        found = found.best(self.p['min_score'], self.p['max_detections'])
+        detections = held(self._detector).detect(features, self.p['beyond_image'], *motion)
+        detections = detections.best(self.p['min_score'], self.p['max_detections'])
         milliseconds = (time.perf_counter() - began) * 1e3
         inferred_ns = self.now_ns()
         instant_ns = end_ns + round(held(self._detector).contract.label_offset_s * 1e9)
         head = encode_header(instant_ns, self._rig.camera.frame_id)
-        places = find_places(found, self._rig)
+        places = find_places(detections, self._rig)
         self._detections.publish(
-            encode_detections(head, found.boxes_px, found.scores, places=places)
+            encode_detections(head, detections.boxes_px, detections.scores, places=places)
         )
         sent_ns = self.now_ns()
-        self._out.add()
+        self._windows_out.add()
         late_ms = (sent_ns - end_ns) * 1e-6
         self._inference.add(milliseconds)
         self._latency.add(late_ms)
@@ -220,9 +220,9 @@ class DetectorNode(AvdetNode):
             sha256=model.sha256,
             provider=model.provider,
             label_offset_s=model.contract.label_offset_s,
-            windows_in=self._in.count,
-            windows_out=self._out.count,
-            windows_per_second=self._out.per_second(),
+            windows_in=self._windows_in.count,
+            windows_out=self._windows_out.count,
+            windows_per_second=self._windows_out.per_second(),
             windows_dropped=held(self._worker).dropped,
             windows_missed=self._missed.count,
             windows_refused=self._refused,
@@ -237,7 +237,7 @@ class DetectorNode(AvdetNode):
             for sentence in self._flow.sentences(self.now_ns(), held(self._worker).dropped):
                 report.warn(sentence)
         if not silent and report.level == diagnostics.OK:
-            report.ok(f'{self._out.count} windows on {model.provider}')
+            report.ok(f'{self._windows_out.count} windows on {model.provider}')
 
 
 def _read(window: Image | FeatureWindow) -> tuple[np.ndarray, int]:

@@ -80,28 +80,28 @@ class RecentProblems:
 
     def __init__(self, hold_s: float = 5.0) -> None:
         self._hold_s = hold_s
-        self._found: dict[str, tuple[float, int, str]] = {}
+        self._problems: dict[str, tuple[float, int, str]] = {}
 
     def add(self, key: str, level: int, sentence: str, hold_s: float | None = None) -> bool:
         """Remember a problem; return True if it is new and worth a line in the log."""
         until = time.monotonic() + (self._hold_s if hold_s is None else hold_s)
-        known = self._found.get(key)
-        self._found[key] = (until, level, sentence)
-        return known is None or known[0] < time.monotonic()
+        earlier = self._problems.get(key)
+        self._problems[key] = (until, level, sentence)
+        return earlier is None or earlier[0] < time.monotonic()
 
     def end(self, key: str) -> None:
         """Forget a problem."""
-        self._found.pop(key, None)
+        self._problems.pop(key, None)
 
     @property
     def sentences(self) -> list[str]:
         """The newest sentence of each problem."""
-        return [sentence for _, _, sentence in self._found.values()]
+        return [sentence for _, _, sentence in self._problems.values()]
 
     def add_to(self, report: Report) -> None:
         """Add the problems that are still remembered to a report."""
         now = time.monotonic()
-        for until, level, sentence in list(self._found.values()):
+        for until, level, sentence in list(self._problems.values()):
             if until >= now:
                 report.add(level, sentence)
 
@@ -134,7 +134,7 @@ class RateCounter:
 
     def __init__(self) -> None:
         self.count = 0
-        self._asked = (time.monotonic(), 0)
+        self._last_call = (time.monotonic(), 0)
 
     def add(self, count: int = 1) -> None:
         """Count events."""
@@ -142,10 +142,10 @@ class RateCounter:
 
     def per_second(self) -> float:
         """Return the events per second since the last call."""
-        then, before = self._asked
-        now = time.monotonic()
-        self._asked = (now, self.count)
-        return (self.count - before) / max(now - then, 1e-3)
+        last_s, last_count = self._last_call
+        now_s = time.monotonic()
+        self._last_call = (now_s, self.count)
+        return (self.count - last_count) / max(now_s - last_s, 1e-3)
 
 
 def to_message(stamp: Any, name: str, report: Report) -> DiagnosticArray:

@@ -29,7 +29,7 @@ class EgoReader:
         source: str,
         odom_frame: str,
         base_frame: str,
-        without: tuple[str, str] = (
+        consequences: tuple[str, str] = (
             'velocities are relative',
             'velocities are relative and ellipses wider',
         ),
@@ -41,12 +41,12 @@ class EgoReader:
             source: ``odometry``, ``tf`` or ``none``.
             odom_frame: fixed frame of TF.
             base_frame: the rig's frame.
-            without: consequences to report, if the motion was never known or no longer is.
+            consequences: consequences to report, if the motion was never known or no longer is.
         """
         self._node, self._source = node, source
         self._odom_frame, self._base_frame = odom_frame, base_frame
         self._frame = odom_frame if source == 'tf' else ''
-        self._without, self._without_now = without
+        self._consequence, self._consequence_now = consequences
         self._motion = EgoMotion()
         self._last_s: float | None = None
         self._edges: dict[str, tuple[str, float, float, float, float]] = {}
@@ -89,9 +89,9 @@ class EgoReader:
         """
         since_s = None if self._last_s is None else time.monotonic() - self._last_s
         if self._source == 'none':
-            state = f'none: {self._without}'
+            state = f'none: {self._consequence}'
         elif since_s is None:
-            state = self._absent or f'no {self._source} yet: {self._without}'
+            state = self._absent or f'no {self._source} yet: {self._consequence}'
         else:
             state = self._source
         report.value(
@@ -100,7 +100,7 @@ class EgoReader:
         if since_s is not None and since_s > STOPPED_S and not ended:
             report.warn(
                 f'{self._source} of the ego vehicle stopped {since_s:.0f} s ago: '
-                f'{self._without_now}'
+                f'{self._consequence_now}'
             )
 
     def _listen(self, kind: Any, topic: str, callback: Any, profile: Any) -> None:
@@ -110,7 +110,7 @@ class EgoReader:
         try:
             from tf2_msgs.msg import TFMessage
         except ImportError:
-            self._absent = f'tf: expected package tf2_msgs, found none: {self._without}'
+            self._absent = f'tf: expected package tf2_msgs, found none: {self._consequence}'
             self._node.refuse('tf', self._absent)
             return
         self._listen(TFMessage, '/tf', self._on_tf, qos.ASK_TF)
@@ -128,15 +128,18 @@ class EgoReader:
     def _on_tf(self, message: Any) -> None:
         """Follow the chain of frames from base_link up to the fixed one."""
         newest_ns = 0
-        for each in message.transforms:
-            place = each.transform.translation
+        for transform in message.transforms:
+            place = transform.transform.translation
             try:
-                yaw = yaw_of(each.transform.rotation)
+                yaw = yaw_of(transform.transform.rotation)
             except AvdetError as error:
-                self._node.refuse('tf', f'/tf: {each.child_frame_id}: {error}')
+                self._node.refuse('tf', f'/tf: {transform.child_frame_id}: {error}')
                 continue
-            child, parent = each.child_frame_id.lstrip('/'), each.header.frame_id.lstrip('/')
-            at_ns = stamp_ns(each)
+            child, parent = (
+                transform.child_frame_id.lstrip('/'),
+                transform.header.frame_id.lstrip('/'),
+            )
+            at_ns = stamp_ns(transform)
             self._edges[child] = (parent, at_ns * 1e-9, place.x, place.y, yaw)
             newest_ns = max(newest_ns, at_ns)
         x, y, yaw, frame, stamp_s = 0.0, 0.0, 0.0, self._base_frame, 0.0
@@ -157,10 +160,10 @@ class EgoReader:
             self._node.refuse('odometry', f'odom: expected a stamp, found {at_ns} ns: left out')
             return
         try:
-            odd = self._motion.add(at_ns * 1e-9, x_m, y_m, yaw_rad)
+            problem = self._motion.add(at_ns * 1e-9, x_m, y_m, yaw_rad)
         except AvdetError as error:
-            odd = str(error)
+            problem = str(error)
         else:
             self._last_s = time.monotonic()
-        if odd:
-            self._node.refuse('odometry', odd)
+        if problem:
+            self._node.refuse('odometry', problem)

@@ -127,7 +127,7 @@ class GraphMonitor:
             namespace: namespace of the graph.
             topics: which of spectrogram, detections, tracks, truth, audio and debug/steps to
                 record as well.
-            on_picture: receives each overlay picture, in a thread of its own; None: no pictures.
+            on_picture: receives each overlay picture, in a separate thread; None: no pictures.
         """
         self.spectrograms: list[StampedMessage] = []
         self.detections: list[StampedMessage] = []
@@ -142,7 +142,7 @@ class GraphMonitor:
         self._rate_hz = 44100
         self._clients: dict[str, Client] = {}
         self._on_picture = on_picture
-        # A context of its own, so that a graph in another domain can be watched at the same time.
+        # A separate context, so that a graph in another domain can be watched at the same time.
         self._context = Context()
         self._context.init(args=[])
         self._node = Node('graph_monitor', namespace=namespace, context=self._context)
@@ -243,7 +243,7 @@ class GraphMonitor:
         """Publish ``/clock``, with the system's time until `move_clock` or `stop_clock`."""
         publisher = self._node.create_publisher(Clock, '/clock', qos.RESULTS)
 
-        def publish() -> None:  # in a thread of its own: a clock must not wait
+        def publish() -> None:  # in a separate thread: a clock must not wait
             with suppress(Exception):  # the context has ended
                 while self._context.ok():
                     publisher.publish(Clock(clock=encode_stamp(round(self.clock_s() * 1e9))))

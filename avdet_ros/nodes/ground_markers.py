@@ -34,7 +34,7 @@ class GroundMarkers:
 
     def __init__(self) -> None:
         """Begin without past positions."""
-        self._past: dict[str, deque[tuple[int, float, float]]] = {}
+        self._trails: dict[str, deque[tuple[int, float, float]]] = {}
         self._newest_ns = 0
 
     def make(self, message: Detection3DArray, trail_s: float) -> MarkerArray:
@@ -46,16 +46,16 @@ class GroundMarkers:
         """
         now_ns = stamp_ns(message)
         if now_ns < self._newest_ns:
-            self._past.clear()
+            self._trails.clear()
         self._newest_ns = now_ns
         out = MarkerArray()
         for entry in message.detections:
             number = int(entry.id) if entry.id.isdecimal() and len(entry.id) < 10 else 0
             pose, size = entry.bbox.center, entry.bbox.size
-            past = self._past.setdefault(entry.id, deque(maxlen=_MOST_POINTS))
-            past.append((now_ns, pose.position.x, pose.position.y))
-            while past[0][0] < now_ns - trail_s * 1e9:
-                past.popleft()
+            trail = self._trails.setdefault(entry.id, deque(maxlen=_MOST_POINTS))
+            trail.append((now_ns, pose.position.x, pose.position.y))
+            while trail[0][0] < now_ns - trail_s * 1e9:
+                trail.popleft()
             ellipse = _marker(message, 'ellipse', Marker.CYLINDER, number, 0.35)
             covariance = np.asarray(entry.results[0].pose.covariance).reshape(6, 6)[:2, :2]
             long, short, angle = half_axes(covariance)
@@ -72,13 +72,13 @@ class GroundMarkers:
                 x=pose.position.x, y=pose.position.y, z=pose.position.z + size.z
             )
             out.markers += [ellipse, box, label]
-            if len(past) > 1:
-                trail = _marker(message, 'trail', Marker.LINE_STRIP, number, 0.8)
-                trail.scale.x = 0.15
-                trail.points = [Point(x=x, y=y, z=THIN_M) for _, x, y in past]
-                out.markers.append(trail)
+            if len(trail) > 1:
+                line = _marker(message, 'trail', Marker.LINE_STRIP, number, 0.8)
+                line.scale.x = 0.15
+                line.points = [Point(x=x, y=y, z=THIN_M) for _, x, y in trail]
+                out.markers.append(line)
         alive = {entry.id for entry in message.detections}
-        self._past = {name: past for name, past in self._past.items() if name in alive}
+        self._trails = {name: trail for name, trail in self._trails.items() if name in alive}
         return out
 
 

@@ -18,7 +18,7 @@ from avdet_ros.nodes import diagnostics, qos
 from avdet_ros.nodes.lifecycle import AvdetNode
 from avdet_ros.nodes.map_reader import MapReader
 from avdet_ros.rig import Camera
-from avdet_ros.tracking.around_corner import hidden_ones, look
+from avdet_ros.tracking.around_corner import hidden_sights, look
 from avdet_ros.tracking.ground_track import GroundTrack
 from avdet_ros.tracking.track import Track
 
@@ -33,9 +33,9 @@ class GroundOutput:
             node: node that publishes.
         """
         self._node = node
-        how = {'qos_overriding_options': qos.overridable()}
+        qos_options = {'qos_overriding_options': qos.overridable()}
         create = node.create_publisher
-        self._boxes = create(Detection3DArray, 'tracks_3d', qos.RESULTS, **how)
+        self._boxes = create(Detection3DArray, 'tracks_3d', qos.RESULTS, **qos_options)
         self._points = create(PointCloud2, 'tracks_points', qos.RESULTS)
         self._nearest = create(PoseWithCovarianceStamped, 'nearest', qos.RESULTS)
         self._hidden = create(PointCloud2, 'hidden', qos.RESULTS)
@@ -88,7 +88,7 @@ class GroundOutput:
         if self._hidden.get_subscription_count():
             sound = [vehicle for vehicle in vehicles if is_sound(vehicle)]
             sights = look(sound, camera, *cells.at(head.stamp.sec + head.stamp.nanosec * 1e-9))
-            self._hidden.publish(encode_hidden(head, hidden_ones(sights)))
+            self._hidden.publish(encode_hidden(head, hidden_sights(sights)))
 
     def annotate(self, head: Header, tracks: list[Track]) -> None:
         """Publish tracks as annotations of the picture, if Foxglove's messages are installed."""

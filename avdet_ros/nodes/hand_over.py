@@ -63,7 +63,7 @@ class FeatureHandOver:
         """Begin without topics."""
         self._lock = threading.Lock()
         self._offered: set[str] = set()
-        self._takers: list[HandedOver] = []
+        self._receivers: list[HandedOver] = []
 
     def offer(self, topic_name: str) -> None:
         """Announce that a node of this process publishes this topic.
@@ -84,23 +84,25 @@ class FeatureHandOver:
             topic_name: full name.
             take: receives them on the thread of the publishing node, which waits meanwhile.
         """
-        taker = HandedOver(self, topic_name, take)
+        receiver = HandedOver(self, topic_name, take)
         with self._lock:
-            self._takers.append(taker)
-        return taker
+            self._receivers.append(receiver)
+        return receiver
 
-    def unsubscribe(self, taker: HandedOver) -> bool:
+    def unsubscribe(self, receiver: HandedOver) -> bool:
         """Undo `subscribe`; return whether it was subscribed."""
         with self._lock:
-            if taker not in self._takers:
+            if receiver not in self._receivers:
                 return False
-            self._takers.remove(taker)
+            self._receivers.remove(receiver)
             return True
 
     def put(self, topic_name: str, window: FeatureWindow) -> bool:
         """Hand a window over; return whether somebody received it."""
         with self._lock:
-            takers = [taker for taker in self._takers if taker.topic_name == topic_name]
-            for taker in takers:
-                taker.take(window)
-        return bool(takers)
+            receivers = [
+                receiver for receiver in self._receivers if receiver.topic_name == topic_name
+            ]
+            for receiver in receivers:
+                receiver.take(window)
+        return bool(receivers)

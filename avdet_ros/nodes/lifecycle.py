@@ -1,7 +1,7 @@
 """Base class of all nodes: a lifecycle that reports its faults and retries.
 
-A node starts by itself (parameter ``autostart``). When it cannot work, it keeps running, reports
-why in /diagnostics, and tries again while the cause may go away.
+A node starts automatically (parameter ``autostart``). When it cannot work, it keeps running,
+reports why in /diagnostics, and tries again while the cause may go away.
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ class AvdetNode(LifecycleNode):
         self.problems = diagnostics.RecentProblems()
         self.publisher_watch = PublisherWatch(self)
         self.fault = ''
-        self._wanted = bool(self.p['autostart'])
-        self._ours = False  # a transition in progress is our own, not a user's
+        self._should_be_active = bool(self.p['autostart'])
+        self._own_transition = False  # a transition in progress is our own, not a user's
         self._stale = False  # a parameter that only `load` reads has changed since the last one
         self._active_since = time.monotonic()
-        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self.self_report = SelfReport(self)
-        self.create_timer(diagnostics.PERIOD_S, self.self_report.publish, clock=self._steady)
-        self.create_timer(RETRY_S, self._retry, clock=self._steady)
+        self.create_timer(diagnostics.PERIOD_S, self.self_report.publish, clock=self._steady_clock)
+        self.create_timer(RETRY_S, self._retry, clock=self._steady_clock)
         self.create_service(SetBool, '~/enable', self._on_enable)
         for sentence in self.p.warnings:
             self.get_logger().warning(sentence)
@@ -90,7 +90,7 @@ class AvdetNode(LifecycleNode):
     def diagnose(self, report: diagnostics.Report) -> None:
         """Report how the work goes; called once a second while active."""
 
-    def parameters_changed(self, news: dict[str, Any]) -> None:
+    def parameters_changed(self, changes: dict[str, Any]) -> None:
         """Take new values of live parameters; an AvdetError refuses them."""
 
     # What sub-classes use.
@@ -99,11 +99,11 @@ class AvdetNode(LifecycleNode):
         self, msg_type: Any, topic: str, qos_profile: Any, **options: Any
     ) -> Publisher:
         """Create a publisher with a copy of the profile, since rclpy writes parameters into it."""
-        if 'qos_overriding_options' not in options:  # else a user may offer less than is wanted
+        if 'qos_overriding_options' not in options:  # else a user may offer less than requested
             options.setdefault('event_callbacks', qos.UNWATCHED_PUBLISHER)
         return super().create_publisher(msg_type, topic, copy(qos_profile), **options)
 
-    def create_subscription(  # type: ignore[override]  # what stands for one is no subclass
+    def create_subscription(  # type: ignore[override]  # its stand-in is not a subclass
         self, msg_type: Any, topic: str, callback: Any, qos_profile: Any, **options: Any
     ) -> Subscription | AdaptiveSubscription:
         """Create a subscription; if a user may change its QoS, it also adapts to the offers."""
@@ -138,9 +138,9 @@ class AvdetNode(LifecycleNode):
         return self._state_machine.current_state[1]
 
     @property
-    def wanted(self) -> bool:
+    def should_be_active(self) -> bool:
         """Whether the node should be active, by parameter ``autostart`` or the last request."""
-        return self._wanted
+        return self._should_be_active
 
     @property
     def clock_still(self) -> bool:
@@ -175,16 +175,16 @@ class AvdetNode(LifecycleNode):
         if self.problems.add(key, diagnostics.WARN, sentence):
             self.get_logger().warning(sentence)
 
-    def fail(self, what: str, error: Exception) -> None:
+    def fail(self, task: str, error: Exception) -> None:
         """Report an unexpected error of a thread, from where it was caught.
 
         Args:
-            what: the work that failed.
+            task: the work that failed.
             error: the exception, logged with its traceback.
         """
         self.get_logger().error(traceback.format_exc())
-        sentence = f'{what}: {type(error).__name__}: {error}'
-        self.problems.add(what, diagnostics.ERROR, sentence)
+        sentence = f'{task}: {type(error).__name__}: {error}'
+        self.problems.add(task, diagnostics.ERROR, sentence)
 
     def explain_silence(
         self,
@@ -223,14 +223,14 @@ class AvdetNode(LifecycleNode):
 
     def try_start(self) -> bool:
         """Configure and activate, unless already done; return False on failure."""
-        self._ours = True
+        self._own_transition = True
         try:
             if self.state == 'unconfigured':
                 self.trigger_configure()
             if self.state == 'inactive':
                 self.trigger_activate()
         finally:
-            self._ours = False
+            self._own_transition = False
         return self.state == 'active'
 
     # Transitions. rclpy swallows their exceptions, so they are caught and reported here.
@@ -244,7 +244,7 @@ class AvdetNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Acquire resources and start the work."""
-        self._wanted = True
+        self._should_be_active = True
         result = self._attempt('activate', self._acquire)
         if result != TransitionCallbackReturn.SUCCESS:
             self._quietly(self.release)
@@ -254,8 +254,8 @@ class AvdetNode(LifecycleNode):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop the work and release its resources."""
-        if not self._ours:
-            self._wanted = False
+        if not self._own_transition:
+            self._should_be_active = False
         self._quietly(self.release)
         self.fault = ''
         self.get_logger().info('inactive')
@@ -263,13 +263,13 @@ class AvdetNode(LifecycleNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Drop what was loaded."""
-        self._wanted = self._wanted and self._ours
+        self._should_be_active = self._should_be_active and self._own_transition
         self._quietly(self.unload)
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop permanently."""
-        self._wanted = False
+        self._should_be_active = False
         self.fault = ''
         self._quietly(self.release)
         self._quietly(self.unload)
@@ -300,17 +300,17 @@ class AvdetNode(LifecycleNode):
         self._active_since = time.monotonic()
         self.acquire()
 
-    def _attempt(self, what: str, action: Any) -> TransitionCallbackReturn:
+    def _attempt(self, action_name: str, action: Any) -> TransitionCallbackReturn:
         try:
             action()
         except AvdetError as error:
             if self.fault != str(error):  # once, not at every attempt
-                self.get_logger().error(f'cannot {what}: {error}')
+                self.get_logger().error(f'cannot {action_name}: {error}')
             self.fault = str(error)
             return TransitionCallbackReturn.FAILURE
         except Exception as error:
-            self.get_logger().error(f'cannot {what}:\n{traceback.format_exc()}')
-            self.fault = f'cannot {what}: {type(error).__name__}: {error}'
+            self.get_logger().error(f'cannot {action_name}:\n{traceback.format_exc()}')
+            self.fault = f'cannot {action_name}: {type(error).__name__}: {error}'
             return TransitionCallbackReturn.ERROR
         self.fault = ''
         return TransitionCallbackReturn.SUCCESS
@@ -322,25 +322,25 @@ class AvdetNode(LifecycleNode):
             self.get_logger().error(traceback.format_exc())
 
     def _retry(self) -> None:
-        if self._wanted and self.state in ('unconfigured', 'inactive'):
+        if self._should_be_active and self.state in ('unconfigured', 'inactive'):
             self.try_start()
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         if request.data:
-            self._wanted = True
+            self._should_be_active = True
             response.success = self.try_start()
             why = self.fault or f'cannot activate: the node is {self.state}'
             response.message = 'active' if response.success else why
         else:
-            self._wanted = False
+            self._should_be_active = False
             if self.state == 'active':
                 self.trigger_deactivate()
             response.success = self.state != 'active'
             response.message = self.state
         return response
 
-    def _on_parameters(self, news: dict[str, Any]) -> None:
-        if 'autostart' in news and news['autostart'] and self.state != 'active':
-            self._wanted = True
-        self.parameters_changed(news)
-        self._stale |= self.p.fixed_change(news)
+    def _on_parameters(self, changes: dict[str, Any]) -> None:
+        if 'autostart' in changes and changes['autostart'] and self.state != 'active':
+            self._should_be_active = True
+        self.parameters_changed(changes)
+        self._stale |= self.p.fixed_change(changes)

@@ -138,5 +138,5 @@ class LivePictures:
         if since_s < SILENT_AFTER_S:
             return live
         if self._pulse.has_stopped and not ended:
-            report.warn(f'the camera no longer comes: {why}')
+            report.warn(f'the camera has stopped: {why}')
         return f'none for {since_s:.0f} s, drawn road'

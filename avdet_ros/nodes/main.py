@@ -96,9 +96,9 @@ def composed() -> None:
     if {'-h', '--help'} & set(sys.argv):
         print(_COMPOSED_HELP)
         sys.exit(0)
-    own = split_words(COMPOSED, CLASSES, sys.argv)
-    for_all = own.pop('')
-    _run(own, [sys.argv[0], *for_all])
+    node_arguments = split_words(COMPOSED, CLASSES, sys.argv)
+    for_all = node_arguments.pop('')
+    _run(node_arguments, [sys.argv[0], *for_all])
 
 
 def run(name: str) -> None:
@@ -114,11 +114,11 @@ def run(name: str) -> None:
     _run({name: []}, sys.argv)
 
 
-def _run(own: Mapping[str, list[str]], argv: list[str]) -> None:
+def _run(node_arguments: Mapping[str, list[str]], argv: list[str]) -> None:
     """Run nodes in this process until a signal.
 
     Args:
-        own: ROS arguments of each single node, by its name.
+        node_arguments: ROS arguments of each single node, by its name.
         argv: command line with the arguments for all nodes.
     """
     handing_over = False
@@ -132,7 +132,7 @@ def _run(own: Mapping[str, list[str]], argv: list[str]) -> None:
     # Once installed, rclpy's own handlers end its context and then call these.
     for number in END_SIGNALS:
         signal.signal(number, on_signal)
-    _force_exit_after_signal(max(_TIDY_S.get(name, TIDY_S) for name in own))
+    _force_exit_after_signal(max(_TIDY_S.get(name, TIDY_S) for name in node_arguments))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # the supervisor blocks it
     # One window at a time: more threads would only take cores from the other nodes.
     for variable in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'NUMBA_NUM_THREADS'):
@@ -148,7 +148,8 @@ def _run(own: Mapping[str, list[str]], argv: list[str]) -> None:
     from avdet_ros.nodes.spin import Spinner
 
     classes = [
-        getattr(importlib.import_module(f'avdet_ros.nodes.{name}'), CLASSES[name]) for name in own
+        getattr(importlib.import_module(f'avdet_ros.nodes.{name}'), CLASSES[name])
+        for name in node_arguments
     ]
     nodes: list[AvdetNode] = []
     bridge = spinner = None
@@ -157,14 +158,14 @@ def _run(own: Mapping[str, list[str]], argv: list[str]) -> None:
         with until_ros_ends():
             rclpy.init(args=argv)
             hand_over = FeatureHandOver()
-            for node_class, words in zip(classes, own.values(), strict=True):
+            for node_class, words in zip(classes, node_arguments.values(), strict=True):
                 nodes.append(node_class(hand_over=hand_over, cli_args=words or None))
             bridge = LogBridge(*nodes)
             for node in reversed(nodes):  # receivers start before senders
                 if node.p['autostart']:
                     node.try_start()
             # Not earlier: on a busy machine the node would take minutes to start.
-            if all(name in _LOW_PRIORITY for name in own):
+            if all(name in _LOW_PRIORITY for name in node_arguments):
                 lower_priority()
             # Loaded objects stay: looking for garbage in them would delay some windows.
             gc.collect()
@@ -192,13 +193,13 @@ def _force_exit_after_signal(after_s: float) -> None:
     A driver that hangs never returns, and Python runs signal handlers only between its own
     instructions. But the interpreter writes each signal to a socket at once; a thread reads it.
     """
-    ours, theirs = socket.socketpair()
-    theirs.setblocking(False)
-    signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    receiver, sender = socket.socketpair()
+    sender.setblocking(False)
+    signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
 
     def watch() -> None:
-        with theirs:  # kept open
-            while ours.recv(1)[0] not in END_SIGNALS:
+        with sender:  # kept open
+            while receiver.recv(1)[0] not in END_SIGNALS:
                 pass
             time.sleep(after_s)
             print(f'still busy {after_s:g} s after the signal: ended all the same', flush=True)

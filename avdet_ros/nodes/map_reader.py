@@ -36,7 +36,7 @@ class MapReader:
         """
         self._node, self._ego, self._base_frame = node, ego, base_frame
         self._cells: Cells | None = None
-        self._frame, self._came_s = '', 0.0
+        self._frame, self._received_s = '', 0.0
         self._state = 'none'
         subscription = node.create_subscription(
             OccupancyGrid,
@@ -56,7 +56,7 @@ class MapReader:
         if self._cells is None:
             return None, _ORIGIN
         if self._frame == self._base_frame:
-            fresh = time.monotonic() - self._came_s < STALE_S
+            fresh = time.monotonic() - self._received_s < STALE_S
             return (self._cells if fresh else None), _ORIGIN
         pose = self._ego.in_frame(stamp_s) if self._frame == self._ego.frame else None
         if pose is None:
@@ -69,18 +69,18 @@ class MapReader:
         """Report whether there is a map, and whether it is used."""
         if sentence := self._subscription.adapt(may_latch=True):
             self._node.get_logger().info(sentence)
-        stale = time.monotonic() - self._came_s >= STALE_S
+        stale = time.monotonic() - self._received_s >= STALE_S
         if self._cells is not None and self._frame == self._base_frame:
             self._state = f'not used: older than {STALE_S:g} s' if stale else 'used'
         report.value(map=self._state)
 
     def _on_map(self, message: Any) -> None:
         frame = message.header.frame_id.lstrip('/')
-        known = self._ego.frame
-        if frame != self._base_frame and known and frame != known:
+        odom_frame = self._ego.frame
+        if frame != self._base_frame and odom_frame and frame != odom_frame:
             self._node.refuse(
                 'map',
-                f'map: expected frame {self._base_frame} or {known}, found '
+                f'map: expected frame {self._base_frame} or {odom_frame}, found '
                 f'{brief_repr(frame)}: left out',
             )
             return
@@ -89,4 +89,4 @@ class MapReader:
         except AvdetError as error:
             self._node.refuse('map', f'{error}: left out')
             return
-        self._frame, self._came_s, self._state = frame, time.monotonic(), 'used'
+        self._frame, self._received_s, self._state = frame, time.monotonic(), 'used'

@@ -57,8 +57,8 @@ class MessageLossCounter:
             topic = subscription.topic_name
             self._refuse(
                 f'missed on {topic}',
-                f'{topic}: {number - before - 1} messages never came: they were lost on the way, '
-                'or this process had no time to take them',
+                f'{topic}: {number - before - 1} messages were not received: they were lost on '
+                'the way, or this process had no time to take them',
             )
 
 
@@ -104,13 +104,15 @@ class CountedSubscriptions:
         counter.begin()
 
         def take(message: Any, info: Mapping[str, Any]) -> None:
-            if made:  # else it came before `create_subscription` has returned, on another thread
-                counter.add(made[0], info)
+            if (
+                created
+            ):  # else it came before `create_subscription` has returned, on another thread
+                counter.add(created[0], info)
             callback(message)
 
-        made: list[Subscription | AdaptiveSubscription] = []
-        made.append(self._node.create_subscription(msg_type, topic, take, profile, **options))
-        return made[0]
+        created: list[Subscription | AdaptiveSubscription] = []
+        created.append(self._node.create_subscription(msg_type, topic, take, profile, **options))
+        return created[0]
 
 
 def _say_nothing(key: str, sentence: str) -> None:

@@ -55,9 +55,11 @@ class OverlayNode(AvdetNode):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        how = {'qos_overriding_options': qos.overridable()}
-        self._overlay = self.create_publisher(Image, 'overlay', qos.OFFER_STREAM, **how)
-        self._strip = self.create_publisher(Image, 'spectrogram_image', qos.OFFER_STREAM, **how)
+        qos_options = {'qos_overriding_options': qos.overridable()}
+        self._overlay = self.create_publisher(Image, 'overlay', qos.OFFER_STREAM, **qos_options)
+        self._strip = self.create_publisher(
+            Image, 'spectrogram_image', qos.OFFER_STREAM, **qos_options
+        )
         self._markers = self.create_publisher(MarkerArray, 'markers', qos.RESULTS)
         self._markers_3d = self.create_publisher(MarkerArray, 'markers_3d', qos.RESULTS)
         self._overlay_ms = self.create_publisher(Float64, 'debug/overlay_ms', 10)
@@ -153,7 +155,7 @@ class OverlayNode(AvdetNode):
             self.destroy_subscription(subscription)
         self._for_markers = []
 
-    def _follow_lookers(self) -> bool:
+    def _follow_subscribers(self) -> bool:
         """Follow the outputs' subscribers; return whether anyone looks at drawn tracks.
 
         Topics that only pictures show are subscribed to only while somebody looks at pictures:
@@ -188,7 +190,7 @@ class OverlayNode(AvdetNode):
 
     def _on_tracks(self, message: Detection2DArray) -> None:
         self._last_in_s = time.monotonic()
-        if self._follow_lookers():
+        if self._follow_subscribers():
             held(self._worker).put((stamp_ns(message), self._boxes(message)))
 
     def _on_ground(self, message: Detection3DArray) -> None:
@@ -308,7 +310,7 @@ class OverlayNode(AvdetNode):
 
     def diagnose(self, report: diagnostics.Report) -> None:
         """Report pictures, subscribers, and why there is nothing to show."""
-        self._follow_lookers()
+        self._follow_subscribers()
         tracks = self._inputs[0]
         silent = self.explain_silence(report, tracks, self._last_in_s, may_end=True)
         self._note = report.message if silent else ''
@@ -321,7 +323,7 @@ class OverlayNode(AvdetNode):
             messages_missed=self._counted.count,
             looking=subscribers,
             camera=self._pictures.diagnose(report, self._why_no_pictures, self.clock_still, ended),
-            lens=self._pictures.camera.known,
+            lens=self._pictures.camera.lens,
         )
         self._times.add_to(report, 'overlay')
         if report.level == diagnostics.OK:

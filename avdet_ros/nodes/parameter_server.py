@@ -65,12 +65,12 @@ class ParameterServer:
             self._values[param.name] = value
             node.declare_parameter(param.name, value, _descriptor(param), ignore_override=True)
         self.warnings = []
-        self._of_topics: list[str] = []
+        self._topic_overrides: list[str] = []
         for name in sorted(set(overrides) - {*self._values, *_STANDARD}):
             try:
                 if name.startswith(f'{OVERRIDES}.'):
                     check_override(name, overrides[name].value)
-                    self._of_topics.append(name)
+                    self._topic_overrides.append(name)
                 else:
                     find(params, name)
             except AvdetError as error:
@@ -93,39 +93,39 @@ class ParameterServer:
     def without_topic(self) -> list[str]:
         """Return sentences about parameters of topics that the node does not have, or not yet."""
         known = [f'{OVERRIDES}.{name}' for name in self._node.get_parameters_by_prefix(OVERRIDES)]
-        return [unknown(name, known) for name in self._of_topics if name not in known]
+        return [unknown(name, known) for name in self._topic_overrides if name not in known]
 
-    def fixed_change(self, news: dict[str, Any]) -> bool:
+    def fixed_change(self, changes: dict[str, Any]) -> bool:
         """Whether a parameter that is fixed while active would change.
 
         Args:
-            news: new values by name.
+            changes: new values by name.
         """
         return any(
-            not param.live and news.get(param.name, self[param.name]) != self[param.name]
+            not param.live and changes.get(param.name, self[param.name]) != self[param.name]
             for param in self._params
         )
 
     def _on_set(self, parameters: list[Parameter]) -> SetParametersResult:
-        ours = {param.name: param for param in self._params}
-        news = {}
+        declared = {param.name: param for param in self._params}
+        changes = {}
         try:
             for parameter in parameters:
-                param = ours.get(parameter.name)
+                param = declared.get(parameter.name)
                 if param is None:
                     continue
-                news[param.name] = param.check(parameter.value)
-                if self._is_active() and self.fixed_change({param.name: news[param.name]}):
+                changes[param.name] = param.check(parameter.value)
+                if self._is_active() and self.fixed_change({param.name: changes[param.name]}):
                     raise AvdetError(
                         f'parameter {param.name}: cannot change while the node is active; '
                         'deactivate it first'
                     )
-            if news:
-                self._changed(news)
+            if changes:
+                self._changed(changes)
         except AvdetError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        self._values.update(news)
-        for name in news:
+        self._values.update(changes)
+        for name in changes:
             self.faults.pop(name, None)
         return SetParametersResult(successful=True)
 

@@ -26,7 +26,7 @@ class PictureCamera:
     """What is known about the camera of one topic of pictures.
 
     Attributes:
-        known: what is known about its lens, a few words for diagnostics.
+        lens: what is known about its lens, a few words for diagnostics.
         problem: how it differs from the rig's camera, '' if it does not or nothing is known.
     """
 
@@ -41,9 +41,9 @@ class PictureCamera:
         self._camera, self._topic = camera, info_topic
         self._is_rectified = is_rectified(image_topic)
         self._info: Any = None
-        self._made_of: tuple[Any, ...] = ()
+        self._source: tuple[Any, ...] = ()
         self._undistort: Callable[[np.ndarray], np.ndarray] | None = None
-        self.known, self.problem = 'no camera_info: taken as rectified', ''
+        self.lens, self.problem = 'no camera_info: taken as rectified', ''
 
     def take(self, info: Any) -> None:
         """Store a ``camera_info``; it is evaluated with the next picture."""
@@ -55,41 +55,41 @@ class PictureCamera:
         if info is None:
             return picture
         size = (picture.shape[1], picture.shape[0])
-        made_of = (size, info.width, info.height, tuple(info.k), tuple(info.d), tuple(info.p))
-        if made_of != self._made_of:
-            self._made_of = made_of
+        source = (size, info.width, info.height, tuple(info.k), tuple(info.d), tuple(info.p))
+        if source != self._source:
+            self._source = source
             self._look_at(info, size)
         return picture if self._undistort is None else self._undistort(picture)
 
     def _look_at(self, info: Any, size: tuple[int, int]) -> None:
         self._undistort, self.problem = None, ''
         if not is_calibrated(info):
-            self.known = 'camera_info without calibration: taken as rectified'
+            self.lens = 'camera_info without calibration: taken as rectified'
             return
         try:
             model = model_of(info, size, self._is_rectified, self._topic)
         except AvdetError as error:
-            self.known, self.problem = 'camera_info cannot be used: taken as rectified', str(error)
+            self.lens, self.problem = 'camera_info cannot be used: taken as rectified', str(error)
             return
-        self.known = 'rectified as it comes'
+        self.lens = 'already rectified'
         if model.distortion.any():
-            self._undistort, self.known = model.undistort(), 'rectified here'
+            self._undistort, self.lens = model.undistort(), 'rectified here'
         self.problem = self._difference(model.matrix, size)
 
     def _difference(self, matrix: np.ndarray, size: tuple[int, int]) -> str:
         """Describe how a matrix differs from the rig's, for pictures of this size."""
         camera = self._camera
         scale = np.array([size[0] / camera.width_px, size[1] / camera.height_px])
-        for what, ours, theirs, most in (
+        for quantity, rig_value, info_value, limit in (
             ('focal length', (camera.fx, camera.fy), matrix[[0, 1], [0, 1]], FOCAL_PART),
             ('principal point', (camera.cx, camera.cy), matrix[:2, 2], PRINCIPAL_PART),
         ):
-            wanted = scale * ours
-            whole = wanted if what == 'focal length' else size[0]
-            if (np.abs(theirs - wanted) / whole).max() > most:
+            expected = scale * rig_value
+            reference = expected if quantity == 'focal length' else size[0]
+            if (np.abs(info_value - expected) / reference).max() > limit:
                 return (
-                    f'{self._topic}: expected {what} ({wanted[0]:.0f}, {wanted[1]:.0f}) px as the '
-                    f'rig says, found ({theirs[0]:.0f}, {theirs[1]:.0f}): boxes do not lie on '
-                    'what they mean'
+                    f'{self._topic}: expected {quantity} ({expected[0]:.0f}, {expected[1]:.0f}) '
+                    f'px as the rig says, found ({info_value[0]:.0f}, {info_value[1]:.0f}): boxes '
+                    'do not lie on their vehicles'
                 )
         return ''

@@ -96,8 +96,8 @@ class Player(Node):
         Returns:
             Whether all have one; messages played earlier would be lost.
         """
-        until = time.monotonic() + timeout_s
-        while time.monotonic() < until and rclpy.ok():
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline and rclpy.ok():
             self._publish_clock(self._start_ns)
             if all(self.count_subscribers(topic) for topic in topics):
                 self._idle(_SETTLE_S)
@@ -168,8 +168,8 @@ class Player(Node):
         self._clock_output.publish(Clock(clock=encode_stamp(now_ns)))
 
     def _idle(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while time.monotonic() < until and rclpy.ok():
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and rclpy.ok():
             time.sleep(CLOCK_PERIOD_S)
 
 
@@ -227,8 +227,8 @@ def play_bag(
             for name, msgtype in player.left_out.items():
                 log.warning(f'{name} is left out: {msgtype} is not installed here')
             if wait_for and not player.wait(wait_for, wait_s) and rclpy.ok():
-                quiet = ', '.join(t for t in wait_for if not player.count_subscribers(t))
-                log.warning(f'no subscriber on {quiet} after {wait_s:g} s; playing')
+                missing = ', '.join(t for t in wait_for if not player.count_subscribers(t))
+                log.warning(f'no subscriber on {missing} after {wait_s:g} s; playing')
             player.play(watch)
     finally:
         if player is not None:

@@ -47,7 +47,7 @@ MAY_BE_SILENT = {topic.name for topic in TOPICS if topic.when == WITH_GROUND}
 FLUSH_S = 1.0
 """Time between flushes: the most that a power cut can lose."""
 
-TELL_S = 10.0
+SUMMARY_S = 10.0
 """Time between lines in the log."""
 
 LARGEST_BACKLOG_BYTES = 256 << 20
@@ -72,7 +72,7 @@ class RecorderNode(AvdetNode):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._subscriptions_by_topic: dict[str, AdaptiveSubscription] = {}
-        self._looking: Timer | None = None
+        self._look_timer: Timer | None = None
         self._writer: BagWriter | None = None
         self._thread: threading.Thread | None = None
 
@@ -109,19 +109,19 @@ class RecorderNode(AvdetNode):
         self._wanted_topics = list(self.p['topics'])
         self._backlog: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._backlog_bytes = self._dropped = 0
-        self._early: list[tuple[str, str, bytes, bool]] = []
+        self._early_messages: list[tuple[str, str, bytes, bool]] = []
         self._silent_since_s: dict[str, float] = {}
         self._thread = threading.Thread(target=self._work, name='disk', daemon=True)
         self._writer = BagWriter(path)
         self._thread.start()
         self._look()
-        self._looking = self.create_timer(_LOOK_S, self._look, clock=self._steady)
+        self._look_timer = self.create_timer(_LOOK_S, self._look, clock=self._steady_clock)
 
     def release(self) -> None:
         """Unsubscribe and close the bag."""
-        if self._looking is not None:
-            self.destroy_timer(self._looking)
-            self._looking = None
+        if self._look_timer is not None:
+            self.destroy_timer(self._look_timer)
+            self._look_timer = None
         for subscription in self._subscriptions_by_topic.values():
             self.destroy_subscription(subscription)
         self._subscriptions_by_topic.clear()
@@ -131,11 +131,11 @@ class RecorderNode(AvdetNode):
         self._backlog.put(None)
         if thread.ident is not None:
             thread.join(30)
-            self._tell_summary()
+            self._log_summary()
         elif self._writer is not None:  # a signal, or no bag, came before the thread began
             self._writer.close()
 
-    def _tell_summary(self) -> None:
+    def _log_summary(self) -> None:
         if self.context.ok():
             self.get_logger().info(self._summary())
         else:  # after Ctrl-C there is no /rosout, and rcl would log a complaint about that
@@ -206,11 +206,11 @@ class RecorderNode(AvdetNode):
         latched = subscription is not None and is_latched(subscription.qos_profile)
         now_ns = self.now_ns()
         if now_ns <= 0:  # sim time has not begun; latched messages come before it
-            self._early.append((full, msgtype, data, latched))
+            self._early_messages.append((full, msgtype, data, latched))
             return
-        for entry in self._early:
+        for entry in self._early_messages:
             self._backlog.put((*entry, now_ns))
-        self._early.clear()
+        self._early_messages.clear()
         self._backlog.put((full, msgtype, data, latched, now_ns))
 
     # The disk's thread.
@@ -218,8 +218,8 @@ class RecorderNode(AvdetNode):
     def _work(self) -> None:
         writer = held(self._writer)
         next_flush_s = time.monotonic() + FLUSH_S
-        next_line_s = time.monotonic() + TELL_S
-        told = -1
+        next_line_s = time.monotonic() + SUMMARY_S
+        logged_count = -1
         try:
             while True:
                 try:
@@ -238,10 +238,10 @@ class RecorderNode(AvdetNode):
                     writer.flush()
                     next_flush_s = now_s + FLUSH_S
                 if now_s >= next_line_s:
-                    if writer.messages != told:  # nothing comes after a drive has ended
+                    if writer.messages != logged_count:  # nothing comes after a drive has ended
                         self.get_logger().info(self._summary())
-                        told = writer.messages
-                    next_line_s = now_s + TELL_S
+                        logged_count = writer.messages
+                    next_line_s = now_s + SUMMARY_S
             writer.close()
         except Exception as error:
             self._stopped = str(error) or type(error).__name__
@@ -314,8 +314,8 @@ class RecorderNode(AvdetNode):
         """Report a stream that was recorded and has stopped."""
         if self.clock_still or pulse.since_s < SILENT_AFTER_S / 2:
             return
-        ours = subscription.topic_name.startswith(f'{self.get_namespace().rstrip("/")}/')
-        ended = self.publisher_watch.source_ended() and ours
+        in_namespace = subscription.topic_name.startswith(f'{self.get_namespace().rstrip("/")}/')
+        ended = self.publisher_watch.source_ended() and in_namespace
         why = self.publisher_watch.why_silent(subscription, pulse.since_s)
         if pulse.has_stopped and not ended:
             seconds = '' if why.endswith(' s') else f', for {pulse.since_s:.0f} s'

@@ -41,8 +41,8 @@ class SelfReport:
         self._sentences = SentenceLog()
         self.logged: deque[str] = deque(maxlen=50)
         self.clock_still = False
-        self._born = time.monotonic()
-        self._clock_ns, self._clock_moved_s = -1, self._born
+        self._created_s = time.monotonic()
+        self._clock_ns, self._clock_moved_s = -1, self._created_s
         self._refused_priority = ''
 
     def publish(self) -> None:
@@ -54,7 +54,7 @@ class SelfReport:
         elif node.state == 'active':
             node.problems.add_to(report)
             self._check_clock(report)
-            self.ask_priority(report)
+            self.request_priority(report)
             node.adapt_subscriptions()
             try:
                 node.diagnose(report)
@@ -64,28 +64,28 @@ class SelfReport:
             for sentence in node.p.without_topic():
                 report.warn(sentence)
         elif node.state == 'finalized':
-            report.warn('finalized: only a new process comes up again')
-        elif not node.wanted:
+            report.warn('finalized: restart the process')
+        elif not node.should_be_active:
             name = node.get_fully_qualified_name()
             report.warn(f'{node.state}: activate it or call {name}/enable')
         for sentence in node.p.warnings:
             report.warn(sentence)
-        self._log_news(report)
+        self._log_new_line(report)
         now = node.get_clock().now()
         if now.nanoseconds == 0:  # sim time has not begun, and a stamp of 0 is none
             now = Clock(clock_type=ClockType.SYSTEM_TIME).now()
         name = node.get_fully_qualified_name()
         self._publisher.publish(diagnostics.to_message(now.to_msg(), name, report))
 
-    def _log_news(self, report: diagnostics.Report) -> None:
+    def _log_new_line(self, report: diagnostics.Report) -> None:
         """Log one line if the report contains something new that has not been logged yet."""
-        told = {self._node.fault, *self._node.problems.sentences, *self._node.p.warnings}
+        logged = {self._node.fault, *self._node.problems.sentences, *self._node.p.warnings}
         lines = list(self.logged)
-        told |= {text for _, text in report.faults if any(text in line for line in lines)}
-        news = self._sentences.news(report, time.monotonic(), told)
-        if news is None:
+        logged |= {text for _, text in report.faults if any(text in line for line in lines)}
+        new_line = self._sentences.new_line(report, time.monotonic(), logged)
+        if new_line is None:
             return
-        log, (level, line) = self._node.get_logger(), news
+        log, (level, line) = self._node.get_logger(), new_line
         if level == diagnostics.ERROR:
             log.error(line)
         elif level == diagnostics.WARN:
@@ -93,7 +93,7 @@ class SelfReport:
         else:
             log.info(line)
 
-    def ask_priority(self, report: diagnostics.Report) -> None:
+    def request_priority(self, report: diagnostics.Report) -> None:
         """Request real-time priority if wanted; repeated each time, as threads come and go.
 
         Args:
@@ -115,7 +115,7 @@ class SelfReport:
         if clock_ns != self._clock_ns:
             self._clock_ns, self._clock_moved_s = clock_ns, now_s
         if not self._node.count_publishers('/clock'):
-            if now_s - self._born > _CLOCK_PATIENCE_S:
+            if now_s - self._created_s > _CLOCK_PATIENCE_S:
                 report.error('use_sim_time is true and nothing publishes /clock')
         elif now_s - self._clock_moved_s > _CLOCK_STILL_S:
             self.clock_still = True

@@ -32,16 +32,18 @@ class SentenceLog:
         self._event = ''
         self._well_since_s: float | None = None
 
-    def news(self, report: Report, now_s: float, told: Collection[str]) -> tuple[int, str] | None:
+    def new_line(
+        self, report: Report, now_s: float, logged: Collection[str]
+    ) -> tuple[int, str] | None:
         """Return level and text of the line to log for a report, or None.
 
         Args:
             report: the newest report.
             now_s: monotonic time.
-            told: sentences that the node has already logged itself.
+            logged: sentences that the node has already logged itself.
         """
         if report.level == OK:
-            return self._well(report, now_s)
+            return self._recovery(report, now_s)
         self._well_since_s = None
         self._logged_s = {
             key: at_s for key, at_s in self._logged_s.items() if now_s - at_s <= QUIET_S
@@ -49,21 +51,21 @@ class SentenceLog:
         first_s: dict[str, float] = {}
         fresh = []
         level = WARN
-        for its_level, sentence in report.faults:
+        for fault_level, sentence in report.faults:
             key = _NUMBER.sub('#', sentence)  # numbers change; the sentence is the same
             first_s[key] = self._first_s.get(key, now_s)
             is_new = key not in self._logged_s
-            if is_new and sentence not in told:
+            if is_new and sentence not in logged:
                 if now_s - first_s[key] < HOLD_S:
                     continue
                 fresh.append(sentence)
-                level = max(level, its_level)
+                level = max(level, fault_level)
             self._logged_s[key] = now_s
             self._faulty |= is_new
         self._first_s = first_s
         return (level, '; '.join(fresh)) if fresh else None
 
-    def _well(self, report: Report, now_s: float) -> tuple[int, str] | None:
+    def _recovery(self, report: Report, now_s: float) -> tuple[int, str] | None:
         if self._well_since_s is None:
             self._well_since_s = now_s
         self._first_s.clear()
@@ -74,4 +76,4 @@ class SentenceLog:
         if not self._faulty or now_s - self._well_since_s < WELL_S:
             return None
         self._faulty = False
-        return OK, f'well again: {report.message or "working"}'
+        return OK, f'recovered: {report.message or "working"}'

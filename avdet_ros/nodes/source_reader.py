@@ -28,7 +28,7 @@ STILL_S = 1.0
 
 
 class SourceReader:
-    """Reads a source in a thread of its own and reopens it when it fails.
+    """Reads a source in its own thread and reopens it when it fails.
 
     Attributes:
         source: the source.
@@ -99,7 +99,7 @@ class SourceReader:
             raise self._refusal
 
     def stop(self) -> None:
-        """End the thread, which closes the source; if it hangs, leave it to itself."""
+        """End the thread, which closes the source; if it hangs, abandon it."""
         self._ending.set()
         if self._thread.ident is not None:
             self._thread.join(STOP_S)
@@ -164,7 +164,7 @@ class SourceReader:
         self._take(StampedBlock(block, lambda sample: round(line.to_ros(sample / rate_hz) * 1e9)))
 
     def _paused(self, ros_s: float, now_s: float) -> bool:
-        """Whether ROS time stands still; when it goes on, the clock and the windows are reset."""
+        """Whether ROS time stands still; when it continues, clock and windows are reset."""
         if ros_s != self._ros_s:
             self._ros_s, self._moved_s = ros_s, now_s
             if self.still:

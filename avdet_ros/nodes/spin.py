@@ -1,4 +1,4 @@
-"""Serve the nodes of a process, each with an executor and a thread of its own.
+"""Serve the nodes of a process, each with its own executor and thread.
 
 With one executor for all, a node that is slow to load would delay the others, and each message of
 one node would cause a check of the entities of every node.

@@ -160,12 +160,12 @@ class PublisherWatch:
         if not infos:
             return f'no publisher on {topic}'
         requested = subscription.qos_profile
-        wanted = type_name(subscription.msg_type)
+        expected = type_name(subscription.msg_type)
         names = []
         for info in infos:
             name = _full_name(info.node_namespace, info.node_name)
-            if info.topic_type != wanted:
-                return f'{topic}: {name} publishes {info.topic_type}, expected {wanted}'
+            if info.topic_type != expected:
+                return f'{topic}: {name} publishes {info.topic_type}, expected {expected}'
             policies = incompatible_policies(info.qos_profile, requested)
             if policies:
                 return f'{topic}: QoS of publisher {name} is incompatible: {policies}'

@@ -47,8 +47,10 @@ class TrackerNode(AvdetNode):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        how = {'qos_overriding_options': qos.overridable()}
-        self._tracks = self.create_publisher(Detection2DArray, 'tracks', qos.RESULTS, **how)
+        qos_options = {'qos_overriding_options': qos.overridable()}
+        self._tracks = self.create_publisher(
+            Detection2DArray, 'tracks', qos.RESULTS, **qos_options
+        )
         self._tracker_ms = self.create_publisher(Float64, 'debug/tracker_ms', 10)
         self._latency_ms = self.create_publisher(Float64, 'debug/latency_ms', 10)
         self._steps = StepTimes(self)
@@ -72,14 +74,14 @@ class TrackerNode(AvdetNode):
             self, self.p['ego_motion'], self.p['odom_frame'], held(self._rig).frame_id
         )
         self._map = MapReader(self, self._ego, held(self._rig).frame_id)
-        self._in = diagnostics.RateCounter()
+        self._windows_in = diagnostics.RateCounter()
         self._missed = MessageLossCounter(self.refuse)
-        self._out = 0
-        self._refused = self._cut = self._resets = 0
-        self._alive = 0
+        self._windows_out = 0
+        self._refused = self._detections_cut = self._resets = 0
+        self._track_count = 0
         self._last_in_s: float | None = None
         self._last_ns = 0
-        self._highest_id = self._given = 0
+        self._highest_id = self._identity_count = 0
         self._flow = WindowFlow()
         self._update, self._latency = diagnostics.LatencyStats(), diagnostics.LatencyStats()
         self._subscription = self.create_subscription(
@@ -102,18 +104,18 @@ class TrackerNode(AvdetNode):
             self.destroy_subscription(self._subscription)
             self._subscription = None
 
-    def parameters_changed(self, news: dict[str, Any]) -> None:
+    def parameters_changed(self, changes: dict[str, Any]) -> None:
         """Make a new tracker for a new kind or new thresholds."""
         names = ('tracker', *_THRESHOLDS)
-        if any(name in news and news[name] != self.p[name] for name in names):
-            tracker = self._make(news)
+        if any(name in changes and changes[name] != self.p[name] for name in names):
+            tracker = self._make(changes)
             if self._tracker is not None:
                 # An identity that was published is not given to another vehicle.
                 tracker.reset(self._highest_id + 1)
                 self._tracker = tracker
 
-    def _make(self, news: dict[str, Any]) -> Tracker:
-        chosen = {name: news.get(name, self.p[name]) for name in _THRESHOLDS}
+    def _make(self, changes: dict[str, Any]) -> Tracker:
+        chosen = {name: changes.get(name, self.p[name]) for name in _THRESHOLDS}
         for name, value in chosen.items():
             if value != _OWN_DEFAULT and value < 0:
                 raise AvdetError(f'parameter {name}: expected -1 or 0 to 1, found {value:g}')
@@ -121,11 +123,11 @@ class TrackerNode(AvdetNode):
             _THRESHOLDS[name]: value for name, value in chosen.items() if value != _OWN_DEFAULT
         }
         rig = self._rig or self.load_rig()  # parameters may change before the node is configured
-        return make_tracker(news.get('tracker', self.p['tracker']), rig, **thresholds)
+        return make_tracker(changes.get('tracker', self.p['tracker']), rig, **thresholds)
 
     def _on_detections(self, message: Detection2DArray, info: dict[str, Any]) -> None:
         self._last_in_s = time.monotonic()
-        self._in.add()
+        self._windows_in.add()
         if self._subscription is not None:
             self._missed.add(self._subscription, info)
         received_ns, began = self.now_ns(), time.perf_counter()
@@ -134,8 +136,8 @@ class TrackerNode(AvdetNode):
             detections = self._decode(message, instant_ns)
             if instant_ns < self._last_ns:
                 self._resets += 1
-                self._highest_id = self._given = 0
-            found = self._update_tracks(instant_ns, detections)
+                self._highest_id = self._identity_count = 0
+            tracks = self._update_tracks(instant_ns, detections)
         except AvdetError as error:
             self._refused += 1
             self.refuse('detections', str(error))
@@ -143,15 +145,15 @@ class TrackerNode(AvdetNode):
         self._last_ns = instant_ns
         milliseconds = (time.perf_counter() - began) * 1e3
         tracked_ns = self.now_ns()
-        self._tracks.publish(encode_tracks(message.header, found))
-        self._out += 1
+        self._tracks.publish(encode_tracks(message.header, tracks))
+        self._windows_out += 1
         end_ns = instant_ns - round(self.p['label_offset_s'] * 1e9)
         sent_ns = self.now_ns()
         late_ms = (sent_ns - end_ns) * 1e-6
-        self._ground.annotate(message.header, found)
+        self._ground.annotate(message.header, tracks)
         self._publish_ground(instant_ns, end_ns)
-        self._alive = len(found)
-        self._count([track.track_id for track in found])
+        self._track_count = len(tracks)
+        self._count([track.track_id for track in tracks])
         self._update.add(milliseconds)
         self._latency.add(late_ms)
         self._flow.add(self.now_ns(), instant_ns, late_ms)
@@ -179,15 +181,15 @@ class TrackerNode(AvdetNode):
 
     def _count(self, ids: list[int]) -> None:
         """Count identities: they ascend, also in the order in which they are first published."""
-        self._given += sum(identity > self._highest_id for identity in ids)
+        self._identity_count += sum(identity > self._highest_id for identity in ids)
         self._highest_id = max([self._highest_id, *ids])
 
     def _decode(self, message: Detection2DArray, instant_ns: int) -> Detections:
         topic = self.resolve_topic_name('detections')
         if instant_ns <= 0:
             raise AvdetError(f'{topic}: expected a stamp in the header, found {instant_ns} ns')
-        found, _ = decode_detections(message, self._rig)
-        boxes, scores = found.boxes_px, found.scores
+        detections, _ = decode_detections(message, self._rig)
+        boxes, scores = detections.boxes_px, detections.scores
         if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
             raise AvdetError(f'{topic}: expected finite boxes and scores, found NaN or infinity')
         if np.abs(boxes).max(initial=0) > _LARGEST_PX or (boxes[:, 2:] < boxes[:, :2]).any():
@@ -196,13 +198,13 @@ class TrackerNode(AvdetNode):
             )
         if scores.min(initial=0) < 0 or scores.max(initial=1) > 1:
             raise AvdetError(f'{topic}: expected scores from 0 to 1, found others')
-        best = np.argsort(-scores, kind='stable')
-        most = self.p['max_detections']
-        self._cut += max(0, len(best) - most)
-        if len(best) > most:
-            sentence = f'{topic}: {len(best)} detections at once, the best {most} are tracked'
+        order = np.argsort(-scores, kind='stable')
+        limit = self.p['max_detections']
+        self._detections_cut += max(0, len(order) - limit)
+        if len(order) > limit:
+            sentence = f'{topic}: {len(order)} detections at once, the best {limit} are tracked'
             self.refuse('many', sentence)
-        return found.only(best[:most])
+        return detections.only(order[:limit])
 
     def diagnose(self, report: diagnostics.Report) -> None:
         """Report windows, tracks and the latency of the whole chain."""
@@ -211,14 +213,14 @@ class TrackerNode(AvdetNode):
             self.publisher_watch.report_publishers(report, self._subscription, 'one detector')
         report.value(
             tracker=self.p['tracker'],
-            windows_in=self._in.count,
-            windows_out=self._out,
-            windows_per_second=self._in.per_second(),
+            windows_in=self._windows_in.count,
+            windows_out=self._windows_out,
+            windows_per_second=self._windows_in.per_second(),
             windows_missed=self._missed.count,
             windows_refused=self._refused,
-            detections_cut=self._cut,
-            tracks_alive=self._alive,
-            tracks=self._given,
+            detections_cut=self._detections_cut,
+            tracks_alive=self._track_count,
+            tracks=self._identity_count,
             time_jumps=self._resets,
         )
         if isinstance(self._tracker, GroundTracker):
@@ -231,4 +233,4 @@ class TrackerNode(AvdetNode):
             for sentence in self._flow.sentences(self.now_ns()):
                 report.warn(sentence)
         if not silent and report.level == diagnostics.OK:
-            report.ok(f'{self._alive} tracks alive')
+            report.ok(f'{self._track_count} tracks alive')

@@ -98,7 +98,7 @@ class LatestValueWorker(Generic[T]):
             return self._changed.wait_for(lambda: self._ending, max(seconds, 0.0))
 
     def stop(self) -> None:
-        """End the thread; one that hangs is left to itself after `JOIN_S`."""
+        """End the thread; one that hangs is abandoned after `JOIN_S`."""
         with self._changed:
             self._ending = True
             self._changed.notify()
@@ -135,7 +135,7 @@ class LatestValueWorker(Generic[T]):
 
 def make_worker(
     node: AvdetNode,
-    what: str,
+    task: str,
     keep: int,
     work: Callable[[Any], None],
     on_refused: Callable[[AvdetError], None] | None = None,
@@ -145,7 +145,7 @@ def make_worker(
 
     Args:
         node: node that the worker belongs to.
-        what: the work, for the thread's name and for diagnostics.
+        task: the work, for the thread's name and for diagnostics.
         keep: how many values may wait.
         work: receives one value.
         on_refused: receives an AvdetError of `work`; None: the node reports it.
@@ -153,11 +153,11 @@ def make_worker(
     """
 
     def refuse(error: AvdetError) -> None:
-        node.refuse(what, str(error))
+        node.refuse(task, str(error))
 
     def fail(error: Exception) -> None:
-        node.fail(what, error)
+        node.fail(task, error)
 
     return LatestValueWorker(
-        what, keep, work, on_refused or refuse, fail, alive=node.context.ok, **options
+        task, keep, work, on_refused or refuse, fail, alive=node.context.ok, **options
     )

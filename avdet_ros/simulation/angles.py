@@ -70,12 +70,12 @@ def angle_labels(scene: Scene, t_s: float, truth: Truth | None = None) -> AngleL
     rows = np.flatnonzero(in_image | near)
     for row, outline_m in zip(rows, outlines_m(scene, t_s, truth.ids[rows]), strict=True):
         found[row] = box_angles(outline_m)
-    wanted = (np.abs(found[:, 0]) <= FRONT_DEG) & (
+    reported = (np.abs(found[:, 0]) <= FRONT_DEG) & (
         in_image | (near & (found[:, 3] >= LABEL_HEIGHT_DEG))
     )
-    azimuth, elevation, width, height = found[wanted].astype(np.float32).T
-    seen = in_image[wanted]
-    return AngleLabels(azimuth, elevation, width, height, seen, truth.only(wanted))
+    azimuth, elevation, width, height = found[reported].astype(np.float32).T
+    seen = in_image[reported]
+    return AngleLabels(azimuth, elevation, width, height, seen, truth.only(reported))
 
 
 def outlines_m(scene: Scene, t_s: float, ids: np.ndarray) -> Iterator[np.ndarray]:

@@ -71,13 +71,13 @@ def drive_up(scene: Scene, speed_mps: float = DRIVING_MPS) -> Scene | None:
         aside_m=ego.motion.aside_m,
     )
     # The ego vehicle would drive through vehicles that stand in its lane.
-    others = tuple(
+    vehicles = tuple(
         vehicle
         for vehicle in scene.vehicles
         if vehicle.road is not ego.road or abs(vehicle.motion.lane - ego.motion.lane) > 0.6
     )
     sound = replace(ego.sound, running=True)
-    return replace(scene, ego=replace(ego, motion=motion, sound=sound), vehicles=others)
+    return replace(scene, ego=replace(ego, motion=motion, sound=sound), vehicles=vehicles)
 
 
 def coming_sides(scene: Scene, t_s: float) -> np.ndarray:

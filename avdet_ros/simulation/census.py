@@ -68,9 +68,9 @@ def count(rig: Rig) -> Census:
             clear &= truth.visible_fraction >= SEEN
             seen.append(int(clear.sum()))
             moving.append(int(np.sum(clear & np.isin(truth.ids, list(runs)))))
-            wanted = truth.labels()
-            labels.append(len(wanted))
-            hidden += int(np.sum(wanted.visible_fraction < HIDDEN))
+            reported = truth.labels()
+            labels.append(len(reported))
+            hidden += int(np.sum(reported.visible_fraction < HIDDEN))
     return Census(
         len(SEEDS),
         len(seen),

@@ -1,4 +1,4 @@
-"""Check the renderer against physics: measured values beside theory or a standard, as a table."""
+"""Check the renderer against physics: measured values next to theory or a standard, as a table."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Finding:
     """One line of the table.
 
     Attributes:
-        what: the quantity.
+        quantity: name of the quantity.
         unit: its unit.
         measured: value measured in the rendered sound.
         expected: value according to theory or a standard.
@@ -40,7 +40,7 @@ class Finding:
         source: origin of the expected value.
     """
 
-    what: str
+    quantity: str
     unit: str
     measured: float
     expected: float
@@ -133,8 +133,8 @@ def _scene(
     def sound_profile(speed: float, running: bool = True) -> SoundProfile:
         return SoundProfile('light', cycles_per_m=15 / max(abs(speed), 1.0), running=running)
 
-    own = Motion(-2 * ego_speed, ego_speed)
-    ego = Vehicle(0, 'car', 4.2, 1.8, 1.5, road, own, sound_profile(ego_speed, ego_runs))
+    ego_motion = Motion(-2 * ego_speed, ego_speed)
+    ego = Vehicle(0, 'car', 4.2, 1.8, 1.5, road, ego_motion, sound_profile(ego_speed, ego_runs))
     vehicles = tuple(
         Vehicle(
             number, 'car', 4.2, 1.8, 1.5, road, Motion(x - 2 * v, v, aside_m=y), sound_profile(v)

@@ -92,7 +92,7 @@ class Condition:
             count = 'one vehicle' if self.vehicles == 1 else f'{self.vehicles} vehicles'
             parts.append(f'{count} ({self.vehicle})')
         if self.empty:
-            parts.append('nobody on the road')
+            parts.append('no traffic')
         if self.other_db is not None:
             parts.append(f'another sound at {self.other_db:+g} dB')
         return ', '.join(parts)
@@ -175,8 +175,8 @@ def array_errors(
     errors = severe_corruption(np.random.default_rng([array_seed, _NEGLECTED_STREAM]), duration_s)
     if vehicle is None:
         return errors
-    own = severe_corruption(np.random.default_rng([seed, _NEGLECTED_STREAM]), duration_s)
-    return replace(errors, gaps_s=own.gaps_s)
+    drive_errors = severe_corruption(np.random.default_rng([seed, _NEGLECTED_STREAM]), duration_s)
+    return replace(errors, gaps_s=drive_errors.gaps_s)
 
 
 @dataclass(frozen=True)

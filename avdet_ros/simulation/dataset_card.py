@@ -31,9 +31,9 @@ def write_card(root: Path, plan: Plan, command: str) -> None:
         conditions = parameters['conditions']
         truth = layout.read_truth(root, drive.name)
         inside = [sum(part > 0.3 for part in line['in_image']) for line in truth.values()]
-        wanted = [sum(line['label']) for line in truth.values()]
+        label_counts = [sum(line['label']) for line in truth.values()]
         seen += inside
-        labels += wanted
+        labels += label_counts
         for line in truth.values():
             kinds.update(k for k, label in zip(line['kinds'], line['label'], strict=True) if label)
             audible += line['audible']
@@ -42,7 +42,7 @@ def write_card(root: Path, plan: Plan, command: str) -> None:
             f'| {drive.name} | {drive.split} | {parameters["setting"]} '
             f'| {"static" if parameters["static"] else "driving"} '
             f'| {conditions["sun_elevation_deg"]:.0f} | {conditions["rain"]:.2f} '
-            f'| {conditions["air_c"]:.0f} | {len(truth)} | {np.mean(wanted):.1f} '
+            f'| {conditions["air_c"]:.0f} | {len(truth)} | {np.mean(label_counts):.1f} '
             f'| {drive.scene_seed} |'
         )
     frames = len(labels)

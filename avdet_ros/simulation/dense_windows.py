@@ -58,7 +58,7 @@ class Instant:
 
 
 @dataclass(frozen=True)
-class HeardWindow:
+class ReceivedWindow:
     """A window of a drive as received by several arrays with the same centre.
 
     Attributes:
@@ -109,11 +109,11 @@ def dense_windows(
         noise=NOTHING,
     )
     first, second = (
-        list(_heard([place_array(drive, array) for array in arrays], front_end, plan))
+        list(_received_windows([place_array(drive, array) for array in arrays], front_end, plan))
         for drive in (world, other)
     )
     mixtures = [
-        together(one, another, -int(seed * len(first) * len(second) + number + 1))
+        mixed_window(one, another, -int(seed * len(first) * len(second) + number + 1))
         for number, (one, another) in enumerate(product(first, second))
     ]
     for window in (*first, *mixtures):
@@ -126,7 +126,10 @@ def dense_windows(
 
 def mixed_labels(one: Instant, other: Instant) -> AngleLabels:
     """Return the vehicles of both drives that stay audible in the mixture, nearest first."""
-    covered = [_beside(one.labels, other.level_db), _beside(other.labels, one.level_db)]
+    covered = [
+        _with_other_sound(one.labels, other.level_db),
+        _with_other_sound(other.labels, one.level_db),
+    ]
     truth = _joined([labels.truth for labels in covered])
     angles = {
         name: np.concatenate([getattr(labels, name) for labels in covered])
@@ -139,10 +142,12 @@ def mixed_labels(one: Instant, other: Instant) -> AngleLabels:
     )
 
 
-def _heard(scenes: list[Scene], front_end: FrontEnd, plan: WindowPlan) -> Iterator[HeardWindow]:
+def _received_windows(
+    scenes: list[Scene], front_end: FrontEnd, plan: WindowPlan
+) -> Iterator[ReceivedWindow]:
     sound, window_s = QuickSound(scenes, front_end), front_end.window_s
     for number, start_s in enumerate(starts_of(scenes[0], plan, window_s)):
-        yield HeardWindow(
+        yield ReceivedWindow(
             scenes,
             sound.spectra(start_s, number).copy(),
             instant(scenes[0], start_s + window_s / 2),
@@ -152,13 +157,13 @@ def _heard(scenes: list[Scene], front_end: FrontEnd, plan: WindowPlan) -> Iterat
         )
 
 
-def together(one: HeardWindow, other: HeardWindow, number: int) -> HeardWindow:
+def mixed_window(one: ReceivedWindow, other: ReceivedWindow, number: int) -> ReceivedWindow:
     """Mix two windows; `number` becomes the mixture's ``rendered``."""
-    return HeardWindow(
+    return ReceivedWindow(
         one.scenes,
         one.spectra + other.spectra,
-        _both(one.now, other.now),
-        _both(one.end, other.end),
+        _mixed_instant(one.now, other.now),
+        _mixed_instant(one.end, other.end),
         one.coming | other.coming,
         {**one.about, 'ahead_mps': np.float32(np.nan), 'rendered': np.int64(number)},
     )
@@ -172,12 +177,12 @@ def instant(scene: Scene, t_s: float) -> Instant:
     return Instant(angle_labels(near, t_s, truth), level_db)
 
 
-def _both(one: Instant, other: Instant) -> Instant:
+def _mixed_instant(one: Instant, other: Instant) -> Instant:
     level_db = float(cnossos.add_levels(one.level_db, other.level_db))
     return Instant(mixed_labels(one, other), level_db)
 
 
-def _beside(labels: AngleLabels, level_db: float) -> AngleLabels:
+def _with_other_sound(labels: AngleLabels, level_db: float) -> AngleLabels:
     """Add another sound to the rest level of each vehicle, and update which are audible."""
     truth = labels.truth
     rest = cnossos.add_levels(truth.rest_db, level_db)

@@ -60,7 +60,7 @@ def prepare(root: Path, plan: Plan, rig_path: Path | None = None) -> list[DriveP
     loaded = load_rig(rig_path)
     if plan.recordings:
         load_recordings(plan.recordings, loaded.sample_rate_hz)
-    wanted = {**asdict(plan), 'rig': rig_digest(loaded)}
+    expected = {**asdict(plan), 'rig': rig_digest(loaded)}
     if settings.exists():
         try:
             found = dict(json.loads(settings.read_text(encoding='utf-8')))
@@ -68,12 +68,12 @@ def prepare(root: Path, plan: Plan, rig_path: Path | None = None) -> list[DriveP
             raise AvdetError(f'{settings}: expected settings of a run, found {error}') from error
         # Settings newer than the folder had their default values in that run.
         found = {**asdict(Plan()), **found}
-        other = [name for name in wanted if found.get(name) != wanted[name]]
-        if other:
-            name = other[0]
+        differing = [name for name in expected if found.get(name) != expected[name]]
+        if differing:
+            name = differing[0]
             raise AvdetError(
-                f'{root} holds a run with {name} {found.get(name)}: expected {wanted[name]} '
-                'to go on with it; choose another folder or the same settings'
+                f'{root} holds a run with {name} {found.get(name)}: expected {expected[name]} '
+                'to continue it; choose another folder or the same settings'
             )
     elif root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise AvdetError(
@@ -90,7 +90,7 @@ def prepare(root: Path, plan: Plan, rig_path: Path | None = None) -> list[DriveP
                 f'found {free / 1e9:.1f} GB'
             )
         if not settings.exists():
-            _write(settings, (json.dumps(wanted, indent=1) + '\n').encode())
+            _write(settings, (json.dumps(expected, indent=1) + '\n').encode())
     except OSError as error:
         reason = explain_os_error(error)
         raise AvdetError(f'{root}: expected a folder to write to, found: {reason}') from error
@@ -132,7 +132,7 @@ def write_drive(
         if full:
             raise AvdetError(
                 f'{root}: the disk is full while writing {drive.name}: '
-                'make room and run the same command again to go on'
+                'make room and run the same command again to continue'
             ) from error
         raise AvdetError(f'{part}: cannot write: {error}') from error
 
@@ -188,7 +188,7 @@ def render_drive_sound(scene: Scene) -> np.ndarray:
 def truth_line(stamp: str, scene: Scene, frame: Frame) -> dict[str, Any]:
     """Return one line of ``truth/frames.jsonl``; see `mavd.read_truth`."""
     truth = scene.truth(frame.time_s)
-    wanted = set(truth.labels().ids.tolist())
+    label_ids = set(truth.labels().ids.tolist())
     return {
         'stamp': stamp,
         'time_s': round(frame.time_s, 6),
@@ -197,7 +197,7 @@ def truth_line(stamp: str, scene: Scene, frame: Frame) -> dict[str, Any]:
         'kinds': list(truth.kinds),
         **{name: _numbers(truth, name) for name in _MEASURES},
         'audible': truth.audible.tolist(),
-        'label': [identity in wanted for identity in truth.ids.tolist()],
+        'label': [identity in label_ids for identity in truth.ids.tolist()],
         'pixels': [frame.pixels.get(identity, 0) for identity in truth.ids.tolist()],
     }
 

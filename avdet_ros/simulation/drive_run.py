@@ -70,8 +70,8 @@ def _write(
                 future.result()
     except BrokenProcessPool as error:
         raise AvdetError(
-            f'{root}: a process that wrote drives was killed, by lack of memory perhaps: '
-            'run the same command again to go on, with fewer --jobs'
+            f'{root}: a process that wrote drives was killed, perhaps for lack of memory: '
+            'run the same command again to continue, with fewer --jobs'
         ) from error
     finally:
         for process in list((executor._processes or {}).values()):

@@ -38,13 +38,13 @@ class EgoState:
 def ego_state(scene: Scene, time_s: ArrayLike) -> EgoState:
     """Compute the ego vehicle's state at drive times (...)."""
     now_s = np.asarray(time_s, np.float64)
-    (was, turned), (will_be, turns) = (
+    (position_before, rotation_before), (position_after, rotation_after) = (
         scene.ego_pose(now_s + step) for step in (-_APART_S, _APART_S)
     )
     position, rotation = scene.ego_pose(now_s)
     back = np.swapaxes(rotation, -1, -2)
-    velocity = (back @ (will_be - was)[..., None])[..., 0] / (2 * _APART_S)
-    between = (np.swapaxes(turned, -1, -2) @ turns).reshape(-1, 3, 3)
+    velocity = (back @ (position_after - position_before)[..., None])[..., 0] / (2 * _APART_S)
+    between = (np.swapaxes(rotation_before, -1, -2) @ rotation_after).reshape(-1, 3, 3)
     rates = Rotation.from_matrix(between).as_rotvec().reshape(position.shape) / (2 * _APART_S)
     return EgoState(position, rotation, velocity, rates)
 

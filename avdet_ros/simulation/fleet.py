@@ -55,7 +55,7 @@ def only_near(scene: Scene, t_s: float, within_m: float = HORIZON_M + 25.0) -> S
     if not scene.vehicles:
         return scene
     position, _ = fleet_poses(scene.vehicles, np.array([t_s]))
-    own = scene.ego.pose(float(t_s))[0]
-    near = np.linalg.norm(position[:, 0] - own, axis=1) < within_m
+    ego_position = scene.ego.pose(float(t_s))[0]
+    near = np.linalg.norm(position[:, 0] - ego_position, axis=1) < within_m
     kept = tuple(v for v, stays in zip(scene.vehicles, near, strict=True) if stays)
     return replace(scene, vehicles=kept)

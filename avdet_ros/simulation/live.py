@@ -81,16 +81,16 @@ def written_drive(folder: str | Path, rig: Rig) -> LiveDrive:
             f'{path}: expected {MICROPHONES} channels at {rig.sample_rate_hz} Hz, '
             f'found {about.channels} at {about.samplerate} Hz'
         )
-    own = folder / 'rig.yaml'
-    if own.exists() and (difference := recorded_difference(rig, load_rig(own))):
+    rig_path = folder / 'rig.yaml'
+    if rig_path.exists() and (difference := recorded_difference(rig, load_rig(rig_path))):
         raise AvdetError(
             f'{folder}: expected a drive of the rig in use, found another one ({difference}): '
-            f'use rig:={own}'
+            f'use rig:={rig_path}'
         )
     name, duration_s = f'drive {folder.name}', about.frames / about.samplerate
-    scene, conditions = _world(folder, own)
+    scene, conditions = _world(folder, rig_path)
     if scene is None:
-        notice = f'{folder}: its world cannot be made again here, so no truth is published'
+        notice = f'{folder}: its world cannot be reproduced here, so no truth is published'
         return LiveDrive(name, duration_s, None, None, folder, notice)
     return LiveDrive(name, duration_s, scene, conditions, folder)
 

@@ -88,19 +88,19 @@ class _Crowd:
 
     def has_room_for(self, guest: Vehicle) -> bool:
         """Return whether a vehicle comes near at all, and touches no other while it is near."""
-        mine, wide = self._track(guest)
-        own = self._tracks[self._ego_id][0].mean(axis=1)
-        near = np.linalg.norm(mine.mean(axis=1) - own, axis=1) < HORIZON_M + 10
+        guest_track, guest_width = self._track(guest)
+        ego_track = self._tracks[self._ego_id][0].mean(axis=1)
+        near = np.linalg.norm(guest_track.mean(axis=1) - ego_track, axis=1) < HORIZON_M + 10
         if not near.any():
             return False
-        for number, (theirs, width) in self._tracks.items():
+        for number, (track, width) in self._tracks.items():
             if number == guest.vehicle_id:
                 continue
-            close = near & (np.abs(theirs[:, 0] - mine[:, 0]).max(axis=1) < 40)
+            close = near & (np.abs(track[:, 0] - guest_track[:, 0]).max(axis=1) < 40)
             if not close.any():
                 continue
-            apart = np.linalg.norm(mine[close][:, :, None] - theirs[close][:, None], axis=-1)
-            if apart.min() < (wide + width) / 2 + CLEAR_M:
+            apart = np.linalg.norm(guest_track[close][:, :, None] - track[close][:, None], axis=-1)
+            if apart.min() < (guest_width + width) / 2 + CLEAR_M:
                 return False
         return True
 
@@ -142,7 +142,7 @@ def _turning(rng: np.random.Generator, scene: Scene, number: int) -> Vehicle | N
 def _overtaking(rng: np.random.Generator, scene: Scene, number: int) -> Vehicle | None:
     """Draw a vehicle that overtakes the ego vehicle or one near it."""
     at_s = rng.uniform(0, scene.duration_s)
-    own = scene.ego.pose(at_s)[0]
+    ego_position = scene.ego.pose(at_s)[0]
     moving = [
         v
         for v in (scene.ego, *scene.vehicles)
@@ -152,18 +152,20 @@ def _overtaking(rng: np.random.Generator, scene: Scene, number: int) -> Vehicle 
     hosts = [
         v
         for v, place in zip(moving, places, strict=True)
-        if v is scene.ego or np.linalg.norm(place - own) < 60
+        if v is scene.ego or np.linalg.norm(place - ego_position) < 60
     ]
     if not hosts:
         return None
     host = (
         scene.ego if scene.ego in hosts and rng.random() < 0.6 else hosts[rng.integers(len(hosts))]
     )
-    their = float(host.motion.along_mps(at_s))
-    speed = their * rng.uniform(1.25, 1.6) + np.sign(their) * 1.5
-    side = np.sign(their)  # the driver's left is the road's left when driving in its direction
+    host_speed = float(host.motion.along_mps(at_s))
+    speed = host_speed * rng.uniform(1.25, 1.6) + np.sign(host_speed) * 1.5
+    side = np.sign(
+        host_speed
+    )  # the driver's left is the road's left when driving in its direction
     probe = _vehicle(rng, number, host.road, Motion(0.0, speed))
-    pass_s = ((host.length_m + probe.length_m) / 2 + rng.uniform(7, 14)) / abs(speed - their)
+    pass_s = ((host.length_m + probe.length_m) / 2 + rng.uniform(7, 14)) / abs(speed - host_speed)
     length_s = rng.uniform(2.2, 3.8)
     motion = Motion(
         float(host.motion.along_m(at_s)) - speed * at_s,
@@ -194,14 +196,14 @@ def _changed(rng: np.random.Generator, scene: Scene, vehicle: Vehicle) -> Vehicl
     times = np.arange(0, scene.duration_s, 1.0)
     apart = np.linalg.norm(vehicle.pose(times)[0] - scene.ego.pose(times)[0], axis=1)
     times = times[apart < 60]
-    others = [
+    adjacent = [
         lane
         for lane in _lanes(scene)[np.sign(vehicle.motion.speed_mps)]
         if 0.5 < abs(lane - vehicle.motion.lane) < 1.5
     ]
-    if not len(times) or not others:
+    if not len(times) or not adjacent:
         return None
-    to = float(others[rng.integers(len(others))])
+    to = float(adjacent[rng.integers(len(adjacent))])
     change = LaneChange(
         to - vehicle.motion.lane, float(rng.choice(times)) + rng.uniform(0, 1), rng.uniform(2.5, 5)
     )

@@ -192,8 +192,8 @@ def random_sounds(
         key = _NUMBERS_FROM + number
         if recordings is not None and rng.random() < 0.5:
             power = float(rng.uniform(80, 112))
-            which, begin = int(rng.integers(len(recordings))), float(rng.random())
-            found.append(RecordedSound(key, start, velocity, recordings, which, power, begin))
+            index, begin = int(rng.integers(len(recordings))), float(rng.random())
+            found.append(RecordedSound(key, start, velocity, recordings, index, power, begin))
             continue
         levels = np.array(kind.shape_db) + rng.uniform(*kind.power_db) + rng.normal(0, 3, 8)
         beats = kind.beat_s[1] > 0

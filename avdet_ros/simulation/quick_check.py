@@ -64,21 +64,23 @@ class ExactSignals:
         self.renderer = renderer
 
     def source(self, source: Source, low_s: float, high_s: float) -> tuple[np.ndarray, int]:
-        """See `quick_signals.GivenSignals`."""
+        """See `quick_signals.SignalSource`."""
         rate = self.renderer.rate
         first = int(low_s * rate) - 40
         if source.vehicle is not None:
             signal = self.renderer._signal(source.vehicle, source.name[1], source.name[2])
         else:
             (distractor,) = [
-                each for each in self.renderer.scene.distractors if each.number == source.name[0]
+                sound
+                for sound in self.renderer.scene.distractors
+                if sound.number == source.name[0]
             ]
             signal = self.renderer._distractor_signal(distractor)
         sound = signal.read(first, int((high_s - low_s) * rate) + 400)
         return reading_filters(sound, sinc_filters(rate)), first
 
     def noise(self, first: int, count: int) -> np.ndarray:
-        """See `quick_signals.GivenSignals`."""
+        """See `quick_signals.SignalSource`."""
         return np.stack([self.renderer._noise[m].read(first, count) for m in range(MICROPHONES)])
 
 
@@ -101,19 +103,29 @@ def differences(world: str, rig: Rig, seeds: Iterable[int] = DRIVES) -> list[Dif
         exact = SoundRenderer(scene)
         first = round(start_s * rig.sample_rate_hz)
         sound = exact.read(first, front_end.samples)
-        wanted = pool_frames(front_end.compute(sound))
+        exact_features = pool_frames(front_end.compute(sound))
         quick = QuickSound([scene], front_end, ExactSignals(SoundRenderer(scene)))
-        got = spectral_features(quick.spectra(start_s)[0], front_end)
-        level = (got - wanted)[:MICROPHONES, bands]
-        one = wanted[MICROPHONES::2] + 1j * wanted[MICROPHONES + 1 :: 2]
-        other = got[MICROPHONES::2] + 1j * got[MICROPHONES + 1 :: 2]
-        cells = (np.abs(one) >= WELL_DEFINED) & bands[:, None]
-        turn = np.angle(other * one.conj()) / (2 * np.pi * centres_hz[:, None]) * 1e6
+        quick_features = spectral_features(quick.spectra(start_s)[0], front_end)
+        level = (quick_features - exact_features)[:MICROPHONES, bands]
+        exact_coherence = (
+            exact_features[MICROPHONES::2] + 1j * exact_features[MICROPHONES + 1 :: 2]
+        )
+        quick_coherence = (
+            quick_features[MICROPHONES::2] + 1j * quick_features[MICROPHONES + 1 :: 2]
+        )
+        cells = (np.abs(exact_coherence) >= WELL_DEFINED) & bands[:, None]
+        turn = (
+            np.angle(quick_coherence * exact_coherence.conj())
+            / (2 * np.pi * centres_hz[:, None])
+            * 1e6
+        )
         found.append(
             Difference(
                 float(np.abs(level).mean()),
                 float(level.mean()),
-                float(np.abs(other - one)[cells].mean()) if cells.any() else 0.0,
+                float(np.abs(quick_coherence - exact_coherence)[cells].mean())
+                if cells.any()
+                else 0.0,
                 float(np.median(np.abs(turn[cells]))) if cells.any() else 0.0,
             )
         )

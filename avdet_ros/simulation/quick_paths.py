@@ -194,8 +194,8 @@ def _wall_images(
     walls = scene.walls
     if walls is None or vehicle.road is not walls.road:
         return []
-    own = scene.ego.motion.along_m(stage.times_s)
-    images = walls.images(way.places_m, along_m, stage.array, own)
+    ego_along_m = scene.ego.motion.along_m(stage.times_s)
+    images = walls.images(way.places_m, along_m, stage.array, ego_along_m)
     return [Way(image, gain * way.weight, 'asphalt') for image, gain in images if gain.any()]
 
 

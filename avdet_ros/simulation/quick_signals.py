@@ -49,7 +49,7 @@ _LEVEL = np.full(BINS, 3.5, np.float32)
 """Octave positions that place all bins between octave centres, where a flat density stays flat."""
 
 
-class GivenSignals(Protocol):
+class SignalSource(Protocol):
     """Signals that replace the bank's noise, for comparison with a renderer that uses the same."""
 
     def source(self, source: Source, low_s: float, high_s: float) -> tuple[np.ndarray, int]:
@@ -65,11 +65,11 @@ class SourceReader:
     Args:
         scene: the drive.
         frames: number of frames of a window.
-        given: for checks, the signals to play.
+        replacement: for checks, the signals to play.
     """
 
-    def __init__(self, scene: Scene, frames: int, given: GivenSignals | None = None) -> None:
-        self.scene, self.frames, self.given = scene, frames, given
+    def __init__(self, scene: Scene, frames: int, replacement: SignalSource | None = None) -> None:
+        self.scene, self.frames, self.replacement = scene, frames, replacement
         self.rate = scene.rig.sample_rate_hz
         self.bank: NoiseBank = noise_bank(self.rate)
         self._signals: dict[int, Signal] = {}
@@ -115,19 +115,19 @@ class SourceReader:
         """
         rate = self.rate
         low_s, high_s = te.min(), te.max()
-        given = True
-        if self.given is not None:
-            rows, first = self.given.source(source, low_s, high_s)
+        complete = True
+        if self.replacement is not None:
+            rows, first = self.replacement.source(source, low_s, high_s)
         elif (signal := self._own_signal(source, stage)) is not None:
             first = int(low_s * rate) - 40
             sound = signal.read(first, int((high_s - low_s) * rate) + 400)
             rows = reading_filters(sound, sinc_filters(rate))
         else:
-            given = False
+            complete = False
             rows = self.bank.rows
             span = int((high_s - low_s) * rate) + 16
             first = int(low_s * rate) - 8 - int(rng.integers(0, len(rows) - span - 16))
-        shapes = [] if given else self._shapes(source, stage, te, slope)
+        shapes = [] if complete else self._shapes(source, stage, te, slope)
         table = None
         if source.engine is not None:
             table = source.engine.table(float(te[0][te.shape[1] // 2]), _no_loss())
@@ -141,7 +141,7 @@ class SourceReader:
             surface: np.ndarray | np.float32 = (
                 self._asphalt if way.surface == 'asphalt' else np.float32(1)
             )
-            if given:  # levels and losses in air are already included
+            if complete:  # levels and losses in air are included
                 out[index] = spectra * surface
                 continue
             noise, tones = shapes[index]

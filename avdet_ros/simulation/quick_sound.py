@@ -33,7 +33,7 @@ from avdet_ros.simulation.path_spectra import (
 from avdet_ros.simulation.path_ways import solve_way
 from avdet_ros.simulation.quick_audible import leave_out
 from avdet_ros.simulation.quick_paths import GRID_S, Source, Stage, find_sources, make_stage
-from avdet_ros.simulation.quick_signals import GivenSignals, SourceReader
+from avdet_ros.simulation.quick_signals import SignalSource, SourceReader
 from avdet_ros.simulation.scene import Scene
 
 EDGE_FRAMES = 8
@@ -48,22 +48,22 @@ class QuickSound:
     Args:
         scenes: the same drive with each of the arrays; the first array gives the centre.
         front_end: defines the frames.
-        given: for checks, the signals to play.
+        replacement: for checks, the signals to play.
     """
 
     def __init__(
         self,
         scenes: Sequence[Scene],
         front_end: FrontEnd,
-        given: GivenSignals | None = None,
+        replacement: SignalSource | None = None,
     ) -> None:
         if (front_end.n_fft, front_end.hop_length) != (FRAME, HOP):
             raise ValueError(f'the front end has other frames than {FRAME} by {HOP}')
         self.scene, self.scenes, self.front_end = scenes[0], scenes, front_end
         self.rate = front_end.sample_rate_hz
         self.frames = front_end.frames + 2 * _LEAD
-        self.given = given
-        self.reader = SourceReader(self.scene, self.frames, given)
+        self.replacement = replacement
+        self.reader = SourceReader(self.scene, self.frames, replacement)
         self._engines: dict[int, Engine] = {}
 
     def spectra(self, start_s: float, number: int = 0) -> np.ndarray:
@@ -96,11 +96,11 @@ class QuickSound:
         out = _workspace('out', (len(self.scenes), self.frames, LANES, BINS), np.float32)
         out[...] = 0
         self._add_sources(out, sources, stage, begin_s, knots, rng)
-        if self.given is None:
+        if self.replacement is None:
             self._add_noise(out, noise_bands, rng)
         else:
             count = (self.frames - 1) * HOP + FRAME
-            self._add_spectra(out, self.given.noise(first, count))
+            self._add_spectra(out, self.replacement.noise(first, count))
         self._apply_gains(out)
         found = self._reflected(out)
         for row, scene in enumerate(self.scenes):

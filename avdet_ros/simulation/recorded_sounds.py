@@ -78,7 +78,7 @@ class RecordedSound:
         start_m: (3,) world position at t = 0.
         velocity_mps: (3,) world velocity.
         folder: folder of the recording.
-        which: its index in the folder.
+        index: its index in the folder.
         power_db_a: A-weighted sound power, dB re 1 pW.
         begin: position in the loop at t = 0, as a fraction.
     """
@@ -87,7 +87,7 @@ class RecordedSound:
     start_m: np.ndarray
     velocity_mps: np.ndarray
     folder: SoundFolder
-    which: int
+    index: int
     power_db_a: float
     begin: float = 0.0
 
@@ -99,7 +99,7 @@ class RecordedSound:
     @property
     def kind(self) -> str:
         """Name of its file."""
-        return self.folder.paths[self.which].name
+        return self.folder.paths[self.index].name
 
     def place(self, t_s: ArrayLike) -> np.ndarray:
         """Return world positions (..., 3)."""
@@ -107,7 +107,7 @@ class RecordedSound:
 
     def bands_db(self, t_s: float) -> np.ndarray:
         """Return (8,) octave sound power of the whole recording, dB re 1 pW."""
-        return self.folder.bands_db(self.which) + self.power_db_a
+        return self.folder.bands_db(self.index) + self.power_db_a
 
     def signal(
         self,
@@ -116,7 +116,7 @@ class RecordedSound:
         loss_db: Callable[[float], np.ndarray] | None,
     ) -> Signal:
         """See `distractors.SoundSource`."""
-        loop = self.folder.loop(self.which)
+        loop = self.folder.loop(self.index)
         table = loop.table * np.float32(10 ** (self.power_db_a / 20))
         rate = 1 / loop.duration_s
 

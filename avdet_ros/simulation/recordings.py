@@ -109,9 +109,9 @@ def coloured(loop: Loop, colour_db: tuple[float, ...]) -> Loop:
     """
     spectrum, octave, weight = _parts(loop)
     gain = np.interp(octave, np.arange(8), 10 ** (np.array(colour_db) / 20)).astype(np.float32)
-    heard = np.linalg.norm(spectrum * weight) / np.linalg.norm(spectrum * weight * gain)
+    level_gain = np.linalg.norm(spectrum * weight) / np.linalg.norm(spectrum * weight * gain)
     # A length that is quick to transform; the loop's duration alone defines the table's rate.
-    table = fft.irfft(spectrum * (gain * heard), fft.next_fast_len(len(loop.table), True))
+    table = fft.irfft(spectrum * (gain * level_gain), fft.next_fast_len(len(loop.table), True))
     table *= len(table) / (len(loop.table) - 1)
     return replace(loop, table=np.append(table, table[:1]).astype(np.float32))
 

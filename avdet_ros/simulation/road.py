@@ -67,7 +67,7 @@ class Road:
 
 
 class Route(Road):
-    """A path from one road into another; it has no asphalt of its own."""
+    """A path from one road into another; it has no separate asphalt."""
 
 
 def route(points_m: np.ndarray, lane_width_m: float) -> Route:

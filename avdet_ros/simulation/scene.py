@@ -236,9 +236,9 @@ class Scene:
     def _ways(self, place: np.ndarray, array: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """Return detour, lengths of the direct and the reflected paths, gains of the latter."""
         every = stacked(self.buildings)
-        detour, ((heard_at, _),) = screening(every, place[None], array[None])
+        detour, ((apparent, _),) = screening(every, place[None], array[None])
         echoes = reflections(self.buildings, every, place[None], array[None])
-        places = np.concatenate([heard_at, *(image for image, _ in echoes)])
+        places = np.concatenate([apparent, *(image for image, _ in echoes)])
         gains = np.array([gain[0] for _, gain in echoes])
         return float(detour[0]), np.linalg.norm(places - array, axis=1), gains
 
@@ -262,9 +262,9 @@ class Scene:
             echoes = received_db(power[row] + 20 * np.log10(gains)[:, None], ways_m[1:])
             level[row] = cnossos.add_levels(*received, *echoes)
         speed = float(self.ego.speed_mps(t))
-        own = cnossos.pressure_level_db(_power_db(self.ego, t) - self.noise.insertion_db, 2.0)
+        ego_db = cnossos.pressure_level_db(_power_db(self.ego, t) - self.noise.insertion_db, 2.0)
         others = np.append(
-            cnossos.a_weighted_db([own, self.noise.bands_db(speed)]),
+            cnossos.a_weighted_db([ego_db, self.noise.bands_db(speed)]),
             received_db(
                 np.array([d.bands_db(t) for d in self.distractors]).reshape(-1, 8),
                 np.array([np.linalg.norm(d.place(t) - array) for d in self.distractors]),

@@ -105,13 +105,13 @@ def explain_failed_workers(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise AvdetError(
-                f'{folder}: the disk is full: make room and run the same command again to go on'
+                f'{folder}: the disk is full: make room and run the same command again to continue'
             ) from error
         raise AvdetError(f'cannot write into {folder}: {explain_os_error(error)}') from error
     except BrokenProcessPool as error:
         raise AvdetError(
-            f'{folder}: a process making windows was ended from outside, perhaps for want of '
-            'memory; the same command goes on from here'
+            f'{folder}: a process making windows was killed, perhaps for lack of memory; run '
+            'the same command again to continue'
         ) from error
 
 
@@ -135,7 +135,7 @@ def use_folder(
             noted = json.loads(path.read_text(encoding='utf-8'))
             _check_same(path, settings, noted, newer or {})
         elif any(folder.glob('windows_*.npz')):
-            raise AvdetError(f'{folder}: expected {MANIFEST} beside the shards, found none')
+            raise AvdetError(f'{folder}: expected {MANIFEST} next to the shards, found none')
         else:
             path.write_text(json.dumps(settings, indent=1) + '\n', encoding='utf-8')
     except (OSError, ValueError) as error:

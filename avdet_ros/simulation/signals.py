@@ -217,10 +217,10 @@ class Signal:
     def _density(self, levels: np.ndarray) -> np.ndarray:
         """Return `band_density_db`, shifted by changes of level instead of solved again."""
         if self._reference is None:
-            solved_at = np.maximum(self.noise_db(0.0), _FLOOR_DB)
-            self._reference = solved_at, band_density_db(solved_at, self.sample_rate_hz)
-        solved_at, density = self._reference
-        return density + levels - solved_at
+            reference_db = np.maximum(self.noise_db(0.0), _FLOOR_DB)
+            self._reference = reference_db, band_density_db(reference_db, self.sample_rate_hz)
+        reference_db, density = self._reference
+        return density + levels - reference_db
 
 
 @cache

@@ -241,7 +241,7 @@ class SoundRenderer:
         for place, weight, surface in paths:
             detour, ways = screening(self._every, place, geometry.array)
             weaker = weaker or detour.max() > IN_SIGHT_M
-            around += [(heard_at, weight * taken, surface) for heard_at, taken in ways]
+            around += [(apparent, weight * share, surface) for apparent, share in ways]
             for image, gain in reflections(
                 self.scene.buildings, self._every, place, geometry.array
             ):

@@ -87,33 +87,37 @@ def random_scene(
     world, crowd, air, errors = (np.random.default_rng([seed, stream]) for stream in range(4))
     drawn = str(world.choice(list(SETTINGS), p=list(SETTINGS.values())))
     name = setting or drawn
-    its = _SETTINGS[name]
-    speed = world.uniform(*its.speed_mps)
+    limits = _SETTINGS[name]
+    speed = world.uniform(*limits.speed_mps)
     ego_speed = 0.0 if name in ('roadside', 'junction') else speed
     reach = HORIZON_M + 60.0
     span = duration_s + 2 * _MARGIN_S
-    width = world.uniform(*its.lane_width_m)
+    width = world.uniform(*limits.lane_width_m)
     road = random_road(
         world,
         -reach - ego_speed * _MARGIN_S,
         reach + ego_speed * span,
-        its.curvature_per_m,
-        its.slope,
+        limits.curvature_per_m,
+        limits.slope,
         width,
     )
-    ego_lanes, other_lanes = (int(world.choice(its.lanes)) for _ in range(2))
-    median = its.median_m / width * world.uniform(0.3, 1.5)
+    ego_lanes, other_lanes = (int(world.choice(limits.lanes)) for _ in range(2))
+    median = limits.median_m / width * world.uniform(0.3, 1.5)
     same = [-(lane + 0.5 + median / 2) for lane in range(ego_lanes)]
     opposite = [lane + 0.5 + median / 2 for lane in range(other_lanes)]
     ego, turn = _ego(world, name, road, same, ego_speed)
-    flows = _Flows(crowd, road, ego.motion, duration_s, its.shares)
+    flows = _Flows(crowd, road, ego.motion, duration_s, limits.shares)
     ahead = crowd.gamma(1.7, 2.6 / 1.7)
     lanes = len(same) + len(opposite)
     gap_m = AHEAD_M * lanes / max(ahead, 0.02)
     for lane in same:
-        own = lane == ego.motion.lane
-        slow = 0.0 if name == 'junction' else speed * (1.0 if own else crowd.uniform(0.8, 1.3))
-        flows.add(road, lane, slow, gap_m * (1.5 if own else 1.0))
+        in_ego_lane = lane == ego.motion.lane
+        slow = (
+            0.0
+            if name == 'junction'
+            else speed * (1.0 if in_ego_lane else crowd.uniform(0.8, 1.3))
+        )
+        flows.add(road, lane, slow, gap_m * (1.5 if in_ego_lane else 1.0))
     for lane in opposite:
         queue = name == 'junction' and crowd.random() < 0.5
         back = 0.0 if queue else speed * crowd.uniform(0.75, 1.3)

@@ -63,15 +63,17 @@ class Walls:
         aside = np.sum((points - centre) * left, axis=-1)
         height = np.sum((points - centre) * up, axis=-1)
         ego_centre, _, ego_left, _ = self.road.frame(array_along_m)
-        own = np.sum((array - ego_centre) * ego_left, axis=-1)
+        array_aside = np.sum((array - ego_centre) * ego_left, axis=-1)
         found = []
         sides = ((self.left_m, self.left_gaps_m), (self.right_m, self.right_gaps_m))
         for wall, gaps in sides:
             if not np.isfinite(wall):
                 continue
-            near, far = np.abs(wall - own), np.abs(wall - aside)
+            near, far = np.abs(wall - array_aside), np.abs(wall - aside)
             at = along_m + (array_along_m - along_m) * far / np.maximum(near + far, 1e-6)
-            inside = ((wall - aside) * np.sign(wall) > 0) & ((wall - own) * np.sign(wall) > 0)
+            inside = ((wall - aside) * np.sign(wall) > 0) & (
+                (wall - array_aside) * np.sign(wall) > 0
+            )
             gain = self.reflection * inside * _standing(at, gaps)
             found.append((points + (2 * (wall - aside))[:, None] * left, gain))
         if np.isfinite(self.left_m) and np.isfinite(self.right_m):

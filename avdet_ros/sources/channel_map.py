@@ -78,15 +78,15 @@ def arrange(channels: Sequence[int], opened: int, device: str, host_api: str) ->
     """
     plain = Arrangement(tuple(channels), opened)
     if host_api == 'ALSA':
-        behind = server_behind(device)
+        source = server_behind(device)
     elif host_api.lower().startswith('pulse'):
-        behind = ServerSource('portaudio', '', device)
+        source = ServerSource('portaudio', '', device)
     else:
         return plain
-    if behind is None:
+    if source is None:
         return plain
-    positions = positions_of(behind)
-    return arrange_by(positions, channels, opened, behind.plugin) if positions else plain
+    positions = positions_of(source)
+    return arrange_by(positions, channels, opened, source.plugin) if positions else plain
 
 
 def arrange_by(
@@ -98,45 +98,45 @@ def arrange_by(
         positions: positions of the source's channels, in the device's order.
         channels: channels of the device that the rig reads.
         opened: number of channels to open for these.
-        plugin: plugin that reads the source; only ``pulse`` is known to use `asked_order`.
+        plugin: plugin that reads the source; only ``pulse`` is known to use `requested_order`.
     """
     plain = tuple(channels)
     words = f'channel map of the sound server: {",".join(positions)}'
     if max(channels) >= len(positions):
-        have = f'{len(positions)} channel{"s" if len(positions) > 1 else ""}'
+        found = f'{len(positions)} channel{"s" if len(positions) > 1 else ""}'
         return Arrangement(
-            plain, opened, doubt=f'{words}: {have}, the rig reads {opened}: the rest is made up'
+            plain, opened, doubt=f'{words}: {found}, the rig reads {opened}: the rest is made up'
         )
-    wanted = [positions[channel] for channel in channels]
-    if wanted == [asked_order(opened)[channel] for channel in channels]:
+    needed = [positions[channel] for channel in channels]
+    if needed == [requested_order(opened)[channel] for channel in channels]:
         return Arrangement(plain, opened)
     counts = range(opened, MOST_CHANNELS + 1)
-    enough = next((n for n in counts if set(wanted) <= set(asked_order(n))), None)
-    if plugin != 'pulse' or enough is None or len(set(wanted)) < len(wanted):
+    enough = next((n for n in counts if set(needed) <= set(requested_order(n))), None)
+    if plugin != 'pulse' or enough is None or len(set(needed)) < len(needed):
         return Arrangement(
             plain,
             opened,
-            doubt=f'{words}: not in the order of ALSA ({",".join(asked_order(opened))}), so '
+            doubt=f'{words}: not in the order of ALSA ({",".join(requested_order(opened))}), so '
             'microphones may be exchanged, mixed or silent; give the source that channel map, '
             'or open the sound card itself',
         )
-    columns = tuple(asked_order(enough).index(position) for position in wanted)
+    columns = tuple(requested_order(enough).index(position) for position in needed)
     return Arrangement(columns, enough, notice=f"{words}: read in the device's own order")
 
 
-def asked_order(count: int) -> tuple[str, ...]:
+def requested_order(count: int) -> tuple[str, ...]:
     """Return the positions that ALSA's PulseAudio plugin requests for a number of channels."""
     if count == 1:
         return ('mono',)
-    known = next(n for n in (8, 6, 5, 4, 2) if n <= count)
-    return ALSA_ORDER[:known] + tuple(f'aux{i}' for i in range(count - known))
+    named = next(n for n in (8, 6, 5, 4, 2) if n <= count)
+    return ALSA_ORDER[:named] + tuple(f'aux{i}' for i in range(count - named))
 
 
-def positions_of(behind: ServerSource) -> tuple[str, ...]:
+def positions_of(source: ServerSource) -> tuple[str, ...]:
     """Return the channel map of a source in the device's order; empty if the server is silent."""
-    name = behind.source or _default_source(behind.server)
+    name = source.source or _default_source(source.server)
     found: dict[str, str] = {}
-    for line in _pactl(behind.server, 'list', 'sources').splitlines():
+    for line in _pactl(source.server, 'list', 'sources').splitlines():
         key, _, value = line.strip().partition(': ')
         if line.startswith('Source #'):
             found = {}
@@ -147,8 +147,8 @@ def positions_of(behind: ServerSource) -> tuple[str, ...]:
 
 
 def _default_source(server: str) -> str:
-    hit = re.search(r'^Default Source: (.*)$', _pactl(server, 'info'), re.MULTILINE)
-    return hit[1].strip() if hit else ''
+    match = re.search(r'^Default Source: (.*)$', _pactl(server, 'info'), re.MULTILINE)
+    return match[1].strip() if match else ''
 
 
 def _pactl(server: str, *words: str) -> str:

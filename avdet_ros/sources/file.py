@@ -115,7 +115,7 @@ class FileSource(Source):
         if self._file is None or self.exhausted:
             return None
         if self._pending is None:
-            self._pending = self._more(samples)
+            self._pending = self._next_block(samples)
         if self._pending is None:
             return None
         sound = self._pending[:samples]  # the resampler may have given more
@@ -145,11 +145,11 @@ class FileSource(Source):
             time.sleep(max(0.0, min(rest_s, timeout_s)))
         return rest_s <= timeout_s
 
-    def _more(self, wanted: int) -> np.ndarray | None:
+    def _next_block(self, count: int) -> np.ndarray | None:
         """Return the file's next samples at the rig's rate; None at its end."""
-        of_file = max(1, round(wanted * self._file_rate_hz / self.sample_rate_hz))
+        file_count = max(1, round(count * self._file_rate_hz / self.sample_rate_hz))
         while True:
-            samples = self._next_samples(of_file)
+            samples = self._next_samples(file_count)
             at_end = len(samples) == 0
             if at_end and self._loop and self._read_frames:
                 self._file.close()
@@ -222,12 +222,12 @@ class FileSource(Source):
 
     def _frames_end(self) -> None:
         """Record at the end how much shorter the file was than its header says."""
-        have_s, whole_s = (n / self._file_rate_hz for n in (self._read_frames, self._frames))
+        read_s, whole_s = (n / self._file_rate_hz for n in (self._read_frames, self._frames))
         if self.damage and self.lost_samples + self._lost:
             lost_s = (self.lost_samples + self._lost) / self.sample_rate_hz
             self.damage += f'; {lost_s:.1f} s of it cannot be read'
-        if have_s < whole_s - 0.5 / self._file_rate_hz:
-            ends = f'it ends after {have_s:.1f} s of {whole_s:.1f} s'
+        if read_s < whole_s - 0.5 / self._file_rate_hz:
+            ends = f'it ends after {read_s:.1f} s of {whole_s:.1f} s'
             self.damage = f'{self.damage}; {ends}' if self.damage else f'{self._path}: {ends}'
         elif self._cut and not self.damage:
             self.damage = f'{self._path}: {self._cut}'

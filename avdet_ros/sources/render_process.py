@@ -47,16 +47,16 @@ def start_renderer(
     Returns:
         The process, which ends when its reader does, and the connection to read from.
     """
-    ours, theirs = Pipe()
+    parent_end, child_end = Pipe()
     process = subprocess.Popen(
-        [sys.executable, '-m', 'avdet_ros.sources.render_process', str(theirs.fileno())],
-        pass_fds=(theirs.fileno(),),
+        [sys.executable, '-m', 'avdet_ros.sources.render_process', str(child_end.fileno())],
+        pass_fds=(child_end.fileno(),),
         stdin=subprocess.DEVNULL,
         start_new_session=True,
     )
-    theirs.close()
-    ours.send((sound_from, total, rate_hz))
-    return process, ours
+    child_end.close()
+    parent_end.send((sound_from, total, rate_hz))
+    return process, parent_end
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ class WavLength:
 
     Attributes:
         start: offset of its first byte.
-        promised: length in bytes according to the header; 0 if the header leaves it open.
+        declared: length in bytes according to the header; 0 if the header leaves it open.
         held: number of bytes that exist.
         frame_bytes: bytes of one sample of all channels.
         channels: number of channels.
@@ -40,7 +40,7 @@ class WavLength:
     """
 
     start: int
-    promised: int
+    declared: int
     held: int
     frame_bytes: int
     channels: int
@@ -55,18 +55,18 @@ class WavLength:
     @property
     def missing(self) -> int:
         """Number of bytes that are missing compared with the header."""
-        return max(0, self.promised - self.held)
+        return max(0, self.declared - self.held)
 
     @property
     def notice(self) -> str:
         """What is wrong with the header, in seconds; '' if nothing is."""
         rate = self.sample_rate_hz * self.frame_bytes
         held = f'{self.held / rate:.1f} s'
-        if not self.promised:
+        if not self.declared:
             return f'its header leaves its length open; the file holds {held}'
-        if abs(self.promised - self.held) >= self.frame_bytes:
+        if abs(self.declared - self.held) >= self.frame_bytes:
             words = 'the rest is missing' if self.missing else 'all of it is read'
-            return f'its header says {self.promised / rate:.1f} s, the file holds {held}: {words}'
+            return f'its header says {self.declared / rate:.1f} s, the file holds {held}: {words}'
         return ''
 
 
@@ -106,7 +106,7 @@ def wav_length(path: Path) -> WavLength | None:
 
 
 def _length(
-    file: BinaryIO, size: int, promised: int, long_size: int, layout: bytes
+    file: BinaryIO, size: int, declared: int, long_size: int, layout: bytes
 ) -> WavLength | None:
     """Return the length of the sound chunk that starts at the file's current position."""
     if len(layout) < 16:
@@ -121,15 +121,15 @@ def _length(
     if not frame or not channels or not rate_hz:
         return None
     start = file.tell()
-    there = size - start
-    if promised == 0xFFFFFFFF and long_size:
-        promised = long_size
-    held = min(promised, there)
-    if promised >= _OPEN and there < promised:
-        promised, held = 0, there
-    elif promised < there and not _chunks_follow(file, start + promised, size, frame):
-        promised, held = (promised, there)
-    return WavLength(start, promised, held, frame, channels, rate_hz, subtype)
+    available = size - start
+    if declared == 0xFFFFFFFF and long_size:
+        declared = long_size
+    held = min(declared, available)
+    if declared >= _OPEN and available < declared:
+        declared, held = 0, available
+    elif declared < available and not _chunks_follow(file, start + declared, size, frame):
+        declared, held = (declared, available)
+    return WavLength(start, declared, held, frame, channels, rate_hz, subtype)
 
 
 def _chunks_follow(file: BinaryIO, at: int, size: int, frame: int) -> bool:

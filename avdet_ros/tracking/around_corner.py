@@ -38,7 +38,7 @@ IMAGE, CELLS, VEHICLE = 'image', 'cells', 'vehicle'
 """Reasons why a vehicle is hidden: outside the image, behind cells, or behind another track."""
 
 _STEP_S = 0.3
-_LEAST_TOLD = 0.6
+_LEAST_VISIBLE_SHARE = 0.6
 _IN_FRONT_SHARE = 0.7
 _MIDDLE_HEIGHT_M = 0.8
 _ORIGIN = PlanarPose(0.0, 0.0, 0.0)
@@ -93,7 +93,7 @@ def look(
     return [_look_at(track, tracks, camera, cells, ego) for track in tracks]
 
 
-def hidden_ones(sights: Sequence[Sight]) -> list[Sight]:
+def hidden_sights(sights: Sequence[Sight]) -> list[Sight]:
     """Return the hidden vehicles, those that most likely come nearer first."""
     found = [sight for sight in sights if sight.hidden > LEAST_HIDDEN]
     return sorted(found, key=lambda sight: -sight.approaching * sight.track.score)
@@ -189,18 +189,18 @@ def _covered(
     places: np.ndarray, track: GroundTrack, tracks: Sequence[GroundTrack], camera: Camera
 ) -> np.ndarray:
     """(N,) bool: whether positions are behind another track that is currently detected."""
-    apart = places - camera.position_m[:2]
-    bearing, range_m = np.arctan2(apart[:, 1], apart[:, 0]), np.hypot(*apart.T)
+    offsets = places - camera.position_m[:2]
+    bearing, range_m = np.arctan2(offsets[:, 1], offsets[:, 0]), np.hypot(*offsets.T)
     covered = np.zeros(len(places), bool)
     for other in tracks:
         if other.track_id == track.track_id or other.unseen_s > 0.5:
             continue
-        there = other.position_m - camera.position_m[:2]
-        its_m = max(float(np.hypot(*there)), 1.0)
+        offset = other.position_m - camera.position_m[:2]
+        other_m = max(float(np.hypot(*offset)), 1.0)
         # A vehicle hides what is behind its width, but nothing at about its own distance.
-        half = math.atan2(float(other.size_m[0]) / 2, its_m)
-        turn = (bearing - math.atan2(there[1], there[0]) + np.pi) % (2 * np.pi) - np.pi
-        covered |= (np.abs(turn) < half) & (its_m < _IN_FRONT_SHARE * range_m)
+        half = math.atan2(float(other.size_m[0]) / 2, other_m)
+        turn = (bearing - math.atan2(offset[1], offset[0]) + np.pi) % (2 * np.pi) - np.pi
+        covered |= (np.abs(turn) < half) & (other_m < _IN_FRONT_SHARE * range_m)
     return covered
 
 
@@ -219,17 +219,17 @@ def _time_to_sight(
     if cells is not None:
         cos, sin = math.cos(ego.yaw_rad), math.sin(ego.yaw_rad)
         over_ground = np.array([[cos, -sin], [sin, cos]]) @ track.ego_mps
-        way = times[:, None] * over_ground
-        eyes = ego.place(camera.position_m) + way
-        there = _in_frame(later.reshape(-1, 2), ego).reshape(later.shape) + way
-        eyes = np.broadcast_to(eyes, there.shape)
-        seen[seen] = ~cells.blocked(eyes[seen], there[seen], FREE_M, SHORT_M)
+        ego_path = times[:, None] * over_ground
+        eyes = ego.place(camera.position_m) + ego_path
+        places_then = _in_frame(later.reshape(-1, 2), ego).reshape(later.shape) + ego_path
+        eyes = np.broadcast_to(eyes, places_then.shape)
+        seen[seen] = ~cells.blocked(eyes[seen], places_then[seen], FREE_M, SHORT_M)
     first = np.where(seen.any(axis=1), times[np.argmax(seen, axis=1)], np.nan)
-    known = np.isfinite(first)
-    if not known[0] or known.mean() < _LEAST_TOLD:
+    visible = np.isfinite(first)
+    if not visible[0] or visible.mean() < _LEAST_VISIBLE_SHARE:
         return -1.0, -1.0
-    spread = math.sqrt(float(first[known].var()) + _STEP_S**2 / 12)
-    return float(first[known].mean()), spread
+    spread = math.sqrt(float(first[visible].var()) + _STEP_S**2 / 12)
+    return float(first[visible].mean()), spread
 
 
 def _in_frame(places_m: np.ndarray, ego: PlanarPose) -> np.ndarray:

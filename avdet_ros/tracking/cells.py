@@ -62,8 +62,8 @@ class Cells:
         """
         places = np.asarray(places_m, np.float64).reshape(-1, 2)
         eyes = np.broadcast_to(np.asarray(eyes_m, np.float64), places.shape)
-        way = places - eyes
-        length = np.hypot(*way.T)
+        offsets = places - eyes
+        length = np.hypot(*offsets.T)
         longest = min(float(length.max(initial=0.0)) - short_m, FARTHEST_M)
         if longest <= free_m:
             return np.zeros(len(places), bool)
@@ -71,13 +71,13 @@ class Cells:
         cos, sin = math.cos(self.origin.yaw_rad), math.sin(self.origin.yaw_rad)
         turn = np.array([[cos, sin], [-sin, cos]]) / self.cell_m
         start = ((eyes - [self.origin.x_m, self.origin.y_m]) @ turn.T).astype(np.float32)
-        ahead = ((way / np.maximum(length, 1e-9)[:, None]) @ turn.T).astype(np.float32)
+        direction = ((offsets / np.maximum(length, 1e-9)[:, None]) @ turn.T).astype(np.float32)
         rows, columns = self.occupied.shape
         # Points outside the map fall on a border of free cells.
-        column = np.floor(np.clip(start[:, :1] + along * ahead[:, :1], -1, columns)).astype(
+        column = np.floor(np.clip(start[:, :1] + along * direction[:, :1], -1, columns)).astype(
             np.int32
         )
-        row = np.floor(np.clip(start[:, 1:] + along * ahead[:, 1:], -1, rows)).astype(np.int32)
+        row = np.floor(np.clip(start[:, 1:] + along * direction[:, 1:], -1, rows)).astype(np.int32)
         ends = np.searchsorted(along, (length - short_m).astype(np.float32))
         counted = np.arange(len(along)) < ends[:, None]
         return (self._bordered[row + 1, column + 1] & counted).any(axis=1)

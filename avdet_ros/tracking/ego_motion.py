@@ -114,7 +114,9 @@ class EgoMotion:
             self.returns += 1
             self.clear()
             self._add(*values)
-            return f'odometry: expected rising stamps, found one {-seconds:.3f} s back: begun anew'
+            return (
+                f'odometry: expected rising stamps, found one {-seconds:.3f} s back: started again'
+            )
         if seconds < _SHORTEST_S:
             return (
                 ''
@@ -125,19 +127,22 @@ class EgoMotion:
             )
         self._raw = (stamp_s, pose)
         step = _relative(before, pose)
-        way_m, turn = math.hypot(step.x_m, step.y_m), abs(step.yaw_rad)
-        odd = ''
-        if way_m > FASTEST_MPS * seconds + _JUMP_M or turn > FASTEST_RAD_S * seconds + _JUMP_RAD:
+        distance_m, turn = math.hypot(step.x_m, step.y_m), abs(step.yaw_rad)
+        problem = ''
+        if (
+            distance_m > FASTEST_MPS * seconds + _JUMP_M
+            or turn > FASTEST_RAD_S * seconds + _JUMP_RAD
+        ):
             self.jumps += 1
-            odd = (
-                f'odometry: expected steps of a vehicle, found one of {way_m:.1f} m and '
+            problem = (
+                f'odometry: expected steps of a vehicle, found one of {distance_m:.1f} m and '
                 f'{math.degrees(turn):.0f} degrees in {seconds:.3f} s: left out'
             )
             step = _scaled(self._speed(), min(seconds, CARRIED_ON_S))
         self._path.append((stamp_s, _joined(self._path[-1][1], step)))
         while self._path[0][0] < stamp_s - _KEPT_S:
             self._path.popleft()
-        return odd
+        return problem
 
     def at(self, stamp_s: float) -> PlanarPose | None:
         """Return the pose at an instant on the path without jumps, None if it is unknown."""

@@ -137,13 +137,15 @@ class GroundTracker:
         self._stamp_s = stamp_s
         self._move(since_s, ego)
 
-        found = [self._in_frame(each) for each in measure(detections, self._rig)]
+        measurements = [
+            self._in_frame(measurement) for measurement in measure(detections, self._rig)
+        ]
         scores = detections.scores
 
         def correct(vehicle: GroundVehicle, index: int) -> None:
-            vehicle.filter.correct(found[index])
-            if vehicle.filter.led_astray(self._fastest_mps):
-                vehicle.filter = self._first(found[index])
+            vehicle.filter.correct(measurements[index])
+            if vehicle.filter.is_implausible(self._fastest_mps):
+                vehicle.filter = self._first(measurements[index])
             vehicle.see(detections, index, stamp_s)
 
         taken = link_in_two_stages(
@@ -151,14 +153,16 @@ class GroundTracker:
             scores,
             self._high_threshold,
             self._low_threshold,
-            lambda vehicles, indices: self._cost(vehicles, [found[index] for index in indices]),
+            lambda vehicles, indices: self._cost(
+                vehicles, [measurements[index] for index in indices]
+            ),
             correct,
             10 * (self._gate**2 + _MOST_RANGE_COST + 1),  # links as many as possible
         )
-        self._vehicles = [vehicle for vehicle in self._vehicles if self._goes_on(vehicle)]
+        self._vehicles = [vehicle for vehicle in self._vehicles if self._continues(vehicle)]
         for index in np.flatnonzero(scores > self._new_track_threshold):
             if index not in taken:
-                self._start(int(index), found[index], detections)
+                self._start(int(index), measurements[index], detections)
         self._leave_out_doubles()
         return [
             vehicle.track(stamp_s)
@@ -263,31 +267,31 @@ class GroundTracker:
             vehicle.filter.turn(angle, speed, std_mps)
         self._ego_mps = np.zeros(2)
 
-    def _in_frame(self, found: PlaneMeasurement) -> PlaneMeasurement:
+    def _in_frame(self, measurement: PlaneMeasurement) -> PlaneMeasurement:
         if self._pose is None:
-            return found
-        return replace(found, bearing_rad=wrap(found.bearing_rad + self._pose.yaw_rad))
+            return measurement
+        return replace(measurement, bearing_rad=wrap(measurement.bearing_rad + self._pose.yaw_rad))
 
     # Life of a track.
 
-    def _start(self, index: int, found: PlaneMeasurement, detections: Detections) -> None:
-        filter_ = self._first(found)
+    def _start(self, index: int, measurement: PlaneMeasurement, detections: Detections) -> None:
+        filter_ = self._first(measurement)
         self._vehicles.append(
             GroundVehicle(self._next_id, filter_, detections, index, self._stamp_s, self._rig)
         )
         self._next_id += 1
 
-    def _first(self, found: PlaneMeasurement) -> GroundFilter:
+    def _first(self, measurement: PlaneMeasurement) -> GroundFilter:
         """Create the filter of a vehicle from its first measurement."""
         # Vehicles on one road drive about equally fast, in either direction. Relative velocities
         # contain the ego vehicle's speed along its heading, known or not.
         along = np.array([_UNKNOWN_SPEED_MPS, 0.0]) if self._pose is None else self._ego_mps
-        return GroundFilter(found, self._noise, self._noise.speed_mps, along)
+        return GroundFilter(measurement, self._noise, self._noise.speed_mps, along)
 
     def _confirmed(self, vehicle: GroundVehicle) -> bool:
         return vehicle.last_seen_s - vehicle.born_s >= self._confirm_s - _ROUNDING_S
 
-    def _goes_on(self, vehicle: GroundVehicle) -> bool:
+    def _continues(self, vehicle: GroundVehicle) -> bool:
         if vehicle.detection is not None:
             return True
         span_s = vehicle.last_seen_s - vehicle.born_s
@@ -296,24 +300,25 @@ class GroundTracker:
         return self._confirmed(vehicle) and gap_s <= min(longest_s, 2 * span_s) + _ROUNDING_S
 
     def _cost(
-        self, vehicles: Sequence[GroundVehicle], found: Sequence[PlaneMeasurement]
+        self, vehicles: Sequence[GroundVehicle], measurements: Sequence[PlaneMeasurement]
     ) -> np.ndarray:
         """(V, D) squared distances in standard deviations, infinite beyond the gate."""
-        cost = np.full((len(vehicles), len(found)), np.inf)
+        cost = np.full((len(vehicles), len(measurements)), np.inf)
         for row, vehicle in enumerate(vehicles):
-            for column, measurement in enumerate(found):
-                apart, spread = vehicle.filter.innovation(measurement)
-                bearing = apart[0] ** 2 / spread[0, 0]
+            for column, measurement in enumerate(measurements):
+                innovation, spread = vehicle.filter.innovation(measurement)
+                bearing = innovation[0] ** 2 / spread[0, 0]
                 if bearing <= self._gate**2:
-                    distance = min(apart[1] ** 2 / spread[1, 1], _MOST_RANGE_COST)
+                    distance = min(innovation[1] ** 2 / spread[1, 1], _MOST_RANGE_COST)
                     cost[row, column] = bearing + distance
         return cost
 
     def _leave_out_doubles(self) -> None:
         """End an undetected track next to a detected one: they are the same vehicle."""
-        heard = [vehicle for vehicle in self._vehicles if vehicle.detection is not None]
+        detected = [vehicle for vehicle in self._vehicles if vehicle.detection is not None]
         self._vehicles = [
             vehicle
             for vehicle in self._vehicles
-            if vehicle.detection is not None or not any(vehicle.like(other) for other in heard)
+            if vehicle.detection is not None
+            or not any(vehicle.matches(other) for other in detected)
         ]

@@ -53,7 +53,7 @@ class GroundNoise:
         bearing_error_s: decay time of the lasting part.
         range_share: white part of a log-range's error, as a share of the measurement's own
             standard deviation.
-        range_error_share: lasting part of a log-range's error, likewise.
+        range_error_share: lasting part of a log-range's error, in the same unit.
         range_error_s: decay time of the lasting part.
         speed_mps: speed of a vehicle over ground before it is tracked, standard deviation along
             each axis; the speed along the road is added to it.
@@ -124,13 +124,13 @@ class GroundFilter:
             self.covariance[value, error] = self.covariance[error, value] = -lasting[
                 error - BEARING_ERROR
             ]
-        self._hold()
+        self._limit()
 
     def copy(self) -> GroundFilter:
         """Return an independent copy."""
-        twin = copy(self)
-        twin.state, twin.covariance = self.state.copy(), self.covariance.copy()
-        return twin
+        duplicate = copy(self)
+        duplicate.state, duplicate.covariance = self.state.copy(), self.covariance.copy()
+        return duplicate
 
     def predict(
         self,
@@ -179,26 +179,26 @@ class GroundFilter:
         added[[4, 5], [4, 5]] = self._lasting() * (1 - fading**2)
         self.state = np.array([new_bearing, np.log(after_m), vx, vy, *(fading * self.state[4:])])
         self.covariance = step @ self.covariance @ step.T + added
-        self._hold()
+        self._limit()
 
-    def correct(self, found: PlaneMeasurement) -> None:
+    def correct(self, measurement: PlaneMeasurement) -> None:
         """Correct the state with a measurement."""
-        self._range_std = found.log_range_std
-        innovation, spread = self.innovation(found)
+        self._range_std = measurement.log_range_std
+        innovation, spread = self.innovation(measurement)
         surprise = innovation[0] ** 2 / spread[0, 0] / SURPRISING**2
         if surprise > 1:
             self.covariance = self.covariance * surprise
-            self._hold()
-            innovation, spread = self.innovation(found)
+            self._limit()
+            innovation, spread = self.innovation(measurement)
         gain = np.linalg.solve(spread, _SEES @ self.covariance).T
         self.state = self.state + gain @ innovation
         # Joseph's form stays symmetric and positive despite rounding.
         keep = np.eye(6) - gain @ _SEES
-        white = np.diag(self._white(found))
+        white = np.diag(self._white(measurement))
         self.covariance = keep @ self.covariance @ keep.T + gain @ white @ gain.T
-        self._hold()
+        self._limit()
 
-    def led_astray(self, fastest_mps: float) -> bool:
+    def is_implausible(self, fastest_mps: float) -> bool:
         """Whether the state is impossible for a real vehicle and real measurements.
 
         If the bearings of two vehicles are mistaken for those of one, they look like a vehicle
@@ -211,15 +211,17 @@ class GroundFilter:
         fast = float(np.hypot(*self.state[[VX, VY]])) > fastest_mps
         return fast or bool(error > LARGEST_RANGE_ERROR * self._range_std)
 
-    def innovation(self, found: PlaneMeasurement) -> tuple[np.ndarray, np.ndarray]:
+    def innovation(self, measurement: PlaneMeasurement) -> tuple[np.ndarray, np.ndarray]:
         """Return the difference of a measurement from its prediction, and its covariance.
 
         Returns:
             (2,) bearing, log-range; (2, 2).
         """
         expected = _SEES @ self.state
-        apart = np.array([wrap(found.bearing_rad - expected[0]), found.log_range - expected[1]])
-        return apart, _SEES @ self.covariance @ _SEES.T + np.diag(self._white(found))
+        apart = np.array(
+            [wrap(measurement.bearing_rad - expected[0]), measurement.log_range - expected[1]]
+        )
+        return apart, _SEES @ self.covariance @ _SEES.T + np.diag(self._white(measurement))
 
     def turn(self, angle_rad: float, velocity_mps: np.ndarray, velocity_std_mps: float) -> None:
         """Transform the state to another frame.
@@ -230,12 +232,12 @@ class GroundFilter:
             velocity_std_mps: its standard deviation along each axis.
         """
         cos, sin = np.cos(angle_rad), np.sin(angle_rad)
-        turned = np.eye(6)
-        turned[2:4, 2:4] = [[cos, -sin], [sin, cos]]
-        self.state = turned @ self.state
+        rotation = np.eye(6)
+        rotation[2:4, 2:4] = [[cos, -sin], [sin, cos]]
+        self.state = rotation @ self.state
         self.state[BEARING] = wrap(self.state[BEARING] + angle_rad)
         self.state[2:4] += velocity_mps
-        self.covariance = turned @ self.covariance @ turned.T
+        self.covariance = rotation @ self.covariance @ rotation.T
         self.covariance[[2, 3], [2, 3]] += velocity_std_mps**2
 
     def on_plane(self) -> tuple[np.ndarray, np.ndarray]:
@@ -270,13 +272,14 @@ class GroundFilter:
             ** 2
         )
 
-    def _white(self, found: PlaneMeasurement) -> np.ndarray:
+    def _white(self, measurement: PlaneMeasurement) -> np.ndarray:
         """(2,) variances of the white errors."""
         return (
-            np.array([self.noise.bearing_rad, self.noise.range_share * found.log_range_std]) ** 2
+            np.array([self.noise.bearing_rad, self.noise.range_share * measurement.log_range_std])
+            ** 2
         )
 
-    def _hold(self) -> None:
+    def _limit(self) -> None:
         """Keep the state where linearisation is valid: a wrapped angle, an audible range."""
         self.state[BEARING] = wrap(self.state[BEARING])
         self.state[LOG_RANGE] = np.clip(self.state[LOG_RANGE], *_LOG_BOUNDS)

@@ -84,11 +84,11 @@ class GroundVehicle:
             coasting=self.detection is None,
         )
 
-    def like(self, other: GroundVehicle) -> bool:
+    def matches(self, other: GroundVehicle) -> bool:
         """Whether both may be the same vehicle: equal bearings, and ranges that agree."""
-        mine, its = self.filter.state, other.filter.state
-        near = abs(wrap(mine[0] - its[0])) < SAME_BEARING_RAD
-        return near and abs(mine[LOG_RANGE] - its[LOG_RANGE]) < SAME_LOG_RANGE
+        state, other_state = self.filter.state, other.filter.state
+        near = abs(wrap(state[0] - other_state[0])) < SAME_BEARING_RAD
+        return near and abs(state[LOG_RANGE] - other_state[LOG_RANGE]) < SAME_LOG_RANGE
 
     def _grow(self, box_px: np.ndarray) -> None:
         """Update the running average of its size from a box and its range."""

@@ -99,7 +99,7 @@ class MotionTracker:
             lambda vehicles, indices: self._cost(vehicles, detections.boxes_px[indices]),
             lambda vehicle, index: vehicle.correct(detections, index, stamp_s),
         )
-        self._vehicles = [vehicle for vehicle in self._vehicles if self._goes_on(vehicle)]
+        self._vehicles = [vehicle for vehicle in self._vehicles if self._continues(vehicle)]
         for index in np.flatnonzero(scores > self._new_track_threshold):
             if index not in taken:
                 vehicle = _Vehicle(self._next_id, detections, int(index), stamp_s)
@@ -110,7 +110,7 @@ class MotionTracker:
     def _confirmed(self, vehicle: _Vehicle) -> bool:
         return vehicle.last_seen_s - vehicle.born_s >= self._confirm_s - _ROUNDING_S
 
-    def _goes_on(self, vehicle: _Vehicle) -> bool:
+    def _continues(self, vehicle: _Vehicle) -> bool:
         if vehicle.detection is not None:
             return True
         # Short tracks end soon: none coasts for longer than its detections span.

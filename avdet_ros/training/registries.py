@@ -1,4 +1,4 @@
-"""What can be added to the training system by one new file, each kind in a folder of its own.
+"""What can be added to the training system by one new file, each kind in its own folder.
 
 A module of the folder, or of another installed package that names it as an entry point of the
 group, defines a class with a ``name`` and decorates it:

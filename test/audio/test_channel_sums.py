@@ -34,7 +34,7 @@ def test_sums_of_pieces_add_up(sound):
         assert np.allclose(getattr(whole, name), getattr(expected, name))
     # Second differences across the cut are left out and compensated for.
     assert np.allclose(whole.products.diagonal(), expected.products.diagonal(), rtol=0.01)
-    assert (ChannelSums.none(8) + expected).count == 3000
+    assert (ChannelSums.empty(8) + expected).count == 3000
 
 
 def test_non_finite_samples_are_counted_and_treated_as_silence(sound):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from avdet_ros.audio.levels import check_channels, second_differences, swapped_looking
+from avdet_ros.audio.levels import check_channels, find_swapped_microphones, second_differences
 from avdet_ros.rig import load_rig
 from avdet_ros.simulation.sound import render_sound
 from avdet_ros.simulation.traffic import random_scene
@@ -99,7 +99,7 @@ def test_tone_or_silence_is_not_reported_as_mixed():
 @pytest.mark.parametrize('count', [0, 1, 100])
 def test_short_sound_is_checked_without_failing(sound, count):
     assert len(check_channels(sound[:count], RATE)) == 8
-    assert swapped_looking(sound[:count], RATE, load_rig().microphones_m) is None
+    assert find_swapped_microphones(sound[:count], RATE, load_rig().microphones_m) is None
 
 
 def test_silence_and_non_finite_samples_are_handled(sound):
@@ -125,7 +125,7 @@ def test_exchanged_microphones_look_swapped(drives, pair):
     for drive in drives:
         order = np.arange(8)
         order[list(pair)] = pair[::-1]
-        found = swapped_looking(drive[:, order], RATE, rig.microphones_m)
+        found = find_swapped_microphones(drive[:, order], RATE, rig.microphones_m)
         hits += found == pair
         assert found in (pair, None)
     assert hits >= 2
@@ -134,7 +134,9 @@ def test_exchanged_microphones_look_swapped(drives, pair):
 @pytest.mark.slow
 def test_correct_wiring_and_noise_do_not_look_swapped(drives):
     rig = load_rig()
-    assert [swapped_looking(drive, RATE, rig.microphones_m) for drive in drives] == [None] * 4
+    assert [find_swapped_microphones(drive, RATE, rig.microphones_m) for drive in drives] == [
+        None
+    ] * 4
     words = [
         fault
         for drive in drives
@@ -143,7 +145,7 @@ def test_correct_wiring_and_noise_do_not_look_swapped(drives):
     ]
     assert not [fault for fault in words if 'mixed' in fault]
     noise = np.random.default_rng(1).standard_normal((2 * RATE, 8))
-    assert swapped_looking(noise, RATE, rig.microphones_m) is None
+    assert find_swapped_microphones(noise, RATE, rig.microphones_m) is None
 
 
 def test_second_differences_match_hand_calculation():

@@ -78,7 +78,7 @@ def test_correct_array_gets_no_corrections(rig):
     assert lead_error_us(rig, result, Errors()) < 6
     assert np.abs(result.gain_db).max() < 0.2
     assert np.isnan(result.yaw_deg)
-    assert result.notes == ("the yaw is the rig file's: no camera tells it",)
+    assert result.notes == ("the yaw is the rig file's: no camera shows it",)
 
 
 @pytest.mark.slow

@@ -159,7 +159,7 @@ def test_missing_speed_and_one_sided_traffic_add_notes_and_uncertainty(rig, resu
     assert found.notes == (
         SPEED_NOTE,
         ONE_SIDED_NOTE,
-        "the yaw is the rig file's: no camera tells it",
+        "the yaw is the rig file's: no camera shows it",
     )
     assert np.isnan(found.yaw_deg)
     assert calibrated_rig(found, rig).array_yaw_deg == rig.array_yaw_deg

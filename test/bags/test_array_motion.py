@@ -89,9 +89,9 @@ def test_speed_is_of_mid_window_and_air_temperature_is_the_latest(motion):
     found = [bag_motion.at(end) for end in ends_ns(1.0, 1.5, 2.5)]
     assert [speed for speed, _ in found] == pytest.approx([22, 24, 28], abs=0.1)
     assert [air for _, air in found] == [-10, -10, 5]
-    assert (bag_motion.topic, bag_motion.known) == ('/avdet/odom', 3)
+    assert (bag_motion.topic, bag_motion.windows_with_speed) == ('/avdet/odom', 3)
     assert bag_motion.at(ends_ns(9.0)[0]) == (0.0, 5.0), 'odometry has stopped'
-    assert bag_motion.known == 3
+    assert bag_motion.windows_with_speed == 3
     assert 'found nan' in bag_motion.left_out.sentence
 
 
@@ -137,7 +137,7 @@ def test_messages_at_the_window_end_are_used(motion):
     before, at_end = (bag_motion.at(end) for end in ends_ns(0.999999, 1.0))
     assert before == (0.0, 20.0)
     assert at_end == (pytest.approx(10, abs=0.1), 7.0)
-    assert bag_motion.known == 1
+    assert bag_motion.windows_with_speed == 1
 
 
 def test_bad_odometry_is_reported_and_changes_no_speed(motion):

@@ -98,7 +98,7 @@ def test_matrix_fits_the_image_size(name):
         (info(), (1920, 650), 'pictures of 1920 x 1080, .*found 1920 x 650'),
         (info(), (640, 480), 'pictures of 1920 x 1080, .*found 640 x 480'),
         (info(crop=(0, 0, 1600, 900)), (1000, 900), 'or a crop of 1600 x 900.*found 1000 x 900'),
-        (info(size=(0, 0)), (640, 480), 'found 0 x 0 beside pictures of 640 x 480'),
+        (info(size=(0, 0)), (640, 480), 'found 0 x 0 for pictures of 640 x 480'),
         (info(size=(4, 6)), (4, 6), r'K and size, found K\[0\] 1000 and size 4 x 6$'),
     ],
 )
@@ -256,7 +256,7 @@ def test_rectified_images_are_recognised_by_topic_name(topic, rectified):
 def test_missing_image_size_is_taken_from_camera_info():
     model = model_of(info(binning=(2, 2)), None, False, 'x')
     assert (model.size_px, model.matrix[0, 0]) == ((960, 540), 500)
-    with pytest.raises(AvdetError, match='found 0 x 0 beside pictures of none'):
+    with pytest.raises(AvdetError, match='found 0 x 0 for pictures of none'):
         model_of(info(size=(0, 0)), None, False, 'x')
     with pytest.raises(AvdetError, match='expected a camera matrix in K or P, found none in eit'):
         model_of(info(k=[0] * 9, p=[0] * 12), SIZE, False, 'x')

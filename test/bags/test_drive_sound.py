@@ -116,7 +116,7 @@ def test_stamps_that_go_back_end_the_drive(numbered, tmp_path):
             writer.write('/avdet/audio', IMAGE, message, START_NS + duration_ns(i * BLOCK))
     with Bag(tmp_path / 'bag') as bag:
         drive = DriveSound(bag, '/avdet/audio', RATE_HZ, tmp_path / 'raw')
-    words = f'stamps go back after {15 * BLOCK / RATE_HZ:.1f} s, the rest is left'
+    words = f'stamps go back after {15 * BLOCK / RATE_HZ:.1f} s, the rest is left out'
     assert drive.note.endswith(words)
     assert drive.samples == 15 * BLOCK
     assert drive.end_ns == pytest.approx(START_NS + duration_ns(15 * BLOCK), abs=2)

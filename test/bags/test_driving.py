@@ -58,7 +58,7 @@ def odometry(stamp_ns, speed_mps):
 
 def test_sound_file_has_no_speeds_or_sightings(small, wav):
     driving = read_driving([wav], small)
-    assert driving.seen is None
+    assert driving.sightings is None
     assert np.isnan(driving.speeds_mps).all()
     assert driving.fronts.seconds == pytest.approx(SECONDS)
     assert len(driving.fronts.time_s) == len(driving.speeds_mps) > 60
@@ -130,11 +130,11 @@ def test_drive_truth_gives_camera_sightings(small, sound, tmp_path):
     (folder / 'truth' / 'frames.jsonl').write_text(text)
     driving = read_driving([folder], small)
     assert (driving.speeds_mps == 0).all()
-    assert driving.seen.ids.tolist() == [3] * 19
-    np.testing.assert_allclose(driving.seen.azimuths, 0, atol=1e-6)
+    assert driving.sightings.ids.tolist() == [3] * 19
+    np.testing.assert_allclose(driving.sightings.azimuths, 0, atol=1e-6)
     # The camera is 1.55 m high and 0.3 m ahead of the array. The lower edge of the box is 80 px
     # below the image centre at a focal length of 1000 px.
-    np.testing.assert_allclose(driving.seen.distances_m, 0.3 + 1.55 * 1000 / 80, rtol=1e-3)
+    np.testing.assert_allclose(driving.sightings.distances_m, 0.3 + 1.55 * 1000 / 80, rtol=1e-3)
     assert drive_rig(folder) is None
     (folder / 'rig.yaml').write_text('x')
     assert drive_rig(folder) == folder / 'rig.yaml'

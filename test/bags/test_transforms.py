@@ -62,7 +62,7 @@ def test_loop_above_the_vehicle_is_ignored(transforms):
     [
         (
             [GOOD, ('cam', 'base_link', (0, 0, 0), SAME)],
-            r'goes in a loop: cam -> base_link -> cam',
+            r'contains a loop: cam -> base_link -> cam',
         ),
         ([('base_link', 'cam', (0, 0, 0), (0, 0, 0, 0))], 'quaternion of length 0'),
         ([('base_link', 'cam', (0, NAN, 0), OPTICAL)], 'found NaN or infinity'),

@@ -108,7 +108,7 @@ def test_displaced_camera_is_reported(rig, seen, yaw_deg, moved_m, words):
 def test_missing_transforms_are_reported_as_not_checked(rig, seen):
     finding = findings_by_part(rig, replace(seen, transforms=StaticTransforms()))['TF']
     assert finding.state == 'not checked'
-    assert 'nothing came on /tf_static' in finding.found
+    assert 'no message on /tf_static' in finding.found
 
 
 def test_missing_picture_reports_the_available_topics(rig):

@@ -50,7 +50,7 @@ def test_levels_too_high_or_too_low_are_reported(rig, noise, gain, state, words)
 
 def test_wrong_sample_rate_and_lost_samples_are_reported(rig, noise):
     clock = findings(rig, noise, rate_hz=47993.0)['clock']
-    assert clock.found == 'about 48000 samples a second come, 44100 expected'
+    assert clock.found == 'about 48000 samples a second arrive, 44100 expected'
     assert 'samples were lost' in findings(rig, noise, lost=300)['clock'].found
     assert findings(rig, noise, rate_hz=float('nan'))['clock'].state == 'not checked'
 

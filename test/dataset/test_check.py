@@ -120,7 +120,7 @@ def test_faults_in_split_files_are_reported(data):
     assert found.pop(('error', 'test_all.txt', 'unreadable split file'))[0] == 1
     assert found == {
         ('error', 'train_all.txt', 'frame listed twice'): (1, str(day[2])),
-        ('error', 'val_day_all.txt', 'frame of the other time of day in a day list'): (
+        ('error', 'val_day_all.txt', 'frame of another time of day in a day list'): (
             3,
             str(night[0]),
         ),
@@ -173,7 +173,7 @@ def test_missing_speed_and_invalid_air_temperature_are_reported(data):
     write_odometry(data / DAY, way)
     (one,) = findings(data)
     assert (one.level, one.drive, one.count) == ('warning', DAY, 1)
-    assert one.what == 'frames whose speed odometry.csv does not say'
+    assert one.what == 'frames without a speed in odometry.csv'
     assert one.example == str(frames_of(DAY)[4])
     (data / NIGHT / 'odometry.csv').write_text('stamp_ns,x\n')
     (data / DAY / 'parameters.json').write_text('{"start_ns": 1, "temperature_c": "warm"}')
@@ -197,7 +197,7 @@ def test_gaps_and_frames_with_equal_stamps_are_reported(data):
     assert [(f.level, f.what, f.count, f.example) for f in report.findings] == [
         (
             'warning',
-            'frames of the same time that differ in their code alone',
+            'frames of the same time that differ only in their code',
             1,
             str(frames[1]),
         ),

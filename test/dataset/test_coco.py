@@ -149,9 +149,9 @@ def test_duplicate_ids_are_accepted_only_if_consistent(read):
         tree['images'].append({'id': 7, 'file_name': 'a.png'})
 
     assert sum(read(same).taken.values()) == 2
-    with pytest.raises(AvdetError, match=r"categories\[3\]\.id: expected an id of its own.*'car'"):
+    with pytest.raises(AvdetError, match=r"categories\[3\]\.id: expected a unique id.*'car'"):
         read(lambda tree: tree['categories'].append({'id': 3, 'name': 'dog'}))
-    with pytest.raises(AvdetError, match=r'images\[2\]\.id: expected an id of its own.*a\.png'):
+    with pytest.raises(AvdetError, match=r'images\[2\]\.id: expected a unique id.*a\.png'):
         read(lambda tree: tree['images'].append({'id': 7, 'file_name': 'c.png'}))
 
 

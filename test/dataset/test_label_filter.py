@@ -39,7 +39,7 @@ def test_missing_damaged_or_outdated_filter_files_are_rejected(tmp_path):
     path = label_filter.filter_path(tmp_path, 'moving', 'day')
     path.parent.mkdir()
     path.write_bytes(b'no arrays')
-    with pytest.raises(AvdetError, match='expected what a filter says of labels, found'):
+    with pytest.raises(AvdetError, match='expected results of a filter, found'):
         label_filter.read_filtered(tmp_path, 'moving', 'day')
     label_filter.write_filtered(path, {'1': frame([KEEP])})
     with np.load(path) as file:

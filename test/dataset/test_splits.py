@@ -76,13 +76,13 @@ def test_split_file_of_missing_frames_is_rejected(copied_drives):
         read_split(copied_drives, 0.0)
 
 
-def test_sound_is_not_required_when_heard_is_false(copied_drives):
+def test_sound_is_not_required_when_need_sound_is_false(copied_drives):
     for drive in copied_drives.glob('drive_*'):
         (drive / layout.DRIVE_SOUND).unlink(missing_ok=True)
         shutil.rmtree(drive / 'audio', ignore_errors=True)
     with pytest.raises(AvdetError, match='or an MP3, found none'):
         read_split(copied_drives, 0.5)
-    assert len(read_split(copied_drives, 0.5, heard=False).student) == 4 * 8
+    assert len(read_split(copied_drives, 0.5, need_sound=False).student) == 4 * 8
 
 
 def test_too_few_drives_for_teachers_are_rejected(copied_drives):

@@ -47,7 +47,7 @@ CAMERAS = {
 def test_car_is_visible_in_scaled_counts_of_every_camera(name):
     image, words = CAMERAS[name]
     scale = find_scale([image, image])
-    assert words in scale.how
+    assert words in scale.description
     ours = scale.apply(image)
     assert ours.dtype == np.uint16
     assert contrast_fault(ours) == ''
@@ -64,7 +64,7 @@ def test_counts_in_our_scale_stay_unchanged():
     assert find_scale([image]).apply(image) is image
     grey = np.arange(4800, dtype=np.uint16).reshape(SHAPE).astype(np.uint8)
     scale = find_scale([grey])
-    assert '8 bits' in scale.how
+    assert '8 bits' in scale.description
     assert scale.apply(grey) is grey
 
 
@@ -75,7 +75,7 @@ def test_frost_is_shifted_into_the_teacher_range_without_scaling():
     assert contrast_fault(image).startswith(words)
     scale = find_scale([image])
     assert scale.factor == 1.0
-    assert 'moved by +' in scale.how
+    assert 'moved by +' in scale.description
     assert contrast_fault(scale.apply(image)) == ''
 
 
@@ -105,7 +105,7 @@ def test_frost_is_shifted_into_the_teacher_range_without_scaling():
 def test_scale_is_chosen_by_the_median(median, words):
     image = np.full(SHAPE, median, np.uint16)
     image[0], image[7] = median - 40, median + 40
-    how = find_scale([image]).how
+    how = find_scale([image]).description
     assert f' {words}' in how
     assert how.startswith(f'{median - 40} to {median + 40} counts ')
 
@@ -128,15 +128,15 @@ def test_hot_counts_are_shifted_if_under_half_are_in_range():
     image[29] = 26_000
     scale = find_scale([image], 1 / 80)
     assert scale.offset == pytest.approx(23_400 - np.median(image[::7, ::7]), abs=1)
-    assert 'moved by -' in scale.how
+    assert 'moved by -' in scale.description
 
 
 def test_given_scale_overrides_the_estimate():
     image = counts(100)
     given = find_scale([image], 0.02)
-    assert '0.02 K, as given' in given.how
+    assert '0.02 K, as given' in given.description
     assert given.factor == pytest.approx(1.6)
-    assert 'of no usual scale' in find_scale([image], 0.0).how
+    assert 'of no usual scale' in find_scale([image], 0.0).description
 
 
 def test_zeros_and_nans_become_zero():
@@ -153,7 +153,7 @@ def test_zeros_and_nans_become_zero():
 )
 def test_empty_and_flat_pictures_get_a_scale(images):
     scale = find_scale(images)
-    assert scale.how
+    assert scale.description
     assert all(scale.apply(image).shape == SHAPE for image in images)
 
 
@@ -195,7 +195,7 @@ def test_blind_pictures_are_reported_only_if_most_are_blind():
     assert blind_pictures([('a', good), ('b', blind)]) == ''
     assert blind_pictures([]) == ''
     words = blind_pictures([('a', good), ('b.png', blind), ('c', blind)])
-    assert words.startswith('2 of 3 thermal pictures looked at, e.g. b.png: expected counts')
+    assert words.startswith('2 of 3 checked thermal pictures, e.g. b.png: expected counts')
 
 
 def test_scaled_counts_are_clipped_to_16_bits():

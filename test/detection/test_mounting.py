@@ -134,6 +134,6 @@ def test_microphones_on_a_line_are_reported_in_any_direction(rig):
         sentences = outside(ranges, replace(rig, microphones_m=places))
         assert len(sentences) == told
         assert all(
-            each.endswith('sound from one side of it cannot be told from the other side')
+            each.endswith('sound from one side of it cannot be distinguished from the other side')
             for each in sentences
         )

@@ -42,7 +42,7 @@ def test_own_speed_and_speed_of_sound_are_rounded_to_1_mps(moving, scattered):
 
 def test_prepare_computes_neighbouring_speeds_one_at_a_time(moving):
     assert [moving.prepare(10.0, 20.0) for _ in range(3)] == [True, True, False]
-    made = dict(moving._made)
+    made = dict(moving._steerings)
     assert {(9, 343), (11, 343)} < set(made)
     assert not moving.prepare(10.2, 20.0)
     assert moving.prepare(100.0, 20.0)
@@ -53,7 +53,7 @@ def test_steering_cache_is_limited_and_shared_by_threads(moving):
     speeds = [float(speed) for speed in range(MOST_KEPT + 9)] * 2
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda speed: moving.at(speed, 20.0), speeds))
-    assert len(moving._made) == MOST_KEPT
+    assert len(moving._steerings) == MOST_KEPT
     for first, again in zip(found[: MOST_KEPT + 9], found[MOST_KEPT + 9 :], strict=True):
         np.testing.assert_array_equal(first, again)
 

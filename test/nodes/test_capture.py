@@ -186,7 +186,7 @@ def test_sound_of_a_wrong_rate_is_rejected_until_the_rate_is_right(watcher, star
     send(48000, 50.0, lambda: words in watcher.status.get('/avdet/capture', (0, ''))[1])
     assert not received
     send(RATE_HZ, 500.0, lambda: bool(received))
-    assert node._heard._watch.other_hz is None
+    assert node._topic_sound._watch.other_hz is None
 
 
 def test_topic_sound_becomes_windows_with_its_stamps(feed, wait):

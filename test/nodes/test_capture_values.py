@@ -224,7 +224,7 @@ def test_several_publishers_and_silence_are_reported(capture):
     assert counted == [node._subscription]
     node.publisher_watch.count = lambda subscription: 1
     node._active_since -= 10
-    node._heard.last_s -= 10
+    node._topic_sound.last_s -= 10
     assert report_of(node).message.startswith(f'no publisher on {TOPIC}')
     node.count_publishers = lambda topic: 2
     words = '2 nodes publish /avdet/spectrogram, expected this one (or one of them has just died)'
@@ -336,12 +336,12 @@ def test_array_changes_are_reported_or_used_for_calibration(rig, monkeypatch, au
     if auto:
         assert given == [('result', rig)]
         assert watch.calls[3:] == [('use_rig', turned)]
-        assert made.warned == ['the array is calibrated anew: gain of left; turned']
+        assert made.warned == ['the array was calibrated again: gain of left; turned']
         assert (values['array_calibrated'], report.level) == ('True', 0)
         assert made.states()[1]['gain_db'] == list(range(8))
     else:
         assert (given, watch.calls[3:], len(made.published)) == ([], [], 1)
-        assert made.warned == ['the array is not what the rig says: gain of left; turned']
+        assert made.warned == ['the array differs from the rig: gain of left; turned']
         assert values['array_calibrated'] == 'False'
         assert report.message == (
             'the array has changed: gain of left; the array has changed: turned'

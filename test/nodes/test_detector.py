@@ -53,9 +53,9 @@ def feed(watcher, wait):
         wait(lambda: watcher.node.count_publishers('/avdet/detections'), 'the detector')
 
         def feed(message):
-            before = node._in.count
+            before = node._windows_in.count
             publisher.publish(message)
-            wait(lambda: node._in.count > before, 'a window to arrive')
+            wait(lambda: node._windows_in.count > before, 'a window to arrive')
 
         return feed
 

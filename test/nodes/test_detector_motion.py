@@ -80,13 +80,13 @@ def test_detector_steers_by_odometry_and_air_temperature(chain, watcher, wait, e
     values = watcher.wait_status(
         'detector', level=0, values=lambda v: v.get('own_speed_mps') == 'unknown'
     )[2]
-    assert values['ego_motion'] == 'no odometry yet: the array is taken to stand'
+    assert values['ego_motion'] == 'no odometry yet: the array is assumed to stand still'
     for step in range(41):
         drive(49 + 0.05 * step, SPEED_MPS * 0.05 * step)
     wait(lambda: node._motion._ego.at(50.9) is not None, 'odometry')
     assert best(50.6) == expected(SPEED_MPS, 20.0)
     air.publish(Temperature(temperature=AIR_C))
-    wait(lambda: node._motion._told_c == AIR_C, 'the temperature')
+    wait(lambda: node._motion._received_c == AIR_C, 'the temperature')
     assert best(50.7) == expected(SPEED_MPS, AIR_C)
     assert expected(SPEED_MPS, AIR_C).expected > expected(0.0, 20.0).expected + 0.02
     values = watcher.wait_status(
@@ -95,11 +95,11 @@ def test_detector_steers_by_odometry_and_air_temperature(chain, watcher, wait, e
     assert (values['own_speed_mps'], values['ego_motion']) == ('28', 'odometry')
     assert values['air_temperature_from'] == 'topic'
     # Steering for neighbouring speeds is prepared once the windows are done.
-    made = node._detector._view.steering._made
+    made = node._detector._view.steering._steerings
     wait(lambda: {(29, 326), (28, 326)} <= set(made), 'the next speed')
     # Odometry stops: soon the vehicle is assumed to stand still, and that is reported.
     assert best(52.5) == expected(0.0, AIR_C)
-    watcher.wait_status('detector', 'ago: the array is taken to stand', level=1)
+    watcher.wait_status('detector', 'ago: the array is assumed to stand still', level=1)
 
 
 @pytest.mark.parametrize(

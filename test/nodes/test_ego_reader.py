@@ -133,7 +133,7 @@ def test_jumps_and_time_resets_are_counted_and_lost_odometry_is_reported(refused
     reader._on_odometry(odometry(10.3, 900.0))
     assert 'found one of 898.0 m' in refused['odometry']
     reader._on_odometry(odometry(2.0))
-    assert 'begun anew' in refused['odometry']
+    assert 'started again' in refused['odometry']
     reader._on_odometry(odometry(1.0))
     reader._on_odometry(odometry(2.1))
     values = status().values

@@ -102,7 +102,7 @@ def test_finalized_node_reports_that_it_cannot_be_activated(start, call, watcher
     assert node.state == 'finalized'
     answer = call(SetBool, 'tracker/enable', data=True)
     assert (answer.success, answer.message) == (False, 'cannot activate: the node is finalized')
-    watcher.wait_status('tracker', 'finalized: only a new process', level=1)
+    watcher.wait_status('tracker', 'finalized: restart the process', level=1)
 
 
 def test_inactive_upstream_node_is_reported(start, watcher):

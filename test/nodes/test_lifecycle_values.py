@@ -75,18 +75,18 @@ def test_each_transition_calls_its_step(node):
         node.called.clear()
         transition()
         assert (node.called, node.state) == (steps, state)
-    assert (node.wanted, node.fault) == (False, '')
+    assert (node.should_be_active, node.fault) == (False, '')
 
 
 def test_deactivated_node_stays_inactive_until_autostart_is_set(node):
-    assert node.wanted
+    assert node.should_be_active
     assert node.try_start()
     node.trigger_deactivate()
-    assert not node.wanted
+    assert not node.should_be_active
     node._retry()
     assert node.state == 'inactive'
     node.trigger_activate()
-    assert node.wanted
+    assert node.should_be_active
     node.trigger_deactivate()
     node.trigger_cleanup()
     node._retry()
@@ -138,12 +138,12 @@ def test_exception_in_a_step_is_logged_and_other_steps_continue(node, capfd):
 
 
 def test_enable_service_switches_the_node_and_returns_the_fault(node):
-    node._wanted = False
+    node._should_be_active = False
     node.fails = {'acquire': AvdetError('no device')}
     assert enable(node, True) == (False, 'no device')
-    assert node.wanted
+    assert node.should_be_active
     assert enable(node, False) == (True, 'inactive')
-    assert not node.wanted
+    assert not node.should_be_active
     node.fails = {}
     assert enable(node, True) == (True, 'active')
     assert enable(node, True) == (True, 'active')

@@ -156,7 +156,7 @@ def test_stopped_camera_is_reported_after_two_seconds_unless_all_has_ended(pictu
     assert status() == ('live', 0, '')
     assert asked == [pytest.approx(1.05)]
     now.s += 1.1
-    stopped = 'the camera no longer comes: mute'
+    stopped = 'the camera has stopped: mute'
     assert status() == ('none for 2 s, drawn road', 1, stopped)
     assert status(ended=True) == ('none for 2 s, drawn road', 0, '')
     assert status(still=True) == ('live', 0, '')

@@ -75,7 +75,7 @@ def check_counting(
         for index in range(1, count + 1):  # the queue of the publisher holds twenty
             publisher.publish(make(10.0 + index / 10))
         assert publisher.wait_for_all_acked(Duration(seconds=30))
-    status = watcher.wait_status(node.NAME, 'messages never came', level=1)
+    status = watcher.wait_status(node.NAME, 'messages were not received', level=1)
     assert publisher.topic_name in status[1]
     watcher.wait_status(
         node.NAME,
@@ -155,7 +155,7 @@ def test_gaps_in_sequence_numbers_count_as_missed_messages(numbers, missed):
         counter.add(Publishers(), {'publication_sequence_number': number})
     assert counter.count == sum(missed)
     sentences = [
-        f'/avdet/tracks: {lost} messages never came: they were lost on the way, '
+        f'/avdet/tracks: {lost} messages were not received: they were lost on the way, '
         'or this process had no time to take them'
         for lost in missed
     ]

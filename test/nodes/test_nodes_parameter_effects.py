@@ -197,7 +197,7 @@ def test_requested_priority_is_reported_and_a_refusal_is_logged_once(start, monk
     node = start(TrackerNode, tracker='iou', real_time_priority=17, autostart=False)
     for expected in ('refused: no rights', 'refused: no rights', '17, granted'):
         report = Report()
-        node.self_report.ask_priority(report)
+        node.self_report.request_priority(report)
         assert report.values['real_time_priority'] == expected
     assert asked == [(17, ('array watch',))] * 3
     assert capfd.readouterr().err.count('refused: no rights') == 1
@@ -205,7 +205,7 @@ def test_requested_priority_is_reported_and_a_refusal_is_logged_once(start, monk
         start(TrackerNode, tracker='iou', namespace='/other', autostart=False),
         Report(),
     )
-    plain.self_report.ask_priority(report)
+    plain.self_report.request_priority(report)
     assert report.values == {}
 
 

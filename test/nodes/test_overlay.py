@@ -256,6 +256,6 @@ def test_stopped_camera_is_reported(tracks, watcher, wait):
         tracks(second)
         time.sleep(0.1)
     watcher.wait_status('overlay', values=lambda values: values.get('camera') == 'live')
-    words = 'the camera no longer comes: nothing on /avdet/image from /avdet/watcher for '
+    words = 'the camera has stopped: nothing on /avdet/image from /avdet/watcher for '
     _, _, values = watcher.wait_status('overlay', words)
     assert values['camera'].startswith('none for ')

@@ -273,12 +273,12 @@ def test_picture_inputs_are_subscribed_only_while_pictures_are_wanted(overlay):
         ({'markers_3d'}, False, False),
     ):
         node.subscribed = subscribed
-        assert node._follow_lookers() == draws
+        assert node._follow_subscribers() == draws
         assert bool(node._for_pictures) == has_inputs
     node.subscribed = {'overlay'}
-    node._follow_lookers()
+    node._follow_subscribers()
     before = list(node._for_pictures)
-    node._follow_lookers()
+    node._follow_subscribers()
     assert node._for_pictures == before
     node.trigger_deactivate()
     assert (node._for_pictures, node._inputs, node._worker) == ([], [], None)

@@ -48,7 +48,7 @@ def test_rectified_points_match_the_pinhole_model(rig, watch, info):
         ys, xs = np.nonzero(straight[y - 20 : y + 21, x - 20 : x + 21, 0] > 128)
         assert abs(xs.mean() - 20) < 1.5
         assert abs(ys.mean() - 20) < 1.5
-    assert (watch.known, watch.problem) == ('rectified here', '')
+    assert (watch.lens, watch.problem) == ('rectified here', '')
 
 
 def test_rectified_or_uncalibrated_pictures_are_unchanged(rig, info, watch):
@@ -57,11 +57,11 @@ def test_rectified_or_uncalibrated_pictures_are_unchanged(rig, info, watch):
     rectified = PictureCamera(rig.camera, '/cam/image_rect', '/cam/camera_info')
     rectified.take(info)
     assert rectified.rectified(picture) is picture
-    assert (rectified.known, rectified.problem) == ('rectified as it comes', '')
+    assert (rectified.lens, rectified.problem) == ('already rectified', '')
     info.k, info.p = [0.0] * 9, [0.0] * 12
     watch.take(info)
     assert watch.rectified(picture) is picture
-    assert watch.known == 'camera_info without calibration: taken as rectified'
+    assert watch.lens == 'camera_info without calibration: taken as rectified'
     assert watch.problem == ''
 
 

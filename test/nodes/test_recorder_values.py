@@ -142,7 +142,7 @@ def test_error_without_text_is_reported_by_type_and_a_close_error_too(recorder):
 
 def test_progress_is_logged_periodically_while_messages_arrive(recorder, monkeypatch, wait):
     monkeypatch.setattr(module, 'FLUSH_S', 0.02)
-    monkeypatch.setattr(module, 'TELL_S', 0.25)
+    monkeypatch.setattr(module, 'SUMMARY_S', 0.25)
     node = recorder(start=False)
     logged, flushed = [], []
     node.get_logger = lambda: SimpleNamespace(
@@ -183,7 +183,7 @@ def test_subscriptions_match_the_offered_types_and_reliability(recorder):
     assert ours['/cam/image'].qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
     assert report_of(node).values['waiting_for_publishers'] == ''
     node.trigger_deactivate()
-    assert (ours, node._looking, node._thread) == ({}, None, None)
+    assert (ours, node._look_timer, node._thread) == ({}, None, None)
 
 
 def test_unknown_type_is_reported_once_and_not_waited_for(recorder):
@@ -194,7 +194,11 @@ def test_unknown_type_is_reported_once_and_not_waited_for(recorder):
         node._look()
     (sentence,) = node.problems.sentences
     assert sentence.startswith('/odd is not recorded: message type acme_msgs/msg/Odd')
-    node.problems._found['/odd'] = (time.monotonic() + 1e6, 1, sentence)  # keep the problem active
+    node.problems._problems['/odd'] = (
+        time.monotonic() + 1e6,
+        1,
+        sentence,
+    )  # keep the problem active
     assert report_of(node).values['waiting_for_publishers'] == ''
 
 

@@ -33,7 +33,7 @@ class Node:
     NAME = 'tracker'
 
     def __init__(self):
-        self.state, self.fault, self.wanted = 'active', '', True
+        self.state, self.fault, self.should_be_active = 'active', '', True
         self.problems, self.p = RecentProblems(), Parameters(real_time_priority=0)
         self.sent, self.lines, self.made, self.adapted = [], [], [], 0
         self.ros_ns, self.clocks, self.sim_time = 5_000_000_000, 0, False
@@ -118,12 +118,12 @@ def test_report_combines_problems_parameters_and_node_diagnostics(node):
         ('inactive', True, 0, 'working'),
         ('inactive', False, 1, 'inactive: activate it or call /avdet/tracker/enable'),
         ('unconfigured', False, 1, 'unconfigured: activate it or call /avdet/tracker/enable'),
-        ('finalized', True, 1, 'finalized: only a new process comes up again'),
-        ('finalized', False, 1, 'finalized: only a new process comes up again'),
+        ('finalized', True, 1, 'finalized: restart the process'),
+        ('finalized', False, 1, 'finalized: restart the process'),
     ],
 )
 def test_inactive_node_reports_its_state(node, state, wanted, level, sentence):
-    node.state, node.wanted = state, wanted
+    node.state, node.should_be_active = state, wanted
     assert published(node) == (level, sentence, {'state': state})
     assert node.adapted == 0
     node.fault = 'no such file'
@@ -159,7 +159,7 @@ def test_persistent_sentence_is_logged_once_at_its_level(node, now):
     for _ in range(10):
         published(node)
         now.s += 1
-    assert node.lines[2:] == [('info', 'well again: 3 windows')]
+    assert node.lines[2:] == [('info', 'recovered: 3 windows')]
 
 
 def test_already_logged_sentence_is_not_logged_again(node, now):
@@ -232,6 +232,6 @@ def test_priority_is_requested_when_set_and_a_refusal_is_logged_once(node, monke
     published(node)
     answer[0] = 'refused: no right'
     report = Report()
-    node.report.ask_priority(report)
+    node.report.request_priority(report)
     assert report.values == {'real_time_priority': 'refused: no right'}
     assert node.lines == [('warning', 'refused: no right')] * 2

@@ -87,7 +87,7 @@ def test_ended_source_is_not_a_fault_downstream(start, watcher, wait):
 
     timer = watcher.node.create_timer(0.2, lambda: publish_finished(True))
     watcher.wait_status('tracker', 'the source has ended', level=OK)
-    wait(lambda: any('well again' in line.msg for line in lines), 'a line that all is well')
+    wait(lambda: any('recovered' in line.msg for line in lines), 'a line that all is well')
     watcher.node.destroy_timer(timer)
     timer = watcher.node.create_timer(0.2, lambda: publish_finished(False))
     watcher.wait_status('tracker', 'no publisher on /avdet/detections', level=ERROR)

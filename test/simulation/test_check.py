@@ -40,7 +40,7 @@ def lines():
 def test_quick_lines_keep_their_values_and_agree(lines):
     for what, unit, measured, expected, tolerance, source in KEPT:
         found = next(lines)
-        assert (found.what, found.unit, found.source) == (what, unit, source)
+        assert (found.quantity, found.unit, found.source) == (what, unit, source)
         assert found.expected == pytest.approx(expected, abs=6e-4), what
         assert found.tolerance == pytest.approx(tolerance, rel=1e-3), what
         few = {'ppm': 0.1, 'sample': 1e-5, '': 2e-4}.get(unit, 1e-3)
@@ -52,7 +52,7 @@ def test_quick_lines_keep_their_values_and_agree(lines):
 def test_srp_phat_line_agrees(lines, monkeypatch):
     monkeypatch.setattr(check, 'SRP_SEEDS', check.SRP_SEEDS[:30])  # the same median, sooner
     *_, last = lines
-    assert (last.what, last.unit) == ('SRP-PHAT on a single vehicle, median error', 'degrees')
+    assert (last.quantity, last.unit) == ('SRP-PHAT on a single vehicle, median error', 'degrees')
     assert (last.expected, last.tolerance, last.source) == (0, 1.5, 'geometry at emission')
     assert last.measured == pytest.approx(0.128, abs=0.02)
     assert last.passed

@@ -12,12 +12,12 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.simulation.array_windows import WindowPlan, array_windows, draw_world
 from avdet_ros.simulation.dense_windows import (
     NOTHING,
-    HeardWindow,
     Instant,
+    ReceivedWindow,
     dense_windows,
     instant,
     mixed_labels,
-    together,
+    mixed_window,
 )
 from avdet_ros.simulation.quick_sound import QuickSound
 from avdet_ros.simulation.scene import AUDIBLE_DB
@@ -63,10 +63,10 @@ def test_mixture_features_match_features_of_summed_sound(rig):
     sounds = (sounds * [[[0.01]], [[0.02]]]).astype(np.float32)
     nothing = instant(draw_world(SEED, rig, PLAN), 1.0)
     one, other = (
-        HeardWindow([], _spectra(front_end, sound), nothing, nothing, np.zeros(2, np.int8), {})
+        ReceivedWindow([], _spectra(front_end, sound), nothing, nothing, np.zeros(2, np.int8), {})
         for sound in sounds
     )
-    found = spectral_features(together(one, other, -1).spectra[0], front_end)
+    found = spectral_features(mixed_window(one, other, -1).spectra[0], front_end)
     expected = pool_frames(front_end.compute(sounds.sum(axis=0)))
     np.testing.assert_allclose(found[:8], expected[:8], atol=1e-3)
     np.testing.assert_allclose(found[8:], expected[8:], atol=1e-4)

@@ -74,7 +74,9 @@ def test_run_older_than_a_setting_can_be_resumed(tmp_path: Path) -> None:
     noted = tmp_path / 'set' / 'simulation.json'
     noted.write_text(noted.read_text().replace('"daytime": "all",', ''))
     assert len(prepare(tmp_path / 'set', PLAN)) == 3
-    with pytest.raises(AvdetError, match='holds a run with daytime all: expected night to go on'):
+    with pytest.raises(
+        AvdetError, match='holds a run with daytime all: expected night to continue'
+    ):
         prepare(tmp_path / 'set', replace(PLAN, daytime='night'))
 
 

@@ -58,7 +58,7 @@ def test_oldest_shards_are_dropped_and_count_as_made(tmp_path):
     [
         (OSError(errno.ENOSPC, 'x'), 'set: the disk is full: make room and run the same command'),
         (OSError(errno.EROFS, 'read-only'), 'cannot write into set: read-only'),
-        (BrokenProcessPool(), 'set: a process making windows was ended from outside'),
+        (BrokenProcessPool(), 'set: a process making windows was killed'),
     ],
 )
 def test_worker_failure_is_explained_in_one_sentence(tmp_path, monkeypatch, error, sentence):
@@ -79,7 +79,7 @@ def test_folder_of_another_set_is_rejected(tmp_path, found):
         use_folder(tmp_path, {'format': 1})
     (tmp_path / MANIFEST).unlink()
     shard_path(tmp_path, 0).touch()
-    with pytest.raises(AvdetError, match=r'expected windows\.json beside the shards, found none'):
+    with pytest.raises(AvdetError, match=r'expected windows\.json next to the shards, found none'):
         use_folder(tmp_path, {'format': 1})
 
 

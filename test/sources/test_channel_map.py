@@ -15,8 +15,8 @@ from avdet_ros.sources.channel_map import (
     ServerSource,
     arrange,
     arrange_by,
-    asked_order,
     positions_of,
+    requested_order,
     server_behind,
 )
 from avdet_ros.sources.make import make_source
@@ -56,7 +56,7 @@ def test_channels_are_read_in_the_devices_order(positions, channels, columns, op
     if found.notice:
         assert 'channel map of the sound server: ' in found.notice
     for channel, column in zip(channels, columns, strict=True):
-        assert asked_order(opened)[column] == positions[channel]
+        assert requested_order(opened)[column] == positions[channel]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_unsupported_channel_maps_are_reported(positions, words):
 )
 def test_requested_positions_match_the_pulseaudio_plugin(count, asked):
     """The expected positions are those of pa_channel_map_init_extend in PulseAudio."""
-    assert asked_order(count) == tuple(asked.split())
+    assert requested_order(count) == tuple(asked.split())
 
 
 def test_doubt_about_a_device_is_described_in_one_sentence():

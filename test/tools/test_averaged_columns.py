@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from averaged_columns import OFFSET, Twice
+from averaged_columns import OFFSET, TwoPasses
 import torch
 
 from avdet_ros.training.any_array.bearing_first import BearingFirst, BearingShape
@@ -12,7 +12,7 @@ SHAPE = BearingShape(width=12, deep=32, steps=2)
 
 def test_mirrored_input_gives_mirrored_output():
     torch.manual_seed(0)
-    twice = Twice(BearingFirst(SHAPE).eval(), None)
+    twice = TwoPasses(BearingFirst(SHAPE).eval(), None)
     level, coherence = torch.randn(2, 80, 44), torch.rand(2, 80, 24, 44)
     steering = torch.rand(2, 80, SHAPE.front + SHAPE.around, 24)
     front, around = steering.split([SHAPE.front, SHAPE.around], dim=2)

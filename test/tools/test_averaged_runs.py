@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from averaged_runs import Together
+from averaged_runs import Ensemble
 import torch
 
 from avdet_ros.training.any_array.bearing_first import BearingFirst, BearingShape
@@ -19,4 +19,4 @@ def test_averaged_networks_return_the_mean_output():
     )
     with torch.no_grad():
         mean = (ones[0](*window) + ones[1](*window)) / 2
-        torch.testing.assert_close(Together(ones)(*window), mean)
+        torch.testing.assert_close(Ensemble(ones)(*window), mean)

@@ -32,7 +32,7 @@ def drive(vehicles, yaw_deg_s=0.0):
     ]
     range_m = [np.full(len(a), np.log(20.0)) for a in azimuth]
     no_truth = [TrueBearings()] * WINDOWS
-    return memories.Found(
+    return memories.DrivePredictions(
         stamps,
         yaw_deg_s * stamps,
         boxes,

@@ -19,10 +19,10 @@ QUIET = Neighbour(-21.0, 40.0, -22.0, 1.0)
     ('azimuth_deg', 'expected'),
     [
         (11.0, 'a second one on a label'),
-        (18.0, 'beside a label'),
+        (18.0, 'next to a label'),
         (-20.5, NO_LABELS[0]),
         (-23.5, NO_LABELS[1]),
-        (-40.0, 'nothing that is near it'),
+        (-40.0, 'nothing near it'),
     ],
 )
 def test_loudest_vehicle_near_a_bearing_is_its_cause(azimuth_deg, expected):
@@ -31,7 +31,7 @@ def test_loudest_vehicle_near_a_bearing_is_its_cause(azimuth_deg, expected):
 
 
 def test_empty_window_gives_no_cause():
-    assert cause(0.0, np.zeros(0), []) == 'nothing that is near it'
+    assert cause(0.0, np.zeros(0), []) == 'nothing near it'
 
 
 def test_labelled_vehicles_are_found_at_their_labels():
@@ -42,5 +42,5 @@ def test_labelled_vehicles_are_found_at_their_labels():
         for azimuth_deg in angle_labels(scene, 2.0).azimuth_deg:
             labels += 1
             same = [its for its in found if abs(its.azimuth_deg - azimuth_deg) < 8]
-            assert any(its.why == 'a second one on a label' for its in same)
+            assert any(its.label_status == 'a second one on a label' for its in same)
     assert labels

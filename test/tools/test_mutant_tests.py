@@ -90,20 +90,20 @@ def test_tests_by_name_are_sorted_by_nearness(copy):
 
 def test_cases_of_one_test_share_its_estimated_second():
     tests = ['a.py::test_one', 'a.py::test_two[1-x]', 'a.py::test_two[2-[y]]', 'b.py::test_two']
-    found = mutant_tests.reckoned_s(iter(tests))
+    found = mutant_tests.assumed_durations_s(iter(tests))
     assert found == dict(zip(tests, (1, 0.5, 0.5, 1), strict=True))
 
 
 def test_neighbouring_tests_are_added_to_those_that_reach_a_function():
     tests = sorted([*DURATIONS_S, 'test/audio/test_clock_drift.py::test_f'])
-    assert mutant_tests.and_beside(CLOCK, {LONG}, tests) == [
+    assert mutant_tests.related_tests(CLOCK, {LONG}, tests) == [
         LONG,
         OWN,
         'test/audio/test_clock_drift.py::test_f',
         QUICK,
     ]
-    assert mutant_tests.and_beside('avdet_ros.audio.mixed', set(), tests) == [QUICK, LONG]
-    assert mutant_tests.and_beside('avdet_ros.rig', set(), tests) == []
+    assert mutant_tests.related_tests('avdet_ros.audio.mixed', set(), tests) == [QUICK, LONG]
+    assert mutant_tests.related_tests('avdet_ros.rig', set(), tests) == []
 
 
 def test_duration_of_a_test_is_its_cpu_time():

@@ -23,9 +23,9 @@ def columns():
 
 def test_untrained_memory_returns_the_output_of_the_network(network, columns):
     memory = Memory(network).eval()
-    said = memory(columns, remembers=True)
+    said = memory(columns, keep_state=True)
     assert said.shape == (2, PAST + 1, VALUES, SHAPE.front)
-    torch.testing.assert_close(said[:, 2], network.said(columns[:, 2]))
+    torch.testing.assert_close(said[:, 2], network.column_values(columns[:, 2]))
 
 
 def test_memory_uses_the_past_if_enabled_and_never_the_future(network, columns):
@@ -43,7 +43,7 @@ def test_memory_uses_the_past_if_enabled_and_never_the_future(network, columns):
 
 def test_only_the_memory_unit_and_the_last_layers_are_trained(network, columns):
     memory = Memory(network).train()
-    memory(columns, remembers=True).sum().backward()
+    memory(columns, keep_state=True).sum().backward()
     taught = {name for name, part in memory.named_parameters() if part.grad is not None}
     assert {name.split('.')[0] for name in taught} == {'gates', 'new', 'out', 'last'}
     assert {name.split('.')[1] for name in taught if name.startswith('last')} == {

@@ -98,7 +98,7 @@ def test_failing_command_shows_its_last_lines(tmp_path):
 def test_cmake_exports_get_the_folders_of_this_machine(tmp_path):
     export = tmp_path / 'share' / 'some' / 'someExport.cmake'
     export.parent.mkdir(parents=True)
-    export.write_text(f'include "{overlay.THEIR_PYTHON};{overlay.THEIR_NUMPY}"')
+    export.write_text(f'include "{overlay.BUILD_PYTHON};{overlay.BUILD_NUMPY}"')
     overlay.adapt_exports(tmp_path, sys.executable)
     text = export.read_text()
     assert '/opt/python/cp311' not in text

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from avdet_ros.rig import load_rig
-from avdet_ros.tracking.around_corner import hidden_ones, look
+from avdet_ros.tracking.around_corner import hidden_sights, look
 from avdet_ros.tracking.cells import make_cells
 from avdet_ros.tracking.ego_motion import PlanarPose
 from avdet_ros.tracking.ground_track import GroundTrack
@@ -105,12 +105,12 @@ def test_vehicle_behind_another_one_is_hidden():
     first, second = look([near, far], CAMERA)
     assert first.by == ''
     assert second.by == 'vehicle'
-    assert [sight.track.track_id for sight in hidden_ones([first, second])] == [2]
+    assert [sight.track.track_id for sight in hidden_sights([first, second])] == [2]
 
 
 def test_approaching_vehicle_is_listed_first():
     away, near = vehicle((10, 18), (0, 4)), vehicle((10, -18), (0, 4), track_id=2)
-    assert [s.track.track_id for s in hidden_ones(look([away, near], CAMERA))] == [2, 1]
+    assert [s.track.track_id for s in hidden_sights(look([away, near], CAMERA))] == [2, 1]
 
 
 _metre = st.floats(-90, 90)

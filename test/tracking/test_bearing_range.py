@@ -209,7 +209,7 @@ def test_like_compares_bearing_and_range_of_two_vehicles(rig, degrees, factor, s
     box = [900, 200, 1000, 300]
     one, _ = vehicle(rig, box, 20.0, np.pi - 0.01)
     other, _ = vehicle(rig, box, 20.0 * factor, np.pi - 0.01 + np.radians(degrees))
-    assert one.like(other) == other.like(one) == same
+    assert one.matches(other) == other.matches(one) == same
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_time_reset_restarts_the_path_and_late_pose_is_left_out():
     motion = circular_motion()
     assert 'left out' in motion.add(101.9, 0.0, 0.0, 0.0)
     assert motion.at(102.0).x_m == pytest.approx(50 * math.sin(0.4), abs=0.01)
-    assert 'begun anew' in motion.add(3.0, 0.0, 0.0, 0.0)
+    assert 'started again' in motion.add(3.0, 0.0, 0.0, 0.0)
     motion.add(3.1, 1.0, 0.0, 0.0)
     assert motion.at(3.05).x_m == pytest.approx(0.5)
     assert motion.at(101.0) is None
@@ -124,7 +124,7 @@ def test_repeated_stamps_are_ignored_and_earlier_ones_are_reported(back_s, words
 
 def test_jump_back_of_over_five_seconds_restarts_the_path():
     motion = circular_motion()
-    assert 'found one 5.100 s back: begun anew' in motion.add(96.9, 0.0, 0.0, 0.0)
+    assert 'found one 5.100 s back: started again' in motion.add(96.9, 0.0, 0.0, 0.0)
     assert motion.returns == 1
 
 

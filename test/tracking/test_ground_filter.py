@@ -335,14 +335,14 @@ def test_bearings_of_another_vehicle_leave_no_overconfident_position():
     assert np.hypot(*plane[2:]) < 12.0
 
 
-def test_led_astray_detects_impossible_states():
+def test_is_implausible_detects_impossible_states():
     ground = GroundFilter(at(30, 0, std=0.4), GroundNoise(), 10.0)
-    assert not ground.led_astray(FASTEST_MPS)
+    assert not ground.is_implausible(FASTEST_MPS)
     ground.state[2:4] = 0.8 * FASTEST_MPS
-    assert ground.led_astray(FASTEST_MPS)
-    assert not ground.led_astray(2 * FASTEST_MPS)
+    assert ground.is_implausible(FASTEST_MPS)
+    assert not ground.is_implausible(2 * FASTEST_MPS)
     ground.state[2:4] = 0.0
     ground.state[LOG_RANGE_ERROR] = -0.4 * LARGEST_RANGE_ERROR - 0.01
-    assert ground.led_astray(FASTEST_MPS)
+    assert ground.is_implausible(FASTEST_MPS)
     ground.state[LOG_RANGE_ERROR] = -0.4 * LARGEST_RANGE_ERROR + 0.01
-    assert not ground.led_astray(FASTEST_MPS)
+    assert not ground.is_implausible(FASTEST_MPS)

@@ -82,8 +82,10 @@ def calibration_setting(condition: Condition, vehicle: int) -> WindowSetting:
     """
     day = np.random.default_rng([vehicle, _DAY_STREAM])
     temperature_c = round(float(day.uniform(-5, 35)), 1)
-    its = replace(condition, vehicle=vehicle, vehicles=1, temperature_c=temperature_c)
-    return WindowSetting(its, CALIBRATION_CUT)
+    calibration_condition = replace(
+        condition, vehicle=vehicle, vehicles=1, temperature_c=temperature_c
+    )
+    return WindowSetting(calibration_condition, CALIBRATION_CUT)
 
 
 def calibrate_arrays(
@@ -134,20 +136,20 @@ def calibrate_arrays(
         # Spawned, not forked: the parent may hold threads of ONNX Runtime.
         context = multiprocessing.get_context('spawn')
         with ProcessPoolExecutor(min(jobs, len(tasks)), context, end_with_parent) as pool:
-            waiting = [pool.submit(calibrate_vehicle, *task) for task in tasks]
+            futures = [pool.submit(calibrate_vehicle, *task) for task in tasks]
             try:
-                for future in as_completed(waiting):
+                for future in as_completed(futures):
                     future.result()
                     advance()
             except BrokenProcessPool as error:
                 raise AvdetError(
-                    'a process calibrating arrays was ended from outside, perhaps for want of '
-                    'memory; the same command goes on from the drives that are rendered'
+                    'a process calibrating arrays was ended from outside, perhaps for lack of '
+                    'memory; the same command continues with the drives already rendered'
                 ) from error
             finally:
-                for future in waiting:
+                for future in futures:
                     future.cancel()
-        return dict(zip(vehicles, (future.result() for future in waiting), strict=True))
+        return dict(zip(vehicles, (future.result() for future in futures), strict=True))
 
 
 def calibrate_vehicle(
@@ -166,22 +168,22 @@ def calibrate_vehicle(
     setting = calibration_setting(condition, vehicle)
     store = WindowStore(cache, setting, rig)
     seeds = calibration_seeds(vehicle, minutes)
-    its_rig = setting.condition.rig(seeds[0], rig)
-    finder = WaveFrontFinder(rig.sample_rate_hz, _aperture_m(its_rig))
-    seen: list[Sightings] = []
-    speeds: list[tuple[np.ndarray, np.ndarray]] = []
+    vehicle_rig = setting.condition.rig(seeds[0], rig)
+    finder = WaveFrontFinder(rig.sample_rate_hz, _aperture_m(vehicle_rig))
+    drive_sightings: list[Sightings] = []
+    drive_speeds: list[tuple[np.ndarray, np.ndarray]] = []
     for index, seed in enumerate(seeds):
         drive = store.drive(seed, index < kept)
         start_s = index * drive.sound.shape[2] / rig.sample_rate_hz
         finder.add(np.ascontiguousarray(drive.sound[0].T))
         scene = setting.condition.scene(seed, rig, DRIVE_S)
-        seen.append(_sightings(scene, start_s))
+        drive_sightings.append(_sightings(scene, start_s))
         times = np.arange(0, DRIVE_S, 0.5)
-        speeds.append((times + start_s, np.abs(scene.ego.speed_mps(times))))
-    calibrated, refused = _calibrated(finder, its_rig, seen, speeds)
+        drive_speeds.append((times + start_s, np.abs(scene.ego.speed_mps(times))))
+    calibrated, refused = _calibrated(finder, vehicle_rig, drive_sightings, drive_speeds)
     truth = true_array(setting.condition.scene(seeds[0], rig, DRIVE_S))
     return CalibratedArray(
-        calibrated, lead_error_s(its_rig, truth), lead_error_s(calibrated, truth), refused
+        calibrated, lead_error_s(vehicle_rig, truth), lead_error_s(calibrated, truth), refused
     )
 
 
@@ -198,11 +200,11 @@ def lead_error_s(rig: Rig, array: TrueArray) -> float:
     azimuth = np.radians(np.arange(-56, 57, 4.0))
     towards = np.stack([np.cos(azimuth), np.sin(azimuth), np.zeros_like(azimuth)])
     towards_s = towards / SPEED_OF_SOUND_MPS
-    believed = _centred((rig.microphones_m @ towards_s)[array.alive])
-    wanted = _centred((array.microphones_m @ towards_s + _column(rig, array))[array.alive])
-    stretch = (believed * wanted).sum() / max(float((believed**2).sum()), 1e-30)
+    assumed_s = _centred((rig.microphones_m @ towards_s)[array.alive])
+    true_s = _centred((array.microphones_m @ towards_s + _column(rig, array))[array.alive])
+    stretch = (assumed_s * true_s).sum() / max(float((assumed_s**2).sum()), 1e-30)
     stretch = np.clip(stretch, *STRETCH)
-    return float(np.sqrt(((stretch * believed - wanted) ** 2).mean()))
+    return float(np.sqrt(((stretch * assumed_s - true_s) ** 2).mean()))
 
 
 def _column(rig: Rig, array: TrueArray) -> np.ndarray:
@@ -217,18 +219,18 @@ def _centred(leads_s: np.ndarray) -> np.ndarray:
 def _calibrated(
     finder: WaveFrontFinder,
     rig: Rig,
-    seen: list[Sightings],
-    speeds: list[tuple[np.ndarray, np.ndarray]],
+    drive_sightings: list[Sightings],
+    drive_speeds: list[tuple[np.ndarray, np.ndarray]],
 ) -> tuple[Rig, str]:
     """Return the rig that calibration would write and its reason to refuse, '' if none."""
     fronts = finder.fronts()
     sightings = Sightings(
         *(
-            np.concatenate([getattr(part, name) for part in seen])
+            np.concatenate([getattr(part, name) for part in drive_sightings])
             for name in ('time_s', 'azimuths', 'distances_m', 'ids')
         )
     )
-    at_s, mps = (np.concatenate([part[index] for part in speeds]) for index in (0, 1))
+    at_s, mps = (np.concatenate([part[index] for part in drive_speeds]) for index in (0, 1))
     try:
         result = calibrate_from_driving(
             fronts, rig, sightings, speeds_mps=np.interp(fronts.time_s, at_s, mps)

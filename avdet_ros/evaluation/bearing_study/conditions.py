@@ -150,7 +150,7 @@ def run_study(
     for key, studied in chosen(names).items():
         if studied.one_dead and contract.contract_version == FIXED_RIG:
             notes.append(
-                f'{key}: left out: {request.model} is not told which microphones are dead'
+                f'{key}: left out: {request.model} has no input that marks dead microphones'
             )
             continue
         if studied.condition.family and contract.contract_version == FIXED_RIG:

@@ -12,7 +12,7 @@ from avdet_ros.evaluation.bearings.scores import LEVELS_DB
 from avdet_ros.evaluation.runs.on_simulation import CONSTANT, STEERED
 
 LOUD_DB = -6
-"""Vehicles at least this loud relative to all other sound have a goal of their own."""
+"""Vehicles at least this loud relative to all other sound have a separate goal."""
 
 Measure = Callable[[Mapping[str, Any]], float | None]
 
@@ -31,8 +31,8 @@ def loud_recall(scores: Mapping[str, Any]) -> float | None:
 
 
 def _early(scores: Mapping[str, Any]) -> float | None:
-    its = scores.get('early')
-    return its['found'] if its else None
+    early = scores.get('early')
+    return early['found'] if early else None
 
 
 MEASURES: dict[str, Measure] = {

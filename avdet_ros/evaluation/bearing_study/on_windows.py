@@ -88,12 +88,12 @@ def run_windows(
     Raises:
         AvdetError: a model or a folder cannot be used, or a process was killed from outside.
     """
-    done: dict[int, WindowRecord] = {}
+    records: dict[int, WindowRecord] = {}
     with progress.step(step, len(plan.seeds)) as advance:
         for seed, record in _in_this_process(plan) if jobs == 1 else _in_processes(plan, jobs):
-            done[seed] = record
+            records[seed] = record
             advance()
-    return [done[seed] for seed in plan.seeds]
+    return [records[seed] for seed in plan.seeds]
 
 
 def _in_this_process(plan: WindowPlan) -> Iterator[tuple[int, WindowRecord]]:
@@ -109,17 +109,17 @@ def _in_processes(plan: WindowPlan, jobs: int) -> Iterator[tuple[int, WindowReco
     for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'):
         os.environ.setdefault(name, '1')
     with ProcessPoolExecutor(jobs, context, _start_worker, (plan,)) as pool:
-        waiting = {pool.submit(_work, seed): seed for seed in plan.seeds}
+        seeds_by_future = {pool.submit(_work, seed): seed for seed in plan.seeds}
         try:
-            for future in as_completed(waiting):
-                yield waiting[future], future.result()
+            for future in as_completed(seeds_by_future):
+                yield seeds_by_future[future], future.result()
         except BrokenProcessPool as error:
             raise AvdetError(
-                'a process that ran windows was ended from outside, perhaps for want of memory; '
-                'the same command goes on from the windows that are rendered'
+                'a process that ran windows was ended from outside, perhaps for lack of memory; '
+                'the same command continues with the windows already rendered'
             ) from error
         finally:
-            for future in waiting:
+            for future in seeds_by_future:
                 future.cancel()
 
 
@@ -176,7 +176,7 @@ def make_rows(plan: WindowPlan, base: Rig) -> dict[str, Row]:
             )
     statistics = plan.statistics
     if statistics is not None:
-        rows[STEERED] = BaselineRow(lambda its: SteeredResponse(statistics, its), rig)
+        rows[STEERED] = BaselineRow(lambda drive_rig: SteeredResponse(statistics, drive_rig), rig)
         rows[CONSTANT] = BaselineRow(lambda _: ConstantBoxes(statistics), rig)
     return rows
 

@@ -167,11 +167,11 @@ def _calibrated(study: Study) -> str:
     rows = [
         [
             str(number),
-            its['refused'] or 'calibrated',
-            cell_number(its['before_us'], '{:.1f}'),
-            cell_number(its['after_us'], '{:.1f}'),
+            array['refused'] or 'calibrated',
+            cell_number(array['before_us'], '{:.1f}'),
+            cell_number(array['after_us'], '{:.1f}'),
         ]
-        for number, its in enumerate(arrays, start=1)
+        for number, array in enumerate(arrays, start=1)
     ]
     header = ['vehicle', '', 'rms of the leads before, us', 'after']
     return markdown(header, rows)
@@ -184,11 +184,13 @@ def _dead(study: Study) -> str:
     for name, scores in condition['rows'].items():
         if WITHOUT in name:
             continue
-        others = [condition['rows'][f'{name}{WITHOUT}{number + 1}'] for number in range(8)]
+        dead_scores = [condition['rows'][f'{name}{WITHOUT}{number + 1}'] for number in range(8)]
         whole = _dead_numbers(scores)
-        every = [_dead_numbers(its) for its in others]
-        lines = {'': whole} | {str(number + 1): its for number, its in enumerate(every)}
-        lines['mean'] = [sum(values) / len(values) for values in zip(*every, strict=True)]
+        dead_numbers = [_dead_numbers(entry) for entry in dead_scores]
+        lines = {'': whole} | {
+            str(number + 1): values for number, values in enumerate(dead_numbers)
+        }
+        lines['mean'] = [sum(values) / len(values) for values in zip(*dead_numbers, strict=True)]
         for dead, (ap, recall, map50) in lines.items():
             lost = '' if not dead else f'{100 * (1 - recall / whole[1]):.0f} %'
             numbers = [cell_number(value, '{:.3f}') for value in (ap, recall, map50)]
@@ -216,7 +218,7 @@ def _ranges(study: Study, keys: tuple[str, ...]) -> str:
             for part in parts
         ]
         rows.append([title, name, *cells])
-    return markdown(['', '', *names], rows) if rows else 'No model here says a range.'
+    return markdown(['', '', *names], rows) if rows else 'No model here predicts a range.'
 
 
 def _thresholds(study: Study, keys: tuple[str, ...]) -> str:
@@ -242,10 +244,10 @@ def _calibration(study: Study, keys: tuple[str, ...]) -> str:
     if not every:
         return 'Not measured yet.'
     bins = every[0][2]['bearings']['calibration']['bins']
-    names = [f'{its["low"]:.1f}' for its in bins]
+    names = [f'{part["low"]:.1f}' for part in bins]
     rows = []
     for title, name, scores in every:
-        its = scores['bearings']['calibration']
-        cells = (cell_number(part['right'], '{:.2f}') for part in its['bins'])
-        rows.append([title, name, *cells, cell_number(its['error'], '{:.3f}')])
+        result = scores['bearings']['calibration']
+        cells = (cell_number(part['right'], '{:.2f}') for part in result['bins'])
+        rows.append([title, name, *cells, cell_number(result['error'], '{:.3f}')])
     return markdown(['', '', *names, 'off by'], rows)

@@ -171,7 +171,7 @@ def measure(
     steered = loaded.contract.azimuths_deg is not None
     if not steered and request.known:
         raise AvdetError(
-            f'{request.model}: expected a model for any array, which can be told the '
+            f'{request.model}: expected a model for any array, which can receive the '
             f'{request.known}, found one of contract {loaded.contract.contract_version}'
         )
     if not steered:
@@ -215,10 +215,10 @@ def measure(
     if request.quiet_minutes:
         empty = replace(request.condition, empty=True)
         quiet = _run_empty(plan, request, progress, notes, empty, QUIET_CUT, request.quiet_minutes)
-    others = {}
+    noisy_records = {}
     for level_db in OTHER_DB if request.other_minutes else ():
         noisy = replace(request.condition, empty=True, other_db=level_db)
-        others[f'{level_db:g}'] = _run_empty(
+        noisy_records[f'{level_db:g}'] = _run_empty(
             plan, request, progress, notes, noisy, OTHER_CUT, request.other_minutes
         )
     corners = None
@@ -228,7 +228,8 @@ def measure(
     for name, scores in rows.items():
         scores['quiet'] = _false_vehicles(quiet, name, request.tracker)
         scores['other'] = {
-            level: _false_vehicles(its, name, request.tracker) for level, its in others.items()
+            level: _false_vehicles(empty_roads, name, request.tracker)
+            for level, empty_roads in noisy_records.items()
         }
         scores['early'] = None
         if corners is not None and name in corners[0][0].record.detections:
@@ -279,13 +280,13 @@ def _corners(
     if not drives:
         notes.append(f'{condition}: there are no blind corners')
         return None
-    its_plan = replace(
+    corner_plan = replace(
         plan,
         setting=WindowSetting(condition, EARLY_CUT, request.recordings),
         seeds=tuple(drive.scene.seed for drive in drives),
         statistics=None,
     )
-    return _run(its_plan, request, progress, 'blind corners', notes), drives
+    return _run(corner_plan, request, progress, 'blind corners', notes), drives
 
 
 def _run_empty(

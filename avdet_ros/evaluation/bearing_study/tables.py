@@ -58,14 +58,14 @@ def part_cell(part: Mapping[str, Any]) -> str:
 
 def range_table(rows: Rows) -> Table | None:
     """Tabulate range errors by distance; None if no detector predicts a range."""
-    known = {name: row['bearings']['range'] for name, row in rows.items()}
-    known = {name: ranges for name, ranges in known.items() if ranges}
-    if not known:
+    ranges_by_name = {name: row['bearings']['range'] for name, row in rows.items()}
+    ranges_by_name = {name: ranges for name, ranges in ranges_by_name.items() if ranges}
+    if not ranges_by_name:
         return None
     table = Table(title="Range, |d - d'| / d", title_justify='left')
     for column in ('', 'distance', 'matches', 'median', '90th percentile', 'inside 90 % interval'):
         table.add_column(column, justify='left' if column in ('', 'distance') else 'right')
-    for name, ranges in known.items():
+    for name, ranges in ranges_by_name.items():
         for part in (*ranges['by_distance'], ranges['middle'], ranges['all']):
             numbers = (cell_number(part[key], '{:.2f}') for key in ('median', 'p90', 'coverage'))
             table.add_row(name, part['name'], str(part['matches']), *numbers)
@@ -75,15 +75,15 @@ def range_table(rows: Rows) -> Table | None:
 def threshold_table(rows: Rows) -> Table | None:
     """Tabulate results at each threshold on the score, one line per measure; models only."""
     baselines = (CONSTANT, STEERED)  # their scores have another meaning
-    known = {name: row for name, row in rows.items() if name not in baselines}
-    if not known:
+    model_rows = {name: row for name, row in rows.items() if name not in baselines}
+    if not model_rows:
         return None
     table = Table(title='Scores of at least', title_justify='left')
     table.add_column('')
     table.add_column('')
     for score in THRESHOLDS:
         table.add_column(f'{score:.1f}', justify='right')
-    for name, scores in known.items():
+    for name, scores in model_rows.items():
         for line, values, form in rows_of(scores):
             table.add_row(name, line, *(cell_number(value, form) for value in values))
             name = ''
@@ -111,17 +111,21 @@ def quiet_cell(scores: Mapping[str, Any]) -> str:
 
 def other_cell(scores: Mapping[str, Any]) -> str:
     """Format the false vehicles a minute with another sound in view, by its level."""
-    cells = [f'{its["a_minute"]:.1f}' for its in (scores.get('other') or {}).values() if its]
+    cells = [
+        f'{level_scores["a_minute"]:.1f}'
+        for level_scores in (scores.get('other') or {}).values()
+        if level_scores
+    ]
     return ', '.join(cells) or '-'
 
 
 def early_cell(scores: Mapping[str, Any]) -> str:
     """Format the shares of vehicles at corners found early, on the wrong side, and the total."""
-    its = scores.get('early')
-    if not its:
+    early = scores.get('early')
+    if not early:
         return '-'
-    found, wrong = (cell_number(its[key], '{:.2f}') for key in ('found', 'wrong_side'))
-    return f'{found} ({wrong}) of {its["vehicles"]}'
+    found, wrong = (cell_number(early[key], '{:.2f}') for key in ('found', 'wrong_side'))
+    return f'{found} ({wrong}) of {early["vehicles"]}'
 
 
 _MEASURES: tuple[tuple[str, Callable[[Mapping[str, Any]], str]], ...] = (

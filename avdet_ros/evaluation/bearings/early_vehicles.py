@@ -107,14 +107,14 @@ def appearances(scene: Scene) -> list[Appearance]:
     back, early = round(LOOK_BACK_S / _STEP_S), round(EARLY_S / _STEP_S)
     found = []
     for identity, share in visible.items():
-        seen = np.flatnonzero(share >= SEEN)
-        if not len(seen) or seen[0] < back:
+        seen_steps = np.flatnonzero(share >= SEEN)
+        if not len(seen_steps) or seen_steps[0] < back:
             continue
-        first = int(seen[0])
+        first = int(seen_steps[0])
         # In the last moments the vehicle is already coming out of cover: no need to be hidden.
         hidden = (share[first - back : first - early + 1] < HIDDEN).all()
-        cornered = behind_building(scene, identity, float(times[first - early]))
-        if hidden and audible[identity][first - early] and cornered:
+        behind_corner = behind_building(scene, identity, float(times[first - early]))
+        if hidden and audible[identity][first - early] and behind_corner:
             found.append(Appearance(identity, float(times[first])))
     return found
 
@@ -150,18 +150,22 @@ def early_scores(
         side; ``wrong_side``, the share with such a bearing on the other side: the chance level.
     """
     found = wrong = vehicles = 0
-    for its, drive in zip(windows, drives, strict=True):
+    for window_record, drive in zip(windows, drives, strict=True):
         scene = drive.scene
-        ends_s = np.array(its.record.stamps_s) - offset_s
+        ends_s = np.array(window_record.record.stamps_s) - offset_s
         for appearance in drive.cases:
             vehicles += 1
             before_s = appearance.seen_s - ends_s
             sides = set()
             for index in np.flatnonzero((before_s >= EARLY_S) & (before_s <= LOOK_BACK_S)):
-                stamp_s = its.record.stamps_s[index]
-                side = _side(scene, its.rig, appearance.identity, stamp_s)
+                stamp_s = window_record.record.stamps_s[index]
+                side = _side(scene, window_record.rig, appearance.identity, stamp_s)
                 bearings = _unexplained(
-                    its.record.detections[detector][index], threshold, scene, its.rig, stamp_s
+                    window_record.record.detections[detector][index],
+                    threshold,
+                    scene,
+                    window_record.rig,
+                    stamp_s,
                 )
                 sides |= {side * np.sign(b) for b in bearings if abs(b) >= LEAST_SIDE_DEG}
             found += 1 in sides

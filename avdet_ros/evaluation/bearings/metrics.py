@@ -119,8 +119,8 @@ def merge_close(found: FoundBearings, within_deg: float = MERGE_DEG) -> FoundBea
     order = np.argsort(-found.scores, kind='stable')
     kept: list[int] = []
     for index in order:
-        apart = difference_deg(found.azimuth_deg[kept], found.azimuth_deg[index])
-        if not np.any(np.abs(apart) <= within_deg):
+        distance_deg = difference_deg(found.azimuth_deg[kept], found.azimuth_deg[index])
+        if not np.any(np.abs(distance_deg) <= within_deg):
             kept.append(int(index))
     ranges = None if found.range_m is None else found.range_m[kept]
     return FoundBearings(found.azimuth_deg[kept], found.scores[kept], ranges)
@@ -138,12 +138,12 @@ def match_window(azimuth_deg: np.ndarray, true_deg: np.ndarray, within_deg: floa
         (N,) int64, index of the true bearing, -1 where there is none.
     """
     matched = np.full(len(azimuth_deg), -1, np.int64)
-    apart = np.abs(difference_deg(azimuth_deg[:, None], true_deg[None, :]))
+    distance_deg = np.abs(difference_deg(azimuth_deg[:, None], true_deg[None, :]))
     for index in range(len(azimuth_deg) if len(true_deg) else 0):
-        best = int(np.argmin(apart[index]))
-        if apart[index, best] <= within_deg:
+        best = int(np.argmin(distance_deg[index]))
+        if distance_deg[index, best] <= within_deg:
             matched[index] = best
-            apart[:, best] = np.inf
+            distance_deg[:, best] = np.inf
     return matched
 
 
@@ -156,7 +156,7 @@ def match_bearings(
         drives: windows of each drive.
         within_deg: largest difference of a match.
     """
-    scores, label, error, ranges, found_drive = [], [], [], [], []
+    scores, label, errors, ranges, found_drive = [], [], [], [], []
     truth: list[TrueBearings] = []
     label_drive, labels = [], 0
     for number, windows in enumerate(drives):
@@ -164,12 +164,12 @@ def match_bearings(
             best = merge_close(found)
             matched = match_window(best.azimuth_deg, true.azimuth_deg, within_deg)
             hit = matched >= 0
-            apart = np.full(len(matched), np.nan)
-            apart[hit] = difference_deg(best.azimuth_deg[hit], true.azimuth_deg[matched[hit]])
+            error_deg = np.full(len(matched), np.nan)
+            error_deg[hit] = difference_deg(best.azimuth_deg[hit], true.azimuth_deg[matched[hit]])
             unknown = np.full((len(matched), 3), np.nan)
             scores.append(best.scores)
             label.append(np.where(hit, matched + labels, -1))
-            error.append(apart)
+            errors.append(error_deg)
             ranges.append(unknown if best.range_m is None else best.range_m)
             found_drive.append(np.full(len(matched), number))
             label_drive.append(np.full(len(true.azimuth_deg), number))
@@ -180,7 +180,7 @@ def match_bearings(
     return MatchedBearings(
         scores=all_scores[order],
         label=_joined(label).astype(np.int64)[order],
-        error_deg=_joined(error)[order],
+        error_deg=_joined(errors)[order],
         range_m=np.concatenate([np.zeros((0, 3)), *ranges])[order],
         found_drive=_joined(found_drive).astype(np.int64)[order],
         label_drive=_joined(label_drive).astype(np.int64),
@@ -309,10 +309,10 @@ def _average_precision(
     ends = matched.threshold_ends - 1
     each = weights[:, matched.found_drive]
     hits = np.cumsum(each * wanted, axis=1)[:, ends]
-    kept = np.cumsum(each * (wanted | ~matched.hit), axis=1)[:, ends]
-    precision = np.divide(hits, kept, out=np.zeros_like(hits), where=kept > 0)
-    gained = np.diff(hits, axis=1, prepend=0)
-    area = (gained * precision).sum(axis=1)
+    counted = np.cumsum(each * (wanted | ~matched.hit), axis=1)[:, ends]
+    precision = np.divide(hits, counted, out=np.zeros_like(hits), where=counted > 0)
+    new_hits = np.diff(hits, axis=1, prepend=0)
+    area = (new_hits * precision).sum(axis=1)
     return np.divide(area, total, out=np.full(len(weights), np.nan), where=total > 0)
 
 
@@ -336,10 +336,10 @@ def _recall(
 
 
 def _interval(values: np.ndarray) -> tuple[float, float]:
-    known = values[np.isfinite(values)]
-    if not len(known):
+    finite = values[np.isfinite(values)]
+    if not len(finite):
         return math.nan, math.nan
-    low, high = np.percentile(known, INTERVAL_PERCENT)
+    low, high = np.percentile(finite, INTERVAL_PERCENT)
     return float(low), float(high)
 
 

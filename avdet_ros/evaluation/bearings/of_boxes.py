@@ -54,11 +54,13 @@ def box_azimuth_deg(boxes_px: np.ndarray, rig: Rig) -> np.ndarray:
 def bearings_of(records: Sequence[WindowRecord], detector: str) -> list[Windows]:
     """Return one detector's found bearings and the true ones, seen from each drive's camera."""
     drives: list[Windows] = []
-    for its in records:
-        windows = zip(its.record.detections[detector], its.record.truth, strict=True)
+    for window_record in records:
+        windows = zip(
+            window_record.record.detections[detector], window_record.record.truth, strict=True
+        )
         drives.append(
             [
-                (found_bearings(found, its.rig), true_bearings(truth, its.rig))
+                (found_bearings(found, window_record.rig), true_bearings(truth, window_record.rig))
                 for found, truth in windows
             ]
         )

@@ -23,8 +23,8 @@ OTHER_DB = (0.0, 10.0)
 
 def quiet_drives(minutes: float, cut: Cut = QUIET_CUT) -> int:
     """Return how many drives of a cut are needed for `minutes` of windows."""
-    a_drive_s = cut.seconds - 1.0 + 1 / cut.rate_hz
-    return max(round(60 * minutes / a_drive_s), 1)
+    drive_s = cut.seconds - 1.0 + 1 / cut.rate_hz
+    return max(round(60 * minutes / drive_s), 1)
 
 
 def quiet_scores(
@@ -55,6 +55,6 @@ def quiet_scores(
         'a_minute': vehicles / minutes,
         'shown': shown / windows,
         'false_boxes': false_boxes(
-            [its for drive in records for its in drive.detections[detector]]
+            [detections for drive in records for detections in drive.detections[detector]]
         ),
     }

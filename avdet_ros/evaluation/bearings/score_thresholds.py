@@ -36,24 +36,24 @@ def threshold_scores(
     """
     matched = match_bearings(drives, NEAR_DEG)
     level = int(np.argmin(np.abs(IOU_THRESHOLDS - MATCH_IOU)))
-    box_scores = np.concatenate([np.zeros(0), *(its.scores for its in boxes)])
-    box_hits = np.concatenate([np.zeros(0, bool), *(its.hits[level] for its in boxes)])
+    box_scores = np.concatenate([np.zeros(0), *(matches.scores for matches in boxes)])
+    box_hits = np.concatenate([np.zeros(0, bool), *(matches.hits[level] for matches in boxes)])
     windows, labels = int(matched.windows.sum()), len(matched.label_drive)
-    found = []
+    rows = []
     for score in THRESHOLDS:
         hit = matched.hit[matched.scores >= score]
         box_hit = box_hits[box_scores >= score]
-        found.append(
+        rows.append(
             {
                 'score': score,
                 'precision': _share(hit.sum(), len(hit)),
                 'recall': _share(hit.sum(), labels),
                 'false_a_minute': _share(WINDOWS_A_MINUTE * (~hit).sum(), windows),
                 'box_precision': _share(box_hit.sum(), len(box_hit)),
-                'box_recall': _share(box_hit.sum(), sum(its.boxes for its in boxes)),
+                'box_recall': _share(box_hit.sum(), sum(matches.boxes for matches in boxes)),
             }
         )
-    return found
+    return rows
 
 
 def false_boxes(found: Sequence[Detections]) -> list[float]:
@@ -62,7 +62,7 @@ def false_boxes(found: Sequence[Detections]) -> list[float]:
     Args:
         found: detections of each window.
     """
-    scores = np.concatenate([np.zeros(0), *(its.scores for its in found)])
+    scores = np.concatenate([np.zeros(0), *(detections.scores for detections in found)])
     count = max(len(found), 1)
     return [WINDOWS_A_MINUTE * float((scores >= score).sum()) / count for score in THRESHOLDS]
 
@@ -75,7 +75,7 @@ def rows_of(scores: Mapping[str, Any]) -> list[tuple[str, list[float | None], st
     """
     by_score = scores['thresholds']
     lines = [
-        (name, [its[key] for its in by_score], form) for name, key, form in _LINES if by_score
+        (name, [entry[key] for entry in by_score], form) for name, key, form in _LINES if by_score
     ]
     quiet = scores.get('quiet')
     if quiet and 'false_boxes' in quiet:

@@ -124,9 +124,9 @@ def f_score(matched: MatchedBearings) -> float:
     hits = found = labels = 0
     for half in (0, 1):
         threshold = _best_threshold(matched, half)
-        here = (matched.found_drive % 2 != half) & (matched.scores >= threshold)
-        hits += int((here & matched.hit).sum())
-        found += int(here.sum())
+        counted = (matched.found_drive % 2 != half) & (matched.scores >= threshold)
+        hits += int((counted & matched.hit).sum())
+        found += int(counted.sum())
         labels += int((matched.label_drive % 2 != half).sum())
     return 2 * hits / (found + labels)
 
@@ -139,9 +139,9 @@ def ranges_at(matched: MatchedBearings, point: OperatingPoint) -> tuple[np.ndarr
         point: operating point of the same list.
     """
     hit = np.flatnonzero(matched.hit[: point.bearings])
-    true_m, said_m = matched.distance_m[matched.label[hit]], matched.range_m[hit]
-    known = np.isfinite(true_m) & np.isfinite(said_m).all(axis=1)
-    return true_m[known], said_m[known]
+    true_m, predicted_m = matched.distance_m[matched.label[hit]], matched.range_m[hit]
+    finite = np.isfinite(true_m) & np.isfinite(predicted_m).all(axis=1)
+    return true_m[finite], predicted_m[finite]
 
 
 def range_scores(matched: MatchedBearings, point: OperatingPoint) -> dict[str, Any] | None:
@@ -157,14 +157,16 @@ def range_scores(matched: MatchedBearings, point: OperatingPoint) -> dict[str, A
         return None
 
     def scores(name: str, low: float, high: float) -> dict[str, Any]:
-        here = _between(true_m, low, high)
-        off = np.abs(ranges[here, 1] - true_m[here]) / true_m[here]
-        inside = (ranges[here, 0] <= true_m[here]) & (true_m[here] <= ranges[here, 2])
+        selected = _between(true_m, low, high)
+        errors = np.abs(ranges[selected, 1] - true_m[selected]) / true_m[selected]
+        inside = (ranges[selected, 0] <= true_m[selected]) & (
+            true_m[selected] <= ranges[selected, 2]
+        )
         return {
             'name': name,
-            'matches': int(here.sum()),
-            'median': float(np.median(off)) if len(off) else math.nan,
-            'p90': float(np.percentile(off, 90)) if len(off) else math.nan,
+            'matches': int(selected.sum()),
+            'median': float(np.median(errors)) if len(errors) else math.nan,
+            'p90': float(np.percentile(errors, 90)) if len(errors) else math.nan,
             'coverage': float(inside.mean()) if len(inside) else math.nan,
         }
 
@@ -186,13 +188,13 @@ def calibration(matched: MatchedBearings) -> dict[str, Any]:
     """
     edges = np.arange(SCORE_BINS + 1) / SCORE_BINS
     place = np.clip(np.digitize(matched.scores, edges) - 1, 0, SCORE_BINS - 1)
-    bins, off = [], 0.0
+    bins, error_sum = [], 0.0
     for index, (low, high) in enumerate(pairwise(edges)):
-        here = place == index
-        count = int(here.sum())
-        score = float(matched.scores[here].mean()) if count else math.nan
-        right = float(matched.hit[here].mean()) if count else math.nan
-        off += count * abs(score - right) if count else 0.0
+        in_bin = place == index
+        count = int(in_bin.sum())
+        score = float(matched.scores[in_bin].mean()) if count else math.nan
+        right = float(matched.hit[in_bin].mean()) if count else math.nan
+        error_sum += count * abs(score - right) if count else 0.0
         bins.append(
             {
                 'low': float(low),
@@ -202,12 +204,12 @@ def calibration(matched: MatchedBearings) -> dict[str, Any]:
                 'right': right,
             }
         )
-    return {'bins': bins, 'error': off / len(place) if len(place) else math.nan}
+    return {'bins': bins, 'error': error_sum / len(place) if len(place) else math.nan}
 
 
 def _best_threshold(matched: MatchedBearings, half: int) -> float:
-    here = matched.found_drive % 2 == half
-    scores, hit = matched.scores[here], matched.hit[here]
+    in_half = matched.found_drive % 2 == half
+    scores, hit = matched.scores[in_half], matched.hit[in_half]
     if not len(scores):
         return math.inf
     ends = np.append(np.flatnonzero(np.diff(scores)) + 1, len(scores))
@@ -227,8 +229,8 @@ def _percentile(
     keep = label >= 0
     if labels is not None:
         keep &= np.append(labels, False)[label]
-    off = np.abs(matched.error_deg[: point.bearings][keep])
-    return float(np.percentile(off, percent)) if len(off) else math.nan
+    errors = np.abs(matched.error_deg[: point.bearings][keep])
+    return float(np.percentile(errors, percent)) if len(errors) else math.nan
 
 
 def _between(values: np.ndarray, low: float, high: float) -> np.ndarray:

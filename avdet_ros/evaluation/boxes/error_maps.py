@@ -46,14 +46,14 @@ def classify_boxes(truth: TruthFrame, confident: Detections) -> BoxErrors:
         confident: the boxes above `CENTRE_SCORE`, best first.
     """
     matched = match(confident.boxes_px, truth.boxes_px, MATCH_IOU)
-    left = box_iou(confident.boxes_px, truth.boxes_px)
-    left[matched >= 0] = 0
-    left[:, matched[matched >= 0]] = 0
+    overlap = box_iou(confident.boxes_px, truth.boxes_px)
+    overlap[matched >= 0] = 0
+    overlap[:, matched[matched >= 0]] = 0
     displaced = []
-    while left.size and left.max() >= NEAR_IOU:
-        found, true = np.unravel_index(np.argmax(left), left.shape)
+    while overlap.size and overlap.max() >= NEAR_IOU:
+        found, true = np.unravel_index(np.argmax(overlap), overlap.shape)
         displaced.append((found, true))
-        left[found], left[:, true] = 0, 0
+        overlap[found], overlap[:, true] = 0, 0
     pairs = np.array(displaced, np.int64).reshape(-1, 2)
     found_hit = np.flatnonzero(matched >= 0)
     used = np.concatenate([matched[found_hit], pairs[:, 1]])

@@ -120,14 +120,14 @@ def summary(judged: np.ndarray, vehicles: int) -> LabelQuality:
     ends = np.flatnonzero(np.append(np.diff(scores), -1.0)[: len(scores)])
     good = [end for end in ends if precision[end] >= PRECISION]
     last = good[-1] if good else None
-    many = max(vehicles, 1)
+    vehicle_count = max(vehicles, 1)
     return LabelQuality(
         vehicles=vehicles,
         boxes=len(scores),
         right=int(right.sum()),
-        recall=float(right.sum() / many),
+        recall=float(right.sum() / vehicle_count),
         precision=float(right.mean()) if len(right) else float('nan'),
-        recall_at=0.0 if last is None else float(hits[last] / many),
+        recall_at=0.0 if last is None else float(hits[last] / vehicle_count),
         score_at=float('nan') if last is None else float(scores[last]),
     )
 
@@ -146,11 +146,11 @@ def _truth(root: Path, drive: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return, by stamp, the boxes of vehicles in the image and which of them should be found."""
     if not (root / drive / 'truth' / 'frames.jsonl').is_file():
         return {}
-    known = {}
+    truth = {}
     for stamp, line in layout.read_truth(root, drive).items():
         pixels = np.array(line['pixels'], np.float64).reshape(-1)
         visible = np.array(line['visible_fraction'], np.float64).reshape(-1)
         seen = pixels > 0
         wanted = (pixels >= LEAST_PIXELS) & (visible >= LEAST_VISIBLE)
-        known[stamp] = np.asarray(line['boxes_px'], np.float64)[seen], wanted[seen]
-    return known
+        truth[stamp] = np.asarray(line['boxes_px'], np.float64)[seen], wanted[seen]
+    return truth

@@ -58,7 +58,7 @@ def released_metrics(
         )
     frames = [frame for frame in frames if len(frame[0])]
     nearest = [_nearest(true, found) for true, found, _ in frames]
-    scores = np.concatenate([its_scores for _, _, its_scores in frames])
+    scores = np.concatenate([frame_scores for _, _, frame_scores in frames])
     precision = [_average_precision(nearest, scores, count, iou) for iou in IOU_THRESHOLDS]
     apart = np.array([_sizes_apart(true, found) for true, found, _ in frames])
     cdx, cdy = 100 * apart.mean(axis=0) / SIDE_PX
@@ -100,9 +100,9 @@ def _average_precision(
 ) -> float:
     """Compute the area under the upper envelope of precision over recall."""
     hits = []
-    for of_frame in nearest:
+    for frame_matches in nearest:
         taken: set[int] = set()
-        for best, overlap in of_frame:
+        for best, overlap in frame_matches:
             # A box whose nearest true box is taken is false, even if another one is free.
             hit = overlap >= iou and best not in taken
             if hit:
@@ -121,12 +121,12 @@ def _average_precision(
 def _sizes_apart(true: np.ndarray, found: np.ndarray) -> np.ndarray:
     """Return the (2,) mean difference of width and height of a frame's boxes, pixels."""
     sizes = true[:, 2:] - true[:, :2]
-    left = list(found[:, 2:] - found[:, :2])
-    apart = []
+    unmatched = list(found[:, 2:] - found[:, :2])
+    differences = []
     for size in sizes:
-        if not left:
-            apart.append(size)
+        if not unmatched:
+            differences.append(size)
             continue
-        nearest = int(np.argmin([np.sum((other - size) ** 2) for other in left]))
-        apart.append(np.abs(left.pop(nearest) - size))
-    return np.mean(apart, axis=0)
+        nearest = int(np.argmin([np.sum((other - size) ** 2) for other in unmatched]))
+        differences.append(np.abs(unmatched.pop(nearest) - size))
+    return np.mean(differences, axis=0)

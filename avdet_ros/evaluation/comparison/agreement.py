@@ -57,12 +57,12 @@ def agreement(
             matched = match(second.boxes_px, first.boxes_px, MATCH_IOU)
             hit = np.flatnonzero(matched >= 0)
             total += len(first), len(second), len(hit)
-            ours, theirs = first.boxes_px[matched[hit]], second.boxes_px[hit]
-            middle = [box_centres(boxes) for boxes in (ours, theirs)]
+            first_px, second_px = first.boxes_px[matched[hit]], second.boxes_px[hit]
+            middle = [box_centres(boxes) for boxes in (first_px, second_px)]
             pairs.append(
                 np.column_stack(
                     [
-                        box_iou(ours, theirs).diagonal(),
+                        box_iou(first_px, second_px).diagonal(),
                         np.linalg.norm(middle[1] - middle[0], axis=1),
                         second.scores[hit] - first.scores[matched[hit]],
                     ]
@@ -92,13 +92,13 @@ def agreement(
 
 def sentence(result: Agreement, names: tuple[str, str], drives: int) -> str:
     """Summarise the comparison of two detectors without truth in a sentence or two."""
-    what = f'Which of {names[0]} and {names[1]} is better is unknown: there is no truth.'
+    unknown = f'Which of {names[0]} and {names[1]} is better is unknown: there is no truth.'
     if np.isnan(result.same):
-        return f'{what} Neither found any box in {result.windows} windows.'
+        return f'{unknown} Neither found any box in {result.windows} windows.'
     low, high = result.interval
     span = f' (95 % {low:.0%} to {high:.0%})' if drives >= FEWEST_DRIVES else ''
     return (
-        f'{what} They agree on {result.same:.0%} of their boxes{span}; {names[0]} finds '
+        f'{unknown} They agree on {result.same:.0%} of their boxes{span}; {names[0]} finds '
         f'{result.boxes[0]:.2f} a window, {names[1]} {result.boxes[1]:.2f}.'
     )
 
@@ -116,9 +116,11 @@ def most_apart(
     for number, record in enumerate(records):
         for index, (first, second) in enumerate(_both(record, names)):
             pairs = int(np.sum(match(second.boxes_px, first.boxes_px, MATCH_IOU) >= 0))
-            alone = len(first) - pairs, len(second) - pairs
-            if any(alone):
-                frames.append((sum(alone), DifferingFrame(number, index, alone[1] - alone[0])))
+            unmatched = len(first) - pairs, len(second) - pairs
+            if any(unmatched):
+                frames.append(
+                    (sum(unmatched), DifferingFrame(number, index, unmatched[1] - unmatched[0]))
+                )
     frames.sort(key=lambda entry: (-entry[0], entry[1].record, entry[1].index))
     by_place = {(frame.record, frame.index): frame for _, frame in frames}
     return [by_place[place] for place in keep_apart(records, by_place, count, apart_s)]

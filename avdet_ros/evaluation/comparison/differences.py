@@ -76,14 +76,14 @@ def compare(
     Returns:
         One comparison for each of `METRICS`.
     """
-    counted = [_count(records, name, tracker()) for name in names]
-    whole = [_metrics(count, np.arange(len(records))) for count in counted]
+    counts = [_drive_counts(records, name, tracker()) for name in names]
+    whole = [_metrics(count, np.arange(len(records))) for count in counts]
     rng = np.random.default_rng(seed)
     drawn = np.empty((2, resamples, len(METRICS)))
     for sample in range(resamples):
         drives = rng.integers(0, len(records), len(records))
         for model in range(2):
-            drawn[model, sample] = _metrics(counted[model], drives)
+            drawn[model, sample] = _metrics(counts[model], drives)
     # A resample without any vehicle has no metrics.
     low_a, low_b = np.nanpercentile(drawn, [2.5, 97.5], axis=1).transpose(1, 2, 0)
     paired = np.nanpercentile(drawn[1] - drawn[0], [2.5, 97.5], axis=0).T
@@ -134,8 +134,8 @@ def verdict(
         for name, other in result.items()
         if other.beyond_noise and other.difference * main.difference < 0
     ]
-    but = f', though {worse} is better in {", ".join(against)}' if against else ''
-    return f'{better} is better than {worse} on {drives} {unit}: mAP {span}{but}.'
+    exception = f', though {worse} is better in {", ".join(against)}' if against else ''
+    return f'{better} is better than {worse} on {drives} {unit}: mAP {span}{exception}.'
 
 
 @dataclass(frozen=True)
@@ -179,18 +179,18 @@ def _balance(truth: TruthFrame, detections: Detections) -> int:
     return hits - (len(confident) - hits) - (len(truth) - hits)
 
 
-Counted = tuple[list[DriveHits], list[DriveScores]]
+DriveCounts = tuple[list[DriveHits], list[DriveScores]]
 """Counts from which metrics are computed, one entry a drive."""
 
 
-def _count(records: Sequence[DriveRecord], name: str, tracker: Tracker) -> Counted:
+def _drive_counts(records: Sequence[DriveRecord], name: str, tracker: Tracker) -> DriveCounts:
     hits = [drive_hits(record.truth, record.detections[name]) for record in records]
     tracks = [drive_scores(record.truth, record.track(name, tracker)) for record in records]
     return hits, tracks
 
 
-def _metrics(counted: Counted, drives: np.ndarray) -> np.ndarray:
-    hits, tracks = counted
+def _metrics(counts: DriveCounts, drives: np.ndarray) -> np.ndarray:
+    hits, tracks = counts
     ap = average_precision([hits[drive] for drive in drives])
     mot = combine([tracks[drive] for drive in drives])
     return np.array([ap.mean(), ap[0], ap[5], mot.mota, mot.idf1, mot.hota])

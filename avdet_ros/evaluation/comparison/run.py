@@ -40,16 +40,16 @@ class PairedRecords:
     """Detections of two models on the same data.
 
     Attributes:
-        known: drives or pieces of bags with truth.
-        everything: drives or pieces with and without truth.
+        with_truth: drives or pieces of bags with truth.
+        all_records: drives or pieces with and without truth.
         unit: name of the resampled units, such as ``drives`` or ``pieces of 20 s``.
         title: description of the data, one line.
         notes: caveats of the results.
         picture: gives the picture of a frame; None draws a road instead.
     """
 
-    known: list[DriveRecord]
-    everything: list[DriveRecord]
+    with_truth: list[DriveRecord]
+    all_records: list[DriveRecord]
     unit: str
     title: str
     notes: list[str] = field(default_factory=list)
@@ -171,11 +171,11 @@ def _run_on_folder(
     found = on_dataset.run_on_dataset(path, frames, wrapped, front_end, progress=progress)
     kind = on_dataset.TRUE if on_dataset.TRUE in found.records else on_dataset.FUSED
     records = found.records[kind]
-    pair.known += records
-    pair.everything += records
+    pair.with_truth += records
+    pair.all_records += records
     pair.notes.append(f'{path}: compared against {kind}.')
-    if found.told is not None:
-        pair.notes.append(f'{path}: {found.told.sentence}')
+    if found.state_counts is not None:
+        pair.notes.append(f'{path}: {found.state_counts.sentence}')
     if found.broken:
         pair.notes.append(f'{path}: {len(found.broken)} frames left out: {found.broken[0]}')
     picture = dataset_pictures(path, found.frames[kind], rig)
@@ -190,41 +190,41 @@ def _run_on_bag(
     pictures: dict[str, Picture],
     progress: Progress,
 ) -> None:
-    taken = {record.name for record in pair.everything}
+    used_names = {record.name for record in pair.all_records}
     name = path.stem if path.suffix in ('.mcap', '.db3') else path.name
-    name = str(path) if any(other.startswith(name) for other in taken) else name
+    name = str(path) if any(other.startswith(name) for other in used_names) else name
     front_end = common_front_end(loaded)
     bag = run_on_bag(path, name, loaded, front_end, rig, progress)
-    if not bag.everything.stamps_s:
+    if not bag.all_windows.stamps_s:
         raise AvdetError(
             f'bag {path}: {bag.report.source}: expected at least one window of sound, '
             f'found {bag.report.sound_s:.2f} s'
         )
-    pieces = bag.everything.pieces(PIECE_S)
-    pair.everything += pieces
+    pieces = bag.all_windows.pieces(PIECE_S)
+    pair.all_records += pieces
     pair.unit = f'pieces of {PIECE_S:g} s'
-    if bag.known is None:
+    if bag.with_truth is None:
         pair.notes.append(
             f'{path}: no truth in it: {", ".join(METRICS)} are absent, only agreement, latency '
             f'and size can be compared.'
         )
     else:
-        pair.known += bag.known.pieces(PIECE_S)
-        shown, windows = len(bag.known.stamps_s), len(bag.everything.stamps_s)
+        pair.with_truth += bag.with_truth.pieces(PIECE_S)
+        shown, windows = len(bag.with_truth.stamps_s), len(bag.all_windows.stamps_s)
         if shown < windows:
             pair.notes.append(
                 f'{path}: the truth is known at {shown} of {windows} windows, and scored there.'
             )
-    if bag.told is not None:
-        pair.notes.append(f'{path}: {bag.told.sentence}')
+    if bag.state_counts is not None:
+        pair.notes.append(f'{path}: {bag.state_counts.sentence}')
     if bag.report.partial:
         pair.notes.append(f'{path}: partial: {bag.report.partial}')
 
     def picture(record: DriveRecord, index: int, bag: BagRecords = bag) -> np.ndarray | None:
         return bag_picture(bag, record.stamps_s[index], rig)
 
-    known = bag.known.pieces(PIECE_S) if bag.known else []
-    pictures.update({record.name: picture for record in [*pieces, *known]})
+    true_pieces = bag.with_truth.pieces(PIECE_S) if bag.with_truth else []
+    pictures.update({record.name: picture for record in [*pieces, *true_pieces]})
 
 
 def compare_pair(
@@ -243,12 +243,12 @@ def compare_pair(
         resamples: bootstrap samples.
         pictures: how many differing frames to choose.
     """
-    agreed = agreement(pair.everything, names, resamples)
-    if not pair.known:
-        frames = most_apart(pair.everything, names, pictures)
-        words = sentence(agreed, names, len(pair.everything))
-        return Outcome({}, agreed, words, frames, pair.everything)
-    metrics = compare(pair.known, names, make_tracker, resamples)
-    frames = most_different(pair.known, names, pictures)
-    words = verdict(metrics, names, len(pair.known), pair.unit)
-    return Outcome(metrics, agreed, words, frames, pair.known)
+    agreed = agreement(pair.all_records, names, resamples)
+    if not pair.with_truth:
+        frames = most_apart(pair.all_records, names, pictures)
+        words = sentence(agreed, names, len(pair.all_records))
+        return Outcome({}, agreed, words, frames, pair.all_records)
+    metrics = compare(pair.with_truth, names, make_tracker, resamples)
+    frames = most_different(pair.with_truth, names, pictures)
+    words = verdict(metrics, names, len(pair.with_truth), pair.unit)
+    return Outcome(metrics, agreed, words, frames, pair.with_truth)

@@ -19,7 +19,7 @@ from avdet_ros.evaluation.ground.drives import GroundDrive
 from avdet_ros.progress import Progress
 from avdet_ros.rig import Rig
 from avdet_ros.tracking import GroundTracker
-from avdet_ros.tracking.around_corner import Sight, hidden_ones, look
+from avdet_ros.tracking.around_corner import Sight, hidden_sights, look
 
 LEADS_S = (2.0, 1.5, 1.0, 0.5, 0.0)
 """Times before sight at which the reported sides are checked."""
@@ -74,19 +74,21 @@ def run_case(case: CornerCase, model: str, rig: Rig, with_map: bool) -> CornerRe
     lists: list[list[float]] = []
     for step, stamp_s in enumerate(drive.stamps_s):
         tracker.update(float(stamp_s), drive.detections[model][step], drive.ego[step])
-        then = drive.ego[step + later]
-        sights = hidden_ones(look(tracker.vehicles(AHEAD_S, then), rig.camera, cells, then))
+        ego_ahead = drive.ego[step + later]
+        sights = hidden_sights(
+            look(tracker.vehicles(AHEAD_S, ego_ahead), rig.camera, cells, ego_ahead)
+        )
         sides = _sides(sights, rig)
         true = side_of(drive.places_m[row, step + later], rig)
-        strange = -true in [side for side, _ in sides] and not _others(drive, step, -true, rig)
-        its = [sight.sight_s for side, sight in sides if side == true]
+        wrong_side = -true in [side for side, _ in sides] and not _others(drive, step, -true, rig)
+        times_s = [sight.sight_s for side, sight in sides if side == true]
         lists.append(
             [
                 case.appearance.seen_s - stamp_s - AHEAD_S,
                 sides[0][0] if sides else 0,
                 true in [side for side, _ in sides],
-                strange,
-                its[0] if its else -1.0,
+                wrong_side,
+                times_s[0] if times_s else -1.0,
                 true,
             ]
         )
@@ -164,17 +166,17 @@ def row(name: str, results: Sequence[CornerResult]) -> list[str]:
     count = len(results)
     cells = [name, str(count)]
     for lead_s in LEADS_S:
-        right = np.mean([its.right[its.at(lead_s)] for its in results])
+        right = np.mean([result.right[result.at(lead_s)] for result in results])
         cells.append(f'{right:.2f}')
-    told = [its for its in results if its.answers[its.at(1.0)] != 0]
-    sure = [its.answers[its.at(1.0)] == its.side for its in told]
-    cells.append(f'{np.mean(sure):.2f} of {len(told)}' if told else '-')
-    windows = np.concatenate([its.other[its.before_s >= 0] for its in results])
+    answered = [result for result in results if result.answers[result.at(1.0)] != 0]
+    correct = [result.answers[result.at(1.0)] == result.side for result in answered]
+    cells.append(f'{np.mean(correct):.2f} of {len(answered)}' if answered else '-')
+    windows = np.concatenate([result.other[result.before_s >= 0] for result in results])
     cells.append(f'{windows.mean():.2f}')
-    off = [
-        abs(its.sight_s[i] - its.before_s[i])
-        for its in results
-        for i in np.flatnonzero((its.before_s >= 0.3) & (its.sight_s >= 0) & its.right)
+    errors_s = [
+        abs(result.sight_s[i] - result.before_s[i])
+        for result in results
+        for i in np.flatnonzero((result.before_s >= 0.3) & (result.sight_s >= 0) & result.right)
     ]
-    cells.append(f'{np.median(off):.1f} s ({len(off)})' if off else '-')
+    cells.append(f'{np.median(errors_s):.1f} s ({len(errors_s)})' if errors_s else '-')
     return cells

@@ -190,10 +190,10 @@ def with_truth(
         speed = np.gradient(place, times, axis=0)
         speeds[row] = np.einsum('tij,ti->tj', rotation, speed)[:, :2]
         for step, frame in enumerate(frames):
-            for at in np.flatnonzero(frame.ids == identity):
-                audible[row, step] = frame.audible[at]
-                visible[row, step] = frame.visible_fraction[at]
-                distance[row, step] = frame.distance_m[at]
+            for index in np.flatnonzero(frame.ids == identity):
+                audible[row, step] = frame.audible[index]
+                visible[row, step] = frame.visible_fraction[index]
+                distance[row, step] = frame.distance_m[index]
     return GroundDrive(
         seed=seed,
         setting=scene.setting,

@@ -53,7 +53,7 @@ _COLUMNS = (
 )
 
 
-_Seen = TypeVar('_Seen', GroundTrack, PlaneMeasurement)
+_WithBearing = TypeVar('_WithBearing', GroundTrack, PlaneMeasurement)
 
 
 @dataclass(frozen=True)
@@ -117,24 +117,28 @@ def ground_errors(
         later = round(ahead_s * drive.rate_hz)
         owner: dict[int, int] = {}
         for step in range(0, len(drive.stamps_s), every):
-            ego, then = (drive.ego[step], drive.ego[step + later]) if odometry else (None, None)
+            ego, ego_ahead = (
+                (drive.ego[step], drive.ego[step + later]) if odometry else (None, None)
+            )
             tracker.update(float(drive.stamps_s[step]), drive.detections[model][step], ego)
-            tracks = tracker.vehicles(ahead_s, then)
+            tracks = tracker.vehicles(ahead_s, ego_ahead)
             places = drive.places_m[:, step + later]
             wanted = np.flatnonzero(drive.audible[:, step] & (np.hypot(*places.T) < _FARTHEST_M))
             heard = [track for track in tracks if track.unseen_s <= HEARD_S]
             pairs = _pairs(heard, places[wanted])
-            found = {track.track_id: int(wanted[at]) for track, at in pairs}
+            found = {track.track_id: int(wanted[vehicle]) for track, vehicle in pairs}
             owner.update(found)
             for track in tracks:
-                at = found.get(track.track_id) if track in heard else owner.get(track.track_id)
-                if at is None:
+                vehicle = (
+                    found.get(track.track_id) if track in heard else owner.get(track.track_id)
+                )
+                if vehicle is None:
                     alone += 1
                     continue
-                truth = places[at]
-                apart = track.velocity_mps - drive.velocities_mps[at, step + later]
+                truth = places[vehicle]
+                velocity_error = track.velocity_mps - drive.velocities_mps[vehicle, step + later]
                 if not track.over_ground:
-                    apart = apart + drive.ego_mps(step + later)
+                    velocity_error = velocity_error + drive.ego_mps(step + later)
                 rows.append(
                     (
                         track.age_s,
@@ -143,10 +147,10 @@ def ground_errors(
                         math.log(track.range_m / np.hypot(*truth)),
                         np.hypot(*truth),
                         track.distance2(truth),
-                        np.hypot(*apart),
-                        apart @ np.linalg.solve(track.covariance[2:, 2:], apart),
+                        np.hypot(*velocity_error),
+                        velocity_error @ np.linalg.solve(track.covariance[2:, 2:], velocity_error),
                         math.sqrt(track.covariance[0, 0] + track.covariance[1, 1]),
-                        drive.ids[at],
+                        drive.ids[vehicle],
                     )
                 )
                 drive_of.append(number)
@@ -179,18 +183,20 @@ def size_errors(drives: Sequence[GroundDrive], model: str, rig: Rig, every: int 
     return np.array(errors)
 
 
-def _pairs(tracks: Sequence[_Seen], places: np.ndarray) -> list[tuple[_Seen, int]]:
+def _pairs(tracks: Sequence[_WithBearing], places: np.ndarray) -> list[tuple[_WithBearing, int]]:
     """Assign tracks or measurements one to one to the vehicles nearest in bearing."""
     if not tracks or not len(places):
         return []
     bearing = np.arctan2(places[:, 1], places[:, 0])
-    apart = np.array([[abs(wrap(track.bearing_rad - b)) for b in bearing] for track in tracks])
-    rows, columns = linear_sum_assignment(apart)
+    difference = np.array(
+        [[abs(wrap(track.bearing_rad - b)) for b in bearing] for track in tracks]
+    )
+    rows, columns = linear_sum_assignment(difference)
     limit = math.radians(SAME_BEARING_DEG)
     return [
         (tracks[row], int(column))
         for row, column in zip(rows, columns, strict=True)
-        if apart[row, column] <= limit
+        if difference[row, column] <= limit
     ]
 
 
@@ -241,9 +247,11 @@ def road_rows(errors: GroundErrors, settings: Sequence[str]) -> list[list[str]]:
     kinds = np.array(settings)
     rows = []
     for kind in sorted(set(settings)):
-        there = kinds[errors.drive] == kind
+        on_road = kinds[errors.drive] == kind
         count = str(np.count_nonzero(kinds == kind))
-        rows.append([kind, count, *_ellipse_cells(errors, there), str(np.count_nonzero(there))])
+        rows.append(
+            [kind, count, *_ellipse_cells(errors, on_road), str(np.count_nonzero(on_road))]
+        )
     return rows
 
 
@@ -251,10 +259,10 @@ def _ellipse_cells(errors: GroundErrors, keep: np.ndarray) -> list[str]:
     """Format the ellipses' coverage with its interval, and that of heard and other tracks."""
     d2 = errors.column('distance2')
     low, high = interval(errors, keep)
-    heard, others = (coverage(d2[keep & part]) for part in (errors.heard, ~errors.heard))
+    heard, unheard = (coverage(d2[keep & part]) for part in (errors.heard, ~errors.heard))
     return [
         f'{100 * coverage(d2[keep]):.0f} % ({100 * low:.0f} to {100 * high:.0f})',
-        f'{100 * heard:.0f} / {100 * others:.0f} %',
+        f'{100 * heard:.0f} / {100 * unheard:.0f} %',
     ]
 
 
@@ -264,16 +272,16 @@ def distance_rows(errors: GroundErrors) -> list[list[str]]:
     age_s, log_range = errors.column('age_s'), errors.column('log_range')
     rows = []
     for low, high in DISTANCES_M:
-        there = heard & (range_m >= low) & (range_m < high)
+        in_range = heard & (range_m >= low) & (range_m < high)
         cells = [f'{low:g} to {high:g} m']
         for keep in (
-            there & (age_s < 1),
-            there & (age_s >= 1) & (age_s < 3),
-            there & (age_s >= 3),
+            in_range & (age_s < 1),
+            in_range & (age_s >= 1) & (age_s < 3),
+            in_range & (age_s >= 3),
         ):
             cells.append(f'{_percent(np.abs(log_range[keep]))} ({errors.vehicles(keep)})')
-        bias = np.expm1(_median(log_range[there]))
-        cells.append(f'{100 * bias:+.0f} %' if there.any() else '-')
+        bias = np.expm1(_median(log_range[in_range]))
+        cells.append(f'{100 * bias:+.0f} %' if in_range.any() else '-')
         rows.append(cells)
     return rows
 

@@ -79,10 +79,10 @@ def metres_table(
     ]
     for model in models:
         if all(each.range_m is None for each in drives[0].detections[model]):
-            off = size_errors(drives, model, rig, every)
-            error = math.sqrt(np.mean(off**2)) if len(off) else math.nan
-            what = f'Ranges by the size of the boxes of {model} are off by {error:.2f} in the'
-            lines += ['', f'{what} logarithm (root mean square, {len(off)} detections).']
+            log_errors = size_errors(drives, model, rig, every)
+            error = math.sqrt(np.mean(log_errors**2)) if len(log_errors) else math.nan
+            text = f'Ranges by the size of the boxes of {model} are off by {error:.2f} in the'
+            lines += ['', f'{text} logarithm (root mean square, {len(log_errors)} detections).']
     return '\n'.join(lines)
 
 

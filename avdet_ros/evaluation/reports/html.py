@@ -131,16 +131,16 @@ def write_report(
 
 def _cards(results: Sequence[Results], main: str) -> list[dict[str, str]]:
     """Return the most important numbers, each against the first truth that defines it."""
-    wanted = ('mAP@Avg', 'mAP@0.5', 'recall', 'CDx %', 'MOTA', 'IDF1', 'HOTA')
+    labels = ('mAP@Avg', 'mAP@0.5', 'recall', 'CDx %', 'MOTA', 'IDF1', 'HOTA')
     cards = []
     for label, family, key, form, _ in _COLUMNS:
-        if label not in wanted:
+        if label not in labels:
             continue
         values = [(result.truth, result.scores[main][family][key]) for result in results]
         defined = [(truth, value) for truth, value in values if math.isfinite(value)]
         truth, value = (defined or values)[0]
-        where = f', {truth}' if len(results) > 1 else ''
-        cards.append({'label': label + where, 'value': number(value, form)})
+        suffix = f', {truth}' if len(results) > 1 else ''
+        cards.append({'label': label + suffix, 'value': number(value, form)})
     return cards
 
 

@@ -123,8 +123,8 @@ def _backdrop(axes: Axes, backdrop: np.ndarray | None, width: int, height: int) 
 def _arrows(axes: Axes, maps: ErrorMaps) -> None:
     start, end = maps.displaced_from, maps.displaced_to
     if len(start) > MOST_ARROWS:
-        some = evenly_spaced(len(start), MOST_ARROWS)
-        start, end = start[some], end[some]
+        indices = evenly_spaced(len(start), MOST_ARROWS)
+        start, end = start[indices], end[indices]
     if len(start):
         shift = end - start
         axes.quiver(
@@ -143,8 +143,8 @@ def _arrows(axes: Axes, maps: ErrorMaps) -> None:
 def _thinned(x: np.ndarray, y: np.ndarray, most: int = 1500) -> tuple[np.ndarray, np.ndarray]:
     if len(x) <= most:
         return x, y
-    some = evenly_spaced(len(x), most)
-    return x[some], y[some]
+    indices = evenly_spaced(len(x), most)
+    return x[indices], y[indices]
 
 
 def _svg(draw: Callable[[Figure], None], inches: tuple[float, float]) -> bytes:

@@ -67,20 +67,20 @@ def breakdown_table(scores: Mapping[str, Mapping[str, Any]]) -> Table:
     table.add_column('boxes', justify='right')
     for name in scores:
         table.add_column(name, justify='right')
-    its_parts = [result['parts'] for result in scores.values()]
-    for parts in zip(*its_parts, strict=True):
+    parts_by_detector = [result['parts'] for result in scores.values()]
+    for parts in zip(*parts_by_detector, strict=True):
         family, name, counts = parts[0]['family'], parts[0]['name'], parts[0]['detection']
         if not counts['boxes']:
-            what = 'false alarms a frame'
+            metric = 'false alarms a frame'
             cells = [number(part['false_alarms'], '{:.3f}') for part in parts]
         else:
             key = 'recall50' if family in ('distance', 'view') else 'map50'
-            what = 'recall@0.5' if key == 'recall50' else 'mAP@0.5'
+            metric = 'recall@0.5' if key == 'recall50' else 'mAP@0.5'
             cells = [number(part['detection'][key], '{:.3f}') for part in parts]
         label = name
         if family == 'vehicles':
             label += ' vehicle' if name == '1' else ' vehicles'
-        row = (f'{what}, {label}', str(counts['frames']), str(counts['boxes']))
+        row = (f'{metric}, {label}', str(counts['frames']), str(counts['boxes']))
         table.add_row(*row, *cells)
     return table
 

@@ -57,12 +57,12 @@ def fit_labels(
     centre = (boxes[:, [0]] + boxes[:, [2]]) / 2
     aligned = boxes - centre * np.array([1, 0, 1, 0])
     (typical,), _ = greedy_cover(aligned, 1, seed)
-    like = box_iou([aligned[typical]], aligned)[0] >= COVER_IOU
+    similar = box_iou([aligned[typical]], aligned)[0] >= COVER_IOU
     return LabelStatistics(
         boxes_px=boxes[chosen].astype(np.float32),
         shares=(covered / max(len(frames), 1)).astype(np.float32),
         typical_px=aligned[typical],
-        typical_distance_m=float(np.median(distance_m[like])),
+        typical_distance_m=float(np.median(distance_m[similar])),
     )
 
 

@@ -26,7 +26,7 @@ class WindowDetector(Protocol):
 
 
 @dataclass(frozen=True)
-class Told:
+class DriveState:
     """Inputs that a model for any array receives with a window, besides the rig.
 
     Attributes:
@@ -39,14 +39,14 @@ class Told:
     air_c: float | None = None
 
 
-NOTHING = Told()
+UNKNOWN_STATE = DriveState()
 
 
 class ModelDetector:
     """A model as a `WindowDetector`.
 
     Attributes:
-        steered: whether the model uses the inputs in `Told`.
+        steered: whether the model uses the inputs in `DriveState`.
     """
 
     def __init__(self, detector: Detector) -> None:
@@ -54,11 +54,14 @@ class ModelDetector:
         self._detector, self.steered = detector, detector.steered
 
     def detect(
-        self, waveform: np.ndarray | None, spectrogram: np.ndarray, told: Told = NOTHING
+        self,
+        waveform: np.ndarray | None,
+        spectrogram: np.ndarray,
+        state: DriveState = UNKNOWN_STATE,
     ) -> Detections:
-        """Find boxes from the features and the inputs in `told`."""
-        air_c = USUAL_AIR_C if told.air_c is None else told.air_c
-        return self._detector.detect(spectrogram, False, told.ahead_mps or 0.0, air_c)
+        """Find boxes from the features and the inputs in `state`."""
+        air_c = USUAL_AIR_C if state.air_c is None else state.air_c
+        return self._detector.detect(spectrogram, False, state.ahead_mps or 0.0, air_c)
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def any_steered(detectors: Mapping[str, WindowDetector]) -> bool:
     return any(isinstance(each, ModelDetector) and each.steered for each in detectors.values())
 
 
-class ToldCount:
+class StateCount:
     """Counts of the windows for which models received speed and air temperature.
 
     Attributes:
@@ -92,11 +95,11 @@ class ToldCount:
         """Start with no windows counted."""
         self.windows = self.speeds = self.airs = 0
 
-    def add(self, told: Told) -> None:
+    def add(self, state: DriveState) -> None:
         """Count a window."""
         self.windows += 1
-        self.speeds += told.ahead_mps is not None
-        self.airs += told.air_c is not None
+        self.speeds += state.ahead_mps is not None
+        self.airs += state.air_c is not None
 
     @property
     def sentence(self) -> str:
@@ -111,7 +114,7 @@ def detect_window(
     detectors: Mapping[str, WindowDetector],
     waveform: np.ndarray | None,
     spectrogram: np.ndarray,
-    told: Told = NOTHING,
+    state: DriveState = UNKNOWN_STATE,
 ) -> WindowResult:
     """Run every detector on one window, one after another so that their times are comparable.
 
@@ -119,13 +122,13 @@ def detect_window(
         detectors: detectors by name.
         waveform: (8, samples) float32; None where only features were recorded.
         spectrogram: (channels, n_mels, frames) float32.
-        told: further inputs for models.
+        state: further inputs for models.
     """
     found, taken_ms = {}, {}
     for name, detector in detectors.items():
         start = time.perf_counter()
         if isinstance(detector, ModelDetector):
-            found[name] = detector.detect(waveform, spectrogram, told)
+            found[name] = detector.detect(waveform, spectrogram, state)
         else:
             found[name] = detector.detect(waveform, spectrogram)
         taken_ms[name] = 1e3 * (time.perf_counter() - start)

@@ -17,10 +17,10 @@ from avdet_ros.bags.show import picture_topic
 from avdet_ros.bags.truth import RecordedTruth
 from avdet_ros.detection.session import Detector
 from avdet_ros.evaluation.runs.detectors import (
-    NOTHING,
+    UNKNOWN_STATE,
+    DriveState,
     ModelDetector,
-    Told,
-    ToldCount,
+    StateCount,
     any_steered,
     detect_window,
 )
@@ -39,19 +39,19 @@ class BagRecords:
 
     Attributes:
         path: the bag.
-        everything: all windows, without truth.
-        known: the windows that have truth in the bag; None without any.
+        all_windows: all windows, without truth.
+        with_truth: the windows that have truth in the bag; None without any.
         start_ns: time from which the stamps of both are counted.
         report: report of the processing: gaps, restarts, damage.
-        told: counts of the inputs of steered models; None without such a model.
+        state_counts: counts of the inputs of steered models; None without such a model.
     """
 
     path: Path
-    everything: DriveRecord
-    known: DriveRecord | None
+    all_windows: DriveRecord
+    with_truth: DriveRecord | None
     start_ns: int
     report: Report
-    told: ToldCount | None = None
+    state_counts: StateCount | None = None
 
 
 def run_on_bag(
@@ -84,29 +84,29 @@ def run_on_bag(
         truth = RecordedTruth(bag, topic) if topic else None
         selection = select_input(bag, front_end, offset_s)
         report = Report(selection.topic, partial=bag.partial)
-        motion, told = None, NOTHING
-        counted = ToldCount() if any_steered(detectors) else None
-        if counted is not None:
+        motion, state = None, UNKNOWN_STATE
+        state_counts = StateCount() if any_steered(detectors) else None
+        if state_counts is not None:
             motion = BagMotion(bag, selection.topic, rig.frame_id, front_end.window_s)
-        everything, known = (DriveRecord.empty(name, detectors) for _ in range(2))
+        all_windows, windows_with_truth = (DriveRecord.empty(name, detectors) for _ in range(2))
         start_ns = None
         for end_ns, features in spectrograms(bag, selection, front_end, report):
             instant_ns = end_ns + round(offset_s * 1e9)
             start_ns = instant_ns if start_ns is None else start_ns
-            there = truth.at(instant_ns) if truth else None
+            true_boxes = truth.at(instant_ns) if truth else None
             stamp_s = (instant_ns - start_ns) * 1e-9
-            if motion is not None and counted is not None:
-                told = Told(*motion.known_at(end_ns))
-                counted.add(told)
-            result = detect_window(detectors, None, features, told)
-            everything.add_window(stamp_s, TruthFrame.of([], []), result)
-            if there is not None:
-                known.add_window(stamp_s, TruthFrame.of(*there), result)
+            if motion is not None and state_counts is not None:
+                state = DriveState(*motion.known_at(end_ns))
+                state_counts.add(state)
+            result = detect_window(detectors, None, features, state)
+            all_windows.add_window(stamp_s, TruthFrame.of([], []), result)
+            if true_boxes is not None:
+                windows_with_truth.add_window(stamp_s, TruthFrame.of(*true_boxes), result)
             report.windows += 1
             advance()
         report.partial = bag.partial
-    with_truth = known if known.truth else None
-    return BagRecords(path, everything, with_truth, start_ns or 0, report, counted)
+    with_truth = windows_with_truth if windows_with_truth.truth else None
+    return BagRecords(path, all_windows, with_truth, start_ns or 0, report, state_counts)
 
 
 def bag_picture(records: BagRecords, stamp_s: float, rig: Rig) -> np.ndarray | None:

@@ -27,9 +27,9 @@ from avdet_ros.evaluation.runs.baselines import (
     fit_labels,
 )
 from avdet_ros.evaluation.runs.detectors import (
-    NOTHING,
-    Told,
-    ToldCount,
+    UNKNOWN_STATE,
+    DriveState,
+    StateCount,
     WindowDetector,
     any_steered,
     detect_window,
@@ -57,13 +57,13 @@ class DatasetRecords:
         records: one record a drive, by kind of truth; a kind that no drive has is missing.
         frames: frames of each drive's records, by kind of truth and drive.
         broken: one sentence for each frame that was left out.
-        told: counts of the inputs of steered models; None without such a model.
+        state_counts: counts of the inputs of steered models; None without such a model.
     """
 
     records: dict[str, list[DriveRecord]]
     frames: dict[str, dict[str, list[layout.FrameId]]]
     broken: list[str]
-    told: ToldCount | None = None
+    state_counts: StateCount | None = None
 
 
 def frames_of(
@@ -140,8 +140,8 @@ def run_on_dataset(
             f'{root}: expected labels from teachers in {labels or root / LABELS} or the truth in '
             f'<drive>/truth/frames.jsonl, found neither; avdet train label makes the first'
         )
-    counted = ToldCount() if any_steered(detectors) else None
-    done, motions = DatasetRecords({}, {}, [], counted), listed_motions(root)
+    state_counts = StateCount() if any_steered(detectors) else None
+    collected, motions = DatasetRecords({}, {}, [], state_counts), listed_motions(root)
     count = sum(len(frames) for frames in drives.values())
     with progress.step('frames', count) as advance:
         for drive, frames in drives.items():
@@ -150,43 +150,47 @@ def run_on_dataset(
                 kind: DriveRecord.empty(drive, detectors, conditions) for kind in truths[drive]
             }
             kept: dict[str, list[layout.FrameId]] = {kind: [] for kind in records}
-            moments = [NOTHING] * len(frames) if counted is None else told_of(root, frames)
-            for frame, told in zip(frames, moments, strict=True):
+            states = (
+                [UNKNOWN_STATE] * len(frames)
+                if state_counts is None
+                else drive_states(root, frames)
+            )
+            for frame, state in zip(frames, states, strict=True):
                 advance()
-                known = {kind: truth(frame) for kind, truth in truths[drive].items()}
+                true_frames = {kind: truth(frame) for kind, truth in truths[drive].items()}
                 try:
                     waveform = layout.read_sound(root, frame, front_end.sample_rate_hz)
                 except AvdetError as error:
-                    _leave_out(done.broken, error, count, root)
+                    _leave_out(collected.broken, error, count, root)
                     continue
-                if counted is not None:
-                    counted.add(told)
+                if state_counts is not None:
+                    state_counts.add(state)
                 features = front_end.compute(waveform)
-                result = detect_window(detectors, waveform, features, told)
+                result = detect_window(detectors, waveform, features, state)
                 stamp_s = (frame.stamp_ns - frames[0].stamp_ns) * 1e-9
-                for kind, true in known.items():
+                for kind, true in true_frames.items():
                     if true is not None:
                         kept[kind].append(frame)
                         records[kind].add_window(stamp_s, true, result)
             for kind, record in records.items():
                 if record.truth:
-                    done.records.setdefault(kind, []).append(record)
-                    done.frames.setdefault(kind, {})[drive] = kept[kind]
-    return done
+                    collected.records.setdefault(kind, []).append(record)
+                    collected.frames.setdefault(kind, {})[drive] = kept[kind]
+    return collected
 
 
-def told_of(root: Path, frames: Sequence[layout.FrameId]) -> list[Told]:
+def drive_states(root: Path, frames: Sequence[layout.FrameId]) -> list[DriveState]:
     """Read the ego vehicle's speed and the air temperature at each frame of a drive.
 
     Raises:
         AvdetError: a file of the drive is damaged.
     """
     folder = root / frames[0].drive
-    way, air_c = read_odometry(folder), read_air_c(folder)
-    if way is None:
-        return [Told(None, air_c)] * len(frames)
-    speeds = way.ahead_at([frame.stamp_ns for frame in frames]).tolist()
-    return [Told(None if math.isnan(speed) else speed, air_c) for speed in speeds]
+    odometry, air_c = read_odometry(folder), read_air_c(folder)
+    if odometry is None:
+        return [DriveState(None, air_c)] * len(frames)
+    speeds = odometry.ahead_at([frame.stamp_ns for frame in frames]).tolist()
+    return [DriveState(None if math.isnan(speed) else speed, air_c) for speed in speeds]
 
 
 def _leave_out(broken: list[str], error: AvdetError, count: int, root: Path) -> None:
@@ -212,14 +216,16 @@ def truths_of(root: Path, drive: str, labels: Path | None = None) -> dict[str, T
     }
 
 
-def _truth(found: dict[str, FrameLabels]) -> Truth:
+def _truth(labels_by_stamp: dict[str, FrameLabels]) -> Truth:
     """Make a function from a frame to its vehicles."""
 
     def truth(frame: layout.FrameId) -> TruthFrame | None:
-        its = found.get(frame.stamp)
-        if its is None:
+        labels = labels_by_stamp.get(frame.stamp)
+        if labels is None:
             return None
-        return TruthFrame(its.boxes_px.astype(np.float64), its.ids, its.distance_m, its.visible)
+        return TruthFrame(
+            labels.boxes_px.astype(np.float64), labels.ids, labels.distance_m, labels.visible
+        )
 
     return truth
 
@@ -240,8 +246,8 @@ def baseline_statistics(root: Path, labels: Path | None = None) -> LabelStatisti
     for drive, frames in drives.items():
         truths = truths_of(root, drive, labels)
         truth = truths.get(TRUE) or truths.get(FUSED)
-        known = [truth(frame) for frame in frames] if truth else []
-        boxes += [(true.boxes_px, true.distance_m) for true in known if true is not None]
+        true_frames = [truth(frame) for frame in frames] if truth else []
+        boxes += [(true.boxes_px, true.distance_m) for true in true_frames if true is not None]
     if not any(len(each) for each, _ in boxes):
         return None
     return fit_labels(boxes)

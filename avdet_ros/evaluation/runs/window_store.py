@@ -230,24 +230,24 @@ class WindowStore:
         notes: list[str] = []
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            there = [seed for seed in seeds if self._file(seed).exists()]
-            if there and not self._sounds_the_same(there[0]):
-                notes.append(f'{self.folder}: the simulator has changed: all is rendered anew')
+            stored = [seed for seed in seeds if self._file(seed).exists()]
+            if stored and not self._sounds_the_same(stored[0]):
+                notes.append(f'{self.folder}: the simulator has changed: all is rendered again')
                 shutil.rmtree(self.folder)
                 self.folder.mkdir()
             with write_atomically(self.folder / 'set.json') as file:
                 file.write(json.dumps(self._key, indent=1).encode())
-            a_drive = self._drive_bytes()
-            wanted = a_drive * len(seeds)
-            self._make_room(max(limit_bytes - wanted, 0))
+            drive_bytes = self._drive_bytes()
+            needed_bytes = drive_bytes * len(seeds)
+            self._make_room(max(limit_bytes - needed_bytes, 0))
         except OSError as error:
             raise AvdetError(f'cannot use {self.folder}: {explain_os_error(error)}') from error
-        if wanted > limit_bytes:
+        if needed_bytes > limit_bytes:
             notes.append(
-                f'{self.folder}: {wanted / 1e9:.1f} GB of windows are more than the '
+                f'{self.folder}: {needed_bytes / 1e9:.1f} GB of windows are more than the '
                 f'{limit_bytes / 1e9:.1f} GB allowed: the rest is rendered each time'
             )
-        return min(limit_bytes // a_drive, len(seeds)), notes
+        return min(limit_bytes // drive_bytes, len(seeds)), notes
 
     def _render(self, seed: int) -> DriveWindows:
         return render_drive(self.setting, seed, self._rig, self._recordings, self._sounds)

@@ -1,7 +1,7 @@
 """Boxes of visible vehicles, true ones or teachers', and whether each vehicle sounds.
 
 Teachers label what they see, but a student can only learn what it hears. A visible vehicle is
-audible, masked (its sound is too faint beside all other sound) or silent (it makes none: parked,
+audible, masked (its sound is too faint against all other sound) or silent (it makes none: parked,
 or a standing electric vehicle). All three look alike.
 """
 
@@ -54,7 +54,7 @@ class SeenBoxes:
         near_px: (N,) float64 distance to the centre of the nearest other audible vehicle in the
             image, visible or hidden; inf where there is none.
         hidden: (F,) int64, audible vehicles of each frame that are in the image but hidden.
-        stands: (F,) bool, whether the ego vehicle stands during the frame's drive.
+        ego_stands: (F,) bool, whether the ego vehicle stands during the frame's drive.
     """
 
     frames: tuple[layout.FrameId, ...]
@@ -68,7 +68,7 @@ class SeenBoxes:
     electric: np.ndarray
     near_px: np.ndarray
     hidden: np.ndarray
-    stands: np.ndarray
+    ego_stands: np.ndarray
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -164,7 +164,7 @@ def teacher_boxes(
     return _gathered(root, drives, found)
 
 
-def vehicles_of(line: Mapping[str, Any], where: str = '') -> dict[str, np.ndarray]:
+def vehicles_of(line: Mapping[str, Any], source: str = '') -> dict[str, np.ndarray]:
     """Convert one line of the truth, with all its vehicles, to arrays; see `layout.read_truth`.
 
     Returns:
@@ -176,7 +176,7 @@ def vehicles_of(line: Mapping[str, Any], where: str = '') -> dict[str, np.ndarra
     for name in ('level_db', 'rest_db', 'audible', 'speed_mps', 'kinds', 'in_image'):
         if name not in line:
             raise AvdetError(
-                f'{where or "truth"}: expected {name} of each vehicle, as in simulated drives, '
+                f'{source or "truth"}: expected {name} of each vehicle, as in simulated drives, '
                 'found none: which vehicle sounds is not known'
             )
     boxes = np.asarray(line['boxes_px'], np.float64).reshape(-1, 4)
@@ -245,7 +245,7 @@ def _gathered(
     rows: dict[str, list[np.ndarray]] = {name: [] for name in ROWS}
     frames: list[layout.FrameId] = []
     hidden: list[int] = []
-    stands: list[bool] = []
+    ego_stands: list[bool] = []
     listed = listed_motions(root)
     for drive, members in sorted(drives.items()):
         truth = layout.read_truth(root, drive)
@@ -262,7 +262,7 @@ def _gathered(
                 rows[name].append(found[name][keep])
             frames.append(frame)
             hidden.append(int((audible & line['in_image'] & ~line['visible']).sum()))
-            stands.append(standing)
+            ego_stands.append(standing)
     if not frames:
         raise AvdetError(f'{root}: expected frames that the truth knows, found none')
     kinds: dict[str, Any] = {
@@ -276,4 +276,6 @@ def _gathered(
         name: np.concatenate(part).astype(kinds.get(name, np.float64))
         for name, part in rows.items()
     }
-    return SeenBoxes(tuple(frames), **joined, hidden=np.array(hidden), stands=np.array(stands))
+    return SeenBoxes(
+        tuple(frames), **joined, hidden=np.array(hidden), ego_stands=np.array(ego_stands)
+    )

@@ -37,9 +37,9 @@ def other_drive(frames: Sequence[FrameId]) -> np.ndarray:
     numbers = drive_numbers(frames)
     members = [np.flatnonzero(numbers == number) for number in range(int(numbers.max()) + 1)]
     swapped = np.arange(len(frames))
-    for number, own in enumerate(members):
+    for number, indices in enumerate(members):
         others = members[(number + 1) % len(members)]
-        swapped[own] = others[np.arange(len(own)) * len(others) // len(own)]
+        swapped[indices] = others[np.arange(len(indices)) * len(others) // len(indices)]
     return swapped
 
 
@@ -55,8 +55,8 @@ def _within(frames: Sequence[FrameId]) -> np.ndarray:
     numbers = drive_numbers(frames)
     swapped = np.arange(len(frames))
     for number in np.unique(numbers):
-        own = np.flatnonzero(numbers == number)
-        swapped[own] = np.roll(own, len(own) // 2)
+        indices = np.flatnonzero(numbers == number)
+        swapped[indices] = np.roll(indices, len(indices) // 2)
     return swapped
 
 

@@ -106,9 +106,9 @@ def best_of_others(values: np.ndarray, frame: np.ndarray) -> np.ndarray:
     """Return the (N,) largest values of any other box of the same frame; -inf without another."""
     best = np.full(len(values), -np.inf)
     for number in np.unique(frame):
-        own = np.flatnonzero(frame == number)
-        for place in own:
-            best[place] = max(values[own[own != place]], default=-np.inf)
+        indices = np.flatnonzero(frame == number)
+        for index in indices:
+            best[index] = max(values[indices[indices != index]], default=-np.inf)
     return best
 
 

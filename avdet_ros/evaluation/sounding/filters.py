@@ -61,34 +61,34 @@ class Thresholds:
 
 
 def by_score(
-    boxes: SeenBoxes, chance: np.ndarray, heard: Received, rig: Rig, how: Thresholds
+    boxes: SeenBoxes, chance: np.ndarray, received: Received, rig: Rig, thresholds: Thresholds
 ) -> list[FilteredFrame]:
     """Filter teachers' boxes by a selector's probabilities, frame by frame.
 
     Args:
         boxes: the teachers' boxes; their states are not used.
         chance: (N,) probability that each box sounds.
-        heard: sound received in the frames.
+        received: sound received in the frames.
         rig: array and camera.
-        how: the thresholds.
+        thresholds: the thresholds.
     """
     sides = box_sides_deg(boxes.boxes_px, rig)
-    level = at_boxes(heard.level_db, boxes.frame, sides)
-    quiet = level <= np.quantile(level, how.quiet) if len(level) else np.zeros(0, bool)
-    verdict = np.where(chance > how.sounds, KEEP, OPEN)
-    verdict[(chance < how.silent) & quiet] = ROAD
-    loudest = heard.level_db.argmax(axis=1)
+    level = at_boxes(received.level_db, boxes.frame, sides)
+    quiet = level <= np.quantile(level, thresholds.quiet) if len(level) else np.zeros(0, bool)
+    verdict = np.where(chance > thresholds.sounds, KEEP, OPEN)
+    verdict[(chance < thresholds.silent) & quiet] = ROAD
+    loudest = received.level_db.argmax(axis=1)
     frames = []
     for number in range(len(boxes.frames)):
-        own = np.flatnonzero(boxes.frame == number)
+        indices = np.flatnonzero(boxes.frame == number)
         peak_deg = AZIMUTHS_DEG[loudest[number]]
-        off = np.abs(sides[own].mean(axis=1) - peak_deg)
-        inside = off <= (sides[own, 0] - sides[own, 1]) / 2 + OPEN_DEG
-        if inside.any() and not (verdict[own] == KEEP).any():
-            verdict[own[np.where(inside, chance[own], -1).argmax()]] = KEEP
-        hidden = heard.level_db[number].max() >= how.hidden_db and not inside.any()
+        off = np.abs(sides[indices].mean(axis=1) - peak_deg)
+        inside = off <= (sides[indices, 0] - sides[indices, 1]) / 2 + OPEN_DEG
+        if inside.any() and not (verdict[indices] == KEEP).any():
+            verdict[indices[np.where(inside, chance[indices], -1).argmax()]] = KEEP
+        hidden = received.level_db[number].max() >= thresholds.hidden_db and not inside.any()
         strips = strip_px(peak_deg, rig)[None] if hidden else np.zeros((0, 4))
-        frames.append(_frame(boxes.boxes_px[own], verdict[own], chance[own], strips))
+        frames.append(_frame(boxes.boxes_px[indices], verdict[indices], chance[indices], strips))
     return frames
 
 
@@ -101,26 +101,28 @@ def by_truth(boxes: SeenBoxes, root: Path, keep: np.ndarray, hidden: bool) -> li
         keep: (N,) bool, the boxes to keep.
         hidden: leave the places of audible vehicles in the image that have no box open.
     """
-    truth = {name: layout.read_truth(root, name) for name in {one.drive for one in boxes.frames}}
+    truth = {
+        name: layout.read_truth(root, name) for name in {frame.drive for frame in boxes.frames}
+    }
     frames = []
-    for number, one in enumerate(boxes.frames):
-        own = boxes.frame == number
+    for number, frame in enumerate(boxes.frames):
+        in_frame = boxes.frame == number
         strips = np.zeros((0, 4))
         if hidden:
-            there = vehicles_of(truth[one.drive][one.stamp], str(one))
-            unseen = (there['state'] == AUDIBLE) & there['in_image']
-            unseen &= ~np.isin(there['ids'], boxes.ids[own])
-            strips = there['boxes_px'][unseen]
-        verdict = np.where(keep[own], KEEP, OPEN)
-        unknown = np.full(int(own.sum()), np.nan)
-        frames.append(_frame(boxes.boxes_px[own], verdict, unknown, strips))
+            vehicles = vehicles_of(truth[frame.drive][frame.stamp], str(frame))
+            unseen = (vehicles['state'] == AUDIBLE) & vehicles['in_image']
+            unseen &= ~np.isin(vehicles['ids'], boxes.ids[in_frame])
+            strips = vehicles['boxes_px'][unseen]
+        verdict = np.where(keep[in_frame], KEEP, OPEN)
+        unknown = np.full(int(in_frame.sum()), np.nan)
+        frames.append(_frame(boxes.boxes_px[in_frame], verdict, unknown, strips))
     return frames
 
 
 def write_filter(
     labels: Path, name: str, boxes: SeenBoxes, filtered: Sequence[FilteredFrame]
 ) -> Mapping[str, int]:
-    """Write a filter's files beside the labels.
+    """Write a filter's files next to the labels.
 
     Args:
         labels: folder of the label files.
@@ -136,18 +138,18 @@ def write_filter(
         AvdetError: files cannot be written.
     """
     drives: dict[str, dict[str, FilteredFrame]] = {}
-    for one, its in zip(boxes.frames, filtered, strict=True):
-        drives.setdefault(one.drive, {})[one.stamp] = its
+    for frame, result in zip(boxes.frames, filtered, strict=True):
+        drives.setdefault(frame.drive, {})[frame.stamp] = result
     for drive, frames in drives.items():
         write_filtered(filter_path(labels, name, drive), frames)
-    verdict = np.concatenate([np.zeros(0, int), *(its.verdict for its in filtered)])
+    verdict = np.concatenate([np.zeros(0, int), *(result.verdict for result in filtered)])
     counts = {'kept': KEEP, 'open': OPEN, 'road': ROAD}
     return {word: int((verdict == value).sum()) for word, value in counts.items()} | {
-        'hidden': sum(len(its.open_px) for its in filtered)
+        'hidden': sum(len(result.open_px) for result in filtered)
     }
 
 
-def check_speeds(boxes: SeenBoxes, where: str) -> None:
+def check_speeds(boxes: SeenBoxes, source: str) -> None:
     """Check that the truth has vehicle speeds, for the filter ``moving``.
 
     Raises:
@@ -155,7 +157,7 @@ def check_speeds(boxes: SeenBoxes, where: str) -> None:
     """
     if len(boxes) and not np.isfinite(boxes.speed_mps).any():
         raise AvdetError(
-            f'{where}: expected boxes on vehicles whose speed the truth knows, for what moves, '
+            f'{source}: expected boxes on vehicles whose speed the truth knows, for what moves, '
             'found none'
         )
 
@@ -170,8 +172,8 @@ def strip_px(azimuth_deg: float, rig: Rig, half_deg: float = OPEN_DEG) -> np.nda
     """
     camera = rig.camera
     azimuth = heading_rad(camera) + np.radians(azimuth_deg + np.array([half_deg, -half_deg]))
-    along = np.stack([np.cos(azimuth), np.sin(azimuth), np.zeros(2)], axis=1)
-    columns = camera.project(rig.array_position_m + SHOWN_M * along)[0][:, 0]
+    directions = np.stack([np.cos(azimuth), np.sin(azimuth), np.zeros(2)], axis=1)
+    columns = camera.project(rig.array_position_m + SHOWN_M * directions)[0][:, 0]
     left, right = np.clip(np.sort(columns), 0, camera.width_px)
     return np.array([left, 0.0, right, camera.height_px], np.float32)
 

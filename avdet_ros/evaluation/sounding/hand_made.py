@@ -40,22 +40,22 @@ def height_px(boxes: SeenBoxes) -> np.ndarray:
     return (boxes.boxes_px[:, 3] - boxes.boxes_px[:, 1]).astype(np.float64)
 
 
-def steered(boxes: SeenBoxes, heard: Received, sides_deg: np.ndarray) -> np.ndarray:
+def steered(boxes: SeenBoxes, received: Received, sides_deg: np.ndarray) -> np.ndarray:
     """Return the (N,) whitened responses at the boxes, minus the median over all directions."""
-    above = heard.coherent - np.median(heard.coherent, axis=1, keepdims=True)
+    above = received.coherent - np.median(received.coherent, axis=1, keepdims=True)
     return at_boxes(above, boxes.frame, sides_deg)
 
 
-def steered_level(boxes: SeenBoxes, heard: Received, sides_deg: np.ndarray) -> np.ndarray:
+def steered_level(boxes: SeenBoxes, received: Received, sides_deg: np.ndarray) -> np.ndarray:
     """Return the (N,) A-weighted levels from the boxes' directions relative to all sound, dB."""
-    return at_boxes(heard.level_db, boxes.frame, sides_deg)
+    return at_boxes(received.level_db, boxes.frame, sides_deg)
 
 
-def steered_alone(boxes: SeenBoxes, heard: Received, sides_deg: np.ndarray) -> np.ndarray:
+def steered_alone(boxes: SeenBoxes, received: Received, sides_deg: np.ndarray) -> np.ndarray:
     """Return `steered_level` minus a third of the best other box's level, (N,) dB."""
-    own = steered_level(boxes, heard, sides_deg)
-    others = best_of_others(own, boxes.frame)
-    return own - np.where(np.isfinite(others), others, own) / 3
+    levels = steered_level(boxes, received, sides_deg)
+    others = best_of_others(levels, boxes.frame)
+    return levels - np.where(np.isfinite(others), others, levels) / 3
 
 
 def first_then(first: np.ndarray, then: np.ndarray) -> np.ndarray:
@@ -69,21 +69,21 @@ def ranks(values: np.ndarray) -> np.ndarray:
 
 
 ROWS = (
-    Row('constant', False, '', lambda boxes, heard, sides: np.zeros(len(boxes))),
-    Row('height of the box', False, '', lambda boxes, heard, sides: height_px(boxes)),
-    Row('nearest', False, 'distance', lambda boxes, heard, sides: -boxes.distance_m),
-    Row('moves', False, 'speed', lambda boxes, heard, sides: boxes.moves.astype(float)),
+    Row('constant', False, '', lambda boxes, received, sides: np.zeros(len(boxes))),
+    Row('height of the box', False, '', lambda boxes, received, sides: height_px(boxes)),
+    Row('nearest', False, 'distance', lambda boxes, received, sides: -boxes.distance_m),
+    Row('moves', False, 'speed', lambda boxes, received, sides: boxes.moves.astype(float)),
     Row(
         'moves first, then nearness',
         False,
         'speed, distance',
-        lambda boxes, heard, sides: first_then(boxes.moves, -boxes.distance_m),
+        lambda boxes, received, sides: first_then(boxes.moves, -boxes.distance_m),
     ),
     Row(
         'moves first, then height',
         False,
         'speed',
-        lambda boxes, heard, sides: first_then(boxes.moves, height_px(boxes)),
+        lambda boxes, received, sides: first_then(boxes.moves, height_px(boxes)),
     ),
     Row('steered response', True, '', steered),
     Row('steered level', True, '', steered_level),
@@ -92,30 +92,32 @@ ROWS = (
         'steered level and height',
         True,
         '',
-        lambda boxes, heard, sides: (
-            ranks(steered_level(boxes, heard, sides)) + ranks(height_px(boxes))
+        lambda boxes, received, sides: (
+            ranks(steered_level(boxes, received, sides)) + ranks(height_px(boxes))
         ),
     ),
     Row(
         'moves first, then steered level',
         True,
         'speed',
-        lambda boxes, heard, sides: first_then(boxes.moves, steered_level(boxes, heard, sides)),
+        lambda boxes, received, sides: first_then(
+            boxes.moves, steered_level(boxes, received, sides)
+        ),
     ),
     Row(
         'moves first, then steered level and nearness',
         True,
         'speed, distance',
-        lambda boxes, heard, sides: first_then(
-            boxes.moves, ranks(steered_level(boxes, heard, sides)) + ranks(-boxes.distance_m)
+        lambda boxes, received, sides: first_then(
+            boxes.moves, ranks(steered_level(boxes, received, sides)) + ranks(-boxes.distance_m)
         ),
     ),
 )
 """All selectors. Those that need the true distance score NaN for teachers' boxes of no vehicle."""
 
 
-def scored(row: Row, boxes: SeenBoxes, heard: Received, sides_deg: np.ndarray) -> np.ndarray:
+def scored(row: Row, boxes: SeenBoxes, received: Received, sides_deg: np.ndarray) -> np.ndarray:
     """Return (N,) float64 scores; boxes that the row cannot score get the median score."""
-    scores = np.asarray(row.score(boxes, heard, sides_deg), np.float64)
-    known = np.isfinite(scores)
-    return np.where(known, scores, np.median(scores[known]) if known.any() else 0.0)
+    scores = np.asarray(row.score(boxes, received, sides_deg), np.float64)
+    finite = np.isfinite(scores)
+    return np.where(finite, scores, np.median(scores[finite]) if finite.any() else 0.0)

@@ -70,10 +70,12 @@ def lit_share(heat: np.ndarray, threshold: float) -> float:
     return float((heat > threshold).mean())
 
 
-def best_heat(heats: Sequence[np.ndarray], truths: Sequence[np.ndarray], tried: int = 20) -> float:
+def best_heat(
+    heats: Sequence[np.ndarray], truths: Sequence[np.ndarray], candidates: int = 20
+) -> float:
     """Find the threshold with the largest mean consensus IoU, on validation drives for test."""
     values = np.concatenate([np.ravel(heat) for heat in heats])
-    steps = np.unique(np.quantile(values, np.linspace(0.5, 0.999, tried)))
+    steps = np.unique(np.quantile(values, np.linspace(0.5, 0.999, candidates)))
     means = [
         np.mean([consensus_iou(h, g, step) for h, g in zip(heats, truths, strict=True)])
         for step in steps

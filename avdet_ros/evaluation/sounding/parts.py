@@ -40,8 +40,8 @@ def parts_of(boxes: SeenBoxes) -> dict[str, np.ndarray]:
         '3 or more': seen >= 3,
         'day': ~boxes.night,
         'night': boxes.night,
-        'ego stands': boxes.stands[boxes.frame],
-        'ego drives': ~boxes.stands[boxes.frame],
+        'ego stands': boxes.ego_stands[boxes.frame],
+        'ego drives': ~boxes.ego_stands[boxes.frame],
     }
     if (state == NOTHING).any():
         parts['no vehicle in it'] = audible | (state == NOTHING)
@@ -60,20 +60,20 @@ def shares(boxes: SeenBoxes) -> dict[str, float]:
         share of the audible vehicles in the image: ``hidden``; shares of the frames:
         ``only audible``, ``both``, ``only inaudible``, ``none``.
     """
-    many = max(len(boxes), 1)
+    box_count = max(len(boxes), 1)
     state, frames = boxes.state, len(boxes.frames)
-    heard = np.bincount(boxes.frame[boxes.sounds], minlength=frames) > 0
-    unheard = np.bincount(boxes.frame[~boxes.sounds], minlength=frames) > 0
+    has_audible = np.bincount(boxes.frame[boxes.sounds], minlength=frames) > 0
+    has_inaudible = np.bincount(boxes.frame[~boxes.sounds], minlength=frames) > 0
     audible = int((state == AUDIBLE).sum())
     return {
-        'audible': audible / many,
-        'masked': float((state == MASKED).sum()) / many,
-        'silent': float((state == SILENT).sum()) / many,
-        'nothing': float((state == NOTHING).sum()) / many,
-        'standing': float((~boxes.moves).sum()) / many,
+        'audible': audible / box_count,
+        'masked': float((state == MASKED).sum()) / box_count,
+        'silent': float((state == SILENT).sum()) / box_count,
+        'nothing': float((state == NOTHING).sum()) / box_count,
+        'standing': float((~boxes.moves).sum()) / box_count,
         'hidden': float(boxes.hidden.sum()) / max(audible + int(boxes.hidden.sum()), 1),
-        'only audible': float((heard & ~unheard).mean()),
-        'both': float((heard & unheard).mean()),
-        'only inaudible': float((~heard & unheard).mean()),
-        'none': float((~heard & ~unheard).mean()),
+        'only audible': float((has_audible & ~has_inaudible).mean()),
+        'both': float((has_audible & has_inaudible).mean()),
+        'only inaudible': float((~has_audible & has_inaudible).mean()),
+        'none': float((~has_audible & ~has_inaudible).mean()),
     }

@@ -76,13 +76,13 @@ def average_precision(scores: np.ndarray, wanted: np.ndarray) -> float:
 
 def roc_auc(scores: np.ndarray, wanted: np.ndarray) -> float:
     """Compute the area under the ROC curve, a tie counts half; NaN if one kind is missing."""
-    many, few = int(wanted.sum()), int((~wanted).sum())
-    if not many or not few:
+    positives, negatives = int(wanted.sum()), int((~wanted).sum())
+    if not positives or not negatives:
         return float('nan')
     _, place, count = np.unique(scores, return_inverse=True, return_counts=True)
     middle = np.cumsum(count) - (count - 1) / 2
-    above = middle[place][wanted].sum() - many * (many + 1) / 2
-    return float(above / (many * few))
+    above = middle[place][wanted].sum() - positives * (positives + 1) / 2
+    return float(above / (positives * negatives))
 
 
 def best_threshold(scores: np.ndarray, wanted: np.ndarray) -> float:
@@ -154,8 +154,8 @@ def relevance_of(counts: np.ndarray) -> np.ndarray:
         counts: (N, S) vehicles of each frame on each of S sides.
     """
     counts = np.asarray(counts, np.float64)
-    apart = np.abs(counts[:, None] - counts[None]).sum(axis=-1)
-    return 1.0 / (1.0 + apart)
+    distance = np.abs(counts[:, None] - counts[None]).sum(axis=-1)
+    return 1.0 / (1.0 + distance)
 
 
 def ndcg(similarity: np.ndarray, relevance: np.ndarray, most: int = MOST) -> float:
@@ -166,11 +166,11 @@ def ndcg(similarity: np.ndarray, relevance: np.ndarray, most: int = MOST) -> flo
         relevance: (Q, D), from 0.
         most: number of top places that count.
     """
-    many = min(most, relevance.shape[1])
-    discount = 1 / np.log2(np.arange(many) + 2)
-    order = np.argsort(-similarity, axis=1, kind='stable')[:, :many]
+    places = min(most, relevance.shape[1])
+    discount = 1 / np.log2(np.arange(places) + 2)
+    order = np.argsort(-similarity, axis=1, kind='stable')[:, :places]
     found = (np.take_along_axis(relevance, order, axis=1) * discount).sum(axis=1)
-    ideal = (-np.sort(-relevance, axis=1)[:, :many] * discount).sum(axis=1)
+    ideal = (-np.sort(-relevance, axis=1)[:, :places] * discount).sum(axis=1)
     useful = ideal > 0
     return float((found[useful] / ideal[useful]).mean()) if useful.any() else float('nan')
 

@@ -15,7 +15,7 @@ from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.runs.on_dataset import frames_of
 
 SHOWN_AS = {KEEP: 1.0, OPEN: 0.5}
-"""Number shown at a box by its verdict if the filter has no probability; 0 for road."""
+"""Number shown at a box by result verdict if the filter has no probability; 0 for road."""
 
 
 def show_filtered(
@@ -45,18 +45,18 @@ def show_filtered(
     """
     shown = 0
     for drive, frames in frames_of(root, split).items():
-        judged = read_filtered(labels or root / LABELS, name, drive)
+        filtered = read_filtered(labels or root / LABELS, name, drive)
         heat = read_attention(labels or root / LABELS, drive)
-        most = max((float(one.max()) for one in heat.values()), default=1.0) or 1.0
+        most = max((float(cells.max()) for cells in heat.values()), default=1.0) or 1.0
         for frame in frames:
-            if frame.stamp not in judged:
+            if frame.stamp not in filtered:
                 continue
-            its = judged[frame.stamp]
+            result = filtered[frame.stamp]
             page.at(frame.stamp_ns)
             page.picture(layout.read_picture(root, frame, 'rgb'))
             page.heat(heat.get(frame.stamp, np.zeros((0, 0))) / most)
-            page.boxes('detections', its.boxes_px, chances(its), [''] * len(its.boxes_px))
-            strips = its.open_px
+            page.boxes('detections', result.boxes_px, chances(result), [''] * len(result.boxes_px))
+            strips = result.open_px
             page.boxes('tracks', strips, np.zeros(len(strips)), ['0'] * len(strips))
             shown += 1
     page.close()
@@ -67,7 +67,7 @@ def show_filtered(
     return shown
 
 
-def chances(its: FilteredFrame) -> np.ndarray:
+def chances(frame: FilteredFrame) -> np.ndarray:
     """Return the (N,) float64 probabilities to sound; from the verdict if there is no number."""
-    verdict = np.array([SHOWN_AS.get(int(value), 0.0) for value in its.verdict])
-    return np.where(np.isfinite(its.score), its.score, verdict)
+    verdict = np.array([SHOWN_AS.get(int(value), 0.0) for value in frame.verdict])
+    return np.where(np.isfinite(frame.score), frame.score, verdict)

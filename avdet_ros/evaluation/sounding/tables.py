@@ -43,7 +43,7 @@ class RowScores:
 
 def share_table(boxes: Mapping[str, SeenBoxes]) -> str:
     """Tabulate `shares` of the boxes, a column for each list of boxes."""
-    columns = {name: shares(its) for name, its in boxes.items()}
+    columns = {name: shares(seen) for name, seen in boxes.items()}
     frames = ('only audible', 'both', 'only inaudible', 'none')
     words = {
         'hidden': 'hidden, of all audible ones in the image',
@@ -51,7 +51,7 @@ def share_table(boxes: Mapping[str, SeenBoxes]) -> str:
         'none': 'frames without a box',
     }
     lines = [
-        f'| share | {" | ".join(f"{name} ({len(its)})" for name, its in boxes.items())} |',
+        f'| share | {" | ".join(f"{name} ({len(seen)})" for name, seen in boxes.items())} |',
         f'|---|{"--:|" * len(boxes)}',
     ]
     for key in next(iter(columns.values())):
@@ -85,12 +85,12 @@ def main_table(
         ]
         bound = inaudible_interval(row.test[row.own][0], test)
         cells = [row.title, row.knows or '-']
-        cells += [_several([one.ap_sounding for one in found])]
-        cells += [f'{_several([one.ap_inaudible for one in found])} ({bound})']
-        cells += [_several([one.roc_auc for one in found]), _several(right)]
+        cells += [_several([ranking.ap_sounding for ranking in found])]
+        cells += [f'{_several([ranking.ap_inaudible for ranking in found])} ({bound})']
+        cells += [_several([ranking.roc_auc for ranking in found]), _several(right)]
         for name in wrong:
-            its = [rank(scores, test.sounds).ap_inaudible for scores in row.test.get(name, ())]
-            cells.append(_several(its) if its else '-')
+            values = [rank(scores, test.sounds).ap_inaudible for scores in row.test.get(name, ())]
+            cells.append(_several(values) if values else '-')
         lines.append(f'| {" | ".join(cells)} |')
     return '\n'.join(lines)
 
@@ -106,7 +106,9 @@ def part_table(rows: Sequence[RowScores], test: SeenBoxes) -> str:
             [rank(scores[mask], test.sounds[mask]) for scores in row.test[row.own]] for row in rows
         ]
         first: Ranking = each[0][0]
-        cells = ' | '.join(_several([one.roc_auc for one in its]) for its in each)
+        cells = ' | '.join(
+            _several([ranking.roc_auc for ranking in rankings]) for rankings in each
+        )
         lines.append(f'| {name} | {first.boxes} | {first.sounding} | {cells} |')
     return '\n'.join(lines)
 
@@ -127,8 +129,8 @@ def bar_table(rows: Sequence[RowScores], bar: RowScores, test: SeenBoxes) -> str
 
         def gained(places: np.ndarray, scores: np.ndarray = scores) -> float:
             sounds = test.sounds[places]
-            ours = rank(scores[places], sounds).ap_inaudible
-            return ours - rank(low_bar[places], sounds).ap_inaudible
+            row_ap = rank(scores[places], sounds).ap_inaudible
+            return row_ap - rank(low_bar[places], sounds).ap_inaudible
 
         low, high = interval(gained, test.drive)
         whole = gained(np.arange(len(test)))
@@ -148,13 +150,13 @@ def reliability_table(rows: Sequence[RowScores], test: SeenBoxes) -> str:
     for row in rows:
         seeds = row.test[row.own]
         chance = 1 / (1 + np.exp(-np.concatenate(seeds)))
-        count, said, found = reliability(chance, np.tile(test.sounds, len(seeds))).T
+        count, predicted, found = reliability(chance, np.tile(test.sounds, len(seeds))).T
         cells = [
             f'{100 * share:.0f} % of {number:.0f}' if number else '-'
             for number, share in zip(count, found, strict=True)
         ]
-        off = np.nansum(count * np.abs(said - found)) / max(count.sum(), 1)
-        lines.append(f'| {row.title} | {" | ".join(cells)} | {_number(float(off))} |')
+        error = np.nansum(count * np.abs(predicted - found)) / max(count.sum(), 1)
+        lines.append(f'| {row.title} | {" | ".join(cells)} | {_number(float(error))} |')
     return '\n'.join(lines)
 
 

@@ -1,7 +1,7 @@
 """Comparison of trackers on the same detections, at several rates.
 
 Every tracker's parameters are chosen the same way, by the best HOTA on validation drives. Then all
-are scored once on the test drives. The paper's thresholds have a row of their own.
+are scored once on the test drives. The paper's thresholds have a separate row.
 """
 
 from __future__ import annotations
@@ -143,12 +143,12 @@ def study(
     return outcomes
 
 
-def markdown(outcomes: Sequence[Outcome], command: str, what: str) -> str:
+def markdown(outcomes: Sequence[Outcome], command: str, description: str) -> str:
     """Format the study as a page of documentation."""
     lines = [
         '# Trackers, measured',
         '',
-        what,
+        description,
         '',
         'Parameters are chosen by the best HOTA at 10 Hz on validation drives. Made by:',
         '',

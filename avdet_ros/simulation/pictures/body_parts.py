@@ -84,9 +84,9 @@ def disc(
 ) -> None:
     """Add a disc facing axis x or y of the vehicle, cut off below `lowest` radii."""
     angles = np.linspace(0, 2 * np.pi, corners, endpoint=False) * sign
-    one, two = np.cos(angles) * radius, np.maximum(np.sin(angles), lowest) * radius
+    horizontal, vertical = np.cos(angles) * radius, np.maximum(np.sin(angles), lowest) * radius
     zero = np.zeros(corners)
-    offsets = (zero, one, two) if axis == 'x' else (-one, zero, two)
+    offsets = (zero, horizontal, vertical) if axis == 'x' else (-horizontal, zero, vertical)
     normal = (sign, 0, 0) if axis == 'x' else (0, sign, 0)
     faces.add(np.stack(offsets, -1) + centre, material, colour, layer, normal=normal)
 

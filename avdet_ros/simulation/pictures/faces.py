@@ -79,8 +79,8 @@ class FaceList:
     ) -> None:
         """Add one polygon; its normal is computed unless given. See `Faces`."""
         self._corners.append(np.asarray(corners, np.float64))
-        given = _UNKNOWN if normal is None else normal
-        self._rows.append((given, INDEX[material], tuple(colour), layer, both_sides, section))
+        normal_row = _UNKNOWN if normal is None else normal
+        self._rows.append((normal_row, INDEX[material], tuple(colour), layer, both_sides, section))
 
     def box(
         self,
@@ -239,11 +239,11 @@ def look(faces: Faces, view: View, smallest_px: float = 0.6) -> Seen:
     )
     index = np.flatnonzero(keep & (inside | ~whole))
     ends = faces.starts + faces.counts()
-    tame = whole & (np.abs(low).max(axis=1) < _BIG_PX) & (np.abs(high).max(axis=1) < _BIG_PX)
+    unclipped = whole & (np.abs(low).max(axis=1) < _BIG_PX) & (np.abs(high).max(axis=1) < _BIG_PX)
     polygons, numbers = [], []
     for face in index:
         span = slice(faces.starts[face], ends[face])
-        if tame[face]:
+        if unclipped[face]:
             polygons.append(pixels[span])
         else:
             cut = _clip(optical[span], camera)
@@ -253,7 +253,7 @@ def look(faces: Faces, view: View, smallest_px: float = 0.6) -> Seen:
         numbers.append(face)
     kept = np.array(numbers, np.int64)
     box = np.concatenate([low[kept], high[kept]], axis=1)
-    for row in np.flatnonzero(~tame[kept]):
+    for row in np.flatnonzero(~unclipped[kept]):
         points = polygons[row]
         box[row] = (*points.min(axis=0), *points.max(axis=0))
     # n . p = -d on the plane; with p = depth * (x', y', 1): 1 / depth = -(n . (x', y', 1)) / d

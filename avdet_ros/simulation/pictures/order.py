@@ -27,21 +27,21 @@ def back_to_front(footprints: np.ndarray, depth_m: np.ndarray, spans_px: np.ndar
     offset = np.einsum('nec,nec->ne', outward, footprints)
     # distance outside edge e of body n of the innermost corner of body m
     outside = np.einsum('nec,mvc->nemv', outward, footprints).min(axis=3) - offset[..., None]
-    parted = outside > -0.05
+    separated = outside > -0.05
     camera_outside = (offset < 0)[..., None]
-    front = (parted & ~camera_outside).any(axis=1)
-    front |= (parted & camera_outside).any(axis=1).T
+    front = (separated & ~camera_outside).any(axis=1)
+    front |= (separated & camera_outside).any(axis=1).T
     overlap = (spans_px[:, None, 0] < spans_px[None, :, 1]) & (
         spans_px[None, :, 0] < spans_px[:, None, 1]
     )
     after = front & ~front.T & overlap
     waits = after.sum(axis=1)
-    left = np.ones(count, bool)
+    remaining = np.ones(count, bool)
     order = np.zeros(count, np.int64)
     for place in range(count):
-        free = left & (waits == 0)
-        rank = np.where(free if free.any() else left, depth_m, -np.inf)
+        free = remaining & (waits == 0)
+        rank = np.where(free if free.any() else remaining, depth_m, -np.inf)
         order[place] = chosen = int(np.argmax(rank))
-        left[chosen] = False
+        remaining[chosen] = False
         waits = waits - after[:, chosen]
     return order

@@ -74,8 +74,8 @@ class ThermalCamera:
         stores = (composed.owner == GROUND) & (_SOLAR[material] > 10)
         surface[stores] += 2.5 * (1 - conditions.daylight) * wet
         warmth = np.array([0.0] + [placed.warmth for placed in composed.vehicles])
-        own = composed.owner >= 0
-        surface += _WARM[material] * warmth[np.where(own, composed.owner, -1) + 1] * wet
+        on_vehicle = composed.owner >= 0
+        surface += _WARM[material] * warmth[np.where(on_vehicle, composed.owner, -1) + 1] * wet
         # a little variety among objects of the same kind
         variety = np.random.default_rng([conditions.seed, 139]).normal(0, 0.5, 64)
         surface += np.where(composed.owner == STILL, variety[(material * 7) % 64], 0.0)

@@ -35,7 +35,7 @@ class TapFinder:
 
     def __init__(self, sample_rate_hz: int, channels: int = MICROPHONES) -> None:
         self._piece = round(_PIECE_S * sample_rate_hz)
-        self._rest = np.empty((0, channels), np.float32)
+        self._unread = np.empty((0, channels), np.float32)
         self._quiet: list[np.ndarray] = []  # peaks of the latest pieces without a tap
 
     def push(self, samples: np.ndarray) -> int | None:
@@ -47,9 +47,9 @@ class TapFinder:
         Returns:
             The channel whose microphone was tapped, or None.
         """
-        self._rest = np.concatenate([self._rest, to_float(samples)])
-        while len(self._rest) >= self._piece:
-            piece, self._rest = self._rest[: self._piece], self._rest[self._piece :]
+        self._unread = np.concatenate([self._unread, to_float(samples)])
+        while len(self._unread) >= self._piece:
+            piece, self._unread = self._unread[: self._piece], self._unread[self._piece :]
             # Differences emphasise clicks such as taps over wind and rumble.
             peaks = np.abs(np.diff(piece, axis=0)).max(axis=0) + 1e-5
             if len(self._quiet) == _QUIET_PIECES:
@@ -91,8 +91,8 @@ def find_taps(source: Source, names: tuple[str, ...], console: Console) -> list[
             block = source.read(0.2)
             if block is not None:
                 channel = finder.push(block.samples)
-        again = ' (responded before!)' if channel in channels else ''
-        console.print(f'channel [bold]{channel}[/]{again}')
+        note = ' (responded before!)' if channel in channels else ''
+        console.print(f'channel [bold]{channel}[/]{note}')
         channels.append(channel)
         settled = time.monotonic() + _AFTER_S
         while time.monotonic() < settled:  # let the mount stop ringing
@@ -127,9 +127,9 @@ def run_tapping(rig: Rig, device: str) -> None:
             f'{", ".join(map(str, channels))}'
         )
     wrong = [
-        f'{name} is on channel {found}, the rig says {known}'
-        for name, found, known in zip(rig.names, channels, rig.channels.tolist(), strict=True)
-        if found != known
+        f'{name} is on channel {found}, the rig says {expected}'
+        for name, found, expected in zip(rig.names, channels, rig.channels.tolist(), strict=True)
+        if found != expected
     ]
     if wrong:
         raise AvdetError(f'the channel map of the rig: {"; ".join(wrong)}')

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from avdet_ros.audio.levels import ChannelState, check_channels, swapped_looking
+from avdet_ros.audio.levels import ChannelState, check_channels, find_swapped_microphones
 from avdet_ros.audio.samples import to_float
 from avdet_ros.errors import AvdetError
 from avdet_ros.rig import MICROPHONES, Rig
@@ -46,7 +46,7 @@ def run_meter(rig: Rig, device: str, seconds: float | None = None) -> None:
     swapped: tuple[int, int] | None = None
     try:
         with Live(Text('waiting for sound'), refresh_per_second=10) as live:
-            began = judged = shown = time.monotonic()
+            began = checked_s = shown_s = time.monotonic()
             while seconds is None or time.monotonic() - began < seconds:
                 block = source.read(_REFRESH_S)
                 if source.trouble:
@@ -57,15 +57,17 @@ def run_meter(rig: Rig, device: str, seconds: float | None = None) -> None:
                     while held - len(recent[0]) > JUDGED_S * rig.sample_rate_hz:
                         held -= len(recent.popleft())
                 now = time.monotonic()
-                if recent and now - shown > _REFRESH_S:
-                    shown = now
-                    if now - judged > _JUDGE_S or not states:
-                        judged = now
+                if recent and now - shown_s > _REFRESH_S:
+                    shown_s = now
+                    if now - checked_s > _JUDGE_S or not states:
+                        checked_s = now
                         sound = np.concatenate(recent)
                         states = check_channels(sound, rig.sample_rate_hz)
-                        swapped = swapped_looking(sound, rig.sample_rate_hz, rig.microphones_m)
-                    about = source.doubt or source.notice
-                    view = meter_view(rig, list(recent), states, swapped, source.label, about)
+                        swapped = find_swapped_microphones(
+                            sound, rig.sample_rate_hz, rig.microphones_m
+                        )
+                    note = source.doubt or source.notice
+                    view = meter_view(rig, list(recent), states, swapped, source.label, note)
                     live.update(view)
     except KeyboardInterrupt:
         pass
@@ -79,7 +81,7 @@ def meter_view(
     states: list[ChannelState],
     swapped: tuple[int, int] | None,
     name: str,
-    about: str = '',
+    note: str = '',
 ) -> Group:
     """Return the page that the meter shows.
 
@@ -89,7 +91,7 @@ def meter_view(
         states: state of each microphone.
         swapped: two microphones that look swapped, or None.
         name: name of the device.
-        about: message for the user about its channels.
+        note: message for the user about its channels.
     """
     newest: list[np.ndarray] = []
     for samples in reversed(recent):
@@ -115,7 +117,7 @@ def meter_view(
             f'{peak_db[microphone]:.0f}',
             Text(', '.join(faults), style='bold red') if faults else Text('ok', style='green'),
         )
-    notes = [Text(about, style='bold yellow')] if about else []
+    notes = [Text(note, style='bold yellow')] if note else []
     return Group(table, *notes, Text('Ctrl-C ends', style='dim'))
 
 

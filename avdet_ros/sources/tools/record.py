@@ -61,7 +61,7 @@ def record_device(
     source = DeviceSource(rig, device)
     total = round(seconds * rate)
     written = lost = 0
-    heard = np.zeros(MICROPHONES, bool)
+    has_sound = np.zeros(MICROPHONES, bool)
     death: SourceLost | None = None
     try:
         with soundfile.SoundFile(
@@ -83,7 +83,7 @@ def record_device(
                         silence = np.zeros((min(block.lost, total - written), MICROPHONES), 'i2')
                         samples = np.concatenate([silence, block.samples])[: total - written]
                         file.write(samples)
-                        heard |= block.samples.any(axis=0)
+                        has_sound |= block.samples.any(axis=0)
                         advance((written + len(samples)) // rate - written // rate)
                         written += len(samples)
                 except KeyboardInterrupt:
@@ -100,9 +100,11 @@ def record_device(
         part.unlink(missing_ok=True)
     if death is not None:
         raise AvdetError(f'{death}; {output} holds the {written / rate:.1f} s before') from death
-    if not heard.all():
-        silent = ', '.join(name for name, some in zip(rig.names, heard, strict=True) if not some)
-        what = f'only {silent}' if heard.any() else 'all channels'
-        _logger.warning('%s: silent: %s', output, what.removeprefix('only '))
+    if not has_sound.all():
+        silent = ', '.join(
+            name for name, sounds in zip(rig.names, has_sound, strict=True) if not sounds
+        )
+        channels = f'only {silent}' if has_sound.any() else 'all channels'
+        _logger.warning('%s: silent: %s', output, channels.removeprefix('only '))
     note = f', {lost} samples were lost and are silent' if lost else ''
     _logger.info('%s: %.1f s of %s%s', output, written / rate, source.label, note)

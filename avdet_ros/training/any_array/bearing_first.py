@@ -7,7 +7,8 @@ left when all other directions are nulled (`adaptive_beams`). The first layer mi
 layers after it are shared by all azimuths. For each column of the front sector, the network
 predicts whether a vehicle's centre is in it, then offset, elevation, angular size and range of
 that vehicle, the latter three from separate columns if the shape has `own_columns`. Directions
-behind and beside the front sector are inputs as well, so that sound from there is accounted for.
+behind and to the sides of the front sector are inputs as well, so that sound from there is
+accounted for.
 """
 
 from __future__ import annotations
@@ -184,11 +185,11 @@ class BearingFirst(nn.Module):
 
     def of_maps(self, maps: Tensor) -> Tensor:
         """Predict the columns' values, (B, VALUES, front), from the output of `maps`."""
-        said = self.said(self.columns(maps))
+        values = self.column_values(self.columns(maps))
         if not self.shape.own_columns:
-            return said
+            return values
         # Presence and offset, and so bearings, come from the shared columns.
-        return torch.cat([said[:, :2], self.own(maps, self.shape.front)[:, 1:]], dim=1)
+        return torch.cat([values[:, :2], self.own(maps, self.shape.front)[:, 1:]], dim=1)
 
     @property
     def maps_shape(self) -> tuple[int, int]:
@@ -196,7 +197,7 @@ class BearingFirst(nn.Module):
         channels = self.to_columns[0].in_channels + self.shape.deep
         return channels, self.shape.front + self.shape.around
 
-    def said(self, columns: Tensor) -> Tensor:
+    def column_values(self, columns: Tensor) -> Tensor:
         """Apply the last layers to (B, deep, front) columns; return (B, VALUES, front)."""
         return torch.cat([self.presence(columns), self.box(columns)], dim=1)
 
@@ -228,13 +229,13 @@ class BearingFirst(nn.Module):
             if index == 1 and self.shape.adaptive:
                 maps = maps + self.from_adaptive(self.adaptive(level_db, coherence, steering))
             maps = functional.relu(norm(maps))
-        heard = maps.transpose(2, 3).flatten(1, 2)
-        where = self.sector[0][:, None].expand(-1, self.shape.front)
+        features = maps.transpose(2, 3).flatten(1, 2)
+        sector = self.sector[0][:, None].expand(-1, self.shape.front)
         if self.shape.around:
             behind = self.sector[1][:, None].expand(-1, self.shape.around)
-            where = torch.cat([where, behind], dim=1)
-        added = (self.from_beam(beam) + where).to(heard.dtype)
-        return torch.cat([heard, added.expand(len(heard), -1, -1)], dim=1)
+            sector = torch.cat([sector, behind], dim=1)
+        added = (self.from_beam(beam) + sector).to(features.dtype)
+        return torch.cat([features, added.expand(len(features), -1, -1)], dim=1)
 
     def unblurred(
         self, level_db: Tensor, coherence: Tensor, steering: Tensor
@@ -332,8 +333,8 @@ class _OwnColumns(nn.Module):
 
 def _columns(layers: BearingFirst | _OwnColumns, maps: Tensor, front: int) -> Tensor:
     """Compute (B, deep, front) columns from `BearingFirst.maps` with some layers."""
-    heard = layers.to_columns[0].in_channels
-    columns = layers.dropout(layers.to_columns(maps[:, :heard]) + maps[:, heard:])
+    channels = layers.to_columns[0].in_channels
+    columns = layers.dropout(layers.to_columns(maps[:, :channels]) + maps[:, channels:])
     for layer in layers.context:
         columns = layer(columns)
     return columns[:, :, :front]

@@ -134,7 +134,7 @@ def averaged_azimuths(
 def distinct_boxes(angles_deg: Tensor, logits: Tensor) -> Tensor:
     """Select the boxes that do not repeat a more likely, kept box.
 
-    Beside a loud vehicle, logits fall from column to column. If a dropped box could drop its
+    Next to a loud vehicle, logits fall from column to column. If a dropped box could drop its
     neighbour in turn, nothing would be found on the whole slope: measured on validation windows,
     that costs 0.08 of the bearings' average precision and a fifth of the vehicles at any score.
 

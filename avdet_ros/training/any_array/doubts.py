@@ -25,7 +25,7 @@ from avdet_ros.training.any_array.windows.store import ArrayStore
 NEAR_DEG = 4.0
 """A box and a bearing at most this far apart belong to the same vehicle."""
 
-HEARD = 0.3
+LEAST_PROBABILITY = 0.3
 """Minimum probability of a bearing that takes a box, or leaves its direction open. Of a good
 teacher's labels on simulated windows, six in ten are on nothing audible; of the labels taken,
 fewer than two in ten; of those that only less probable bearings would take, most
@@ -83,12 +83,16 @@ def settle_doubts(
     watched = torch.nonzero(left - right < WHOLE_DEG)[:, 0]
     batches = watched.split(batch) if len(watched) else ()
     with progress.step('checking labels', len(watched)) as advance:
-        for index, its, heard in heard_in(network, store, batches):
-            sure = its.valid if its.unsure is None else its.valid & ~its.unsure
-            near = near_labels(its, centres)
-            quiet = sure & ~taken_labels(heard, its, near)
-            seen = (near & its.valid[..., None]).any(dim=1)
-            peaks = _peaks(heard) & (heard >= HEARD) & ~seen
+        for index, window_labels, probabilities in vehicle_probabilities(network, store, batches):
+            sure = (
+                window_labels.valid
+                if window_labels.unsure is None
+                else window_labels.valid & ~window_labels.unsure
+            )
+            near = near_labels(window_labels, centres)
+            quiet = sure & ~taken_labels(probabilities, window_labels, near)
+            seen = (near & window_labels.valid[..., None]).any(dim=1)
+            peaks = _peaks(probabilities) & (probabilities >= LEAST_PROBABILITY) & ~seen
             labels += int(sure.sum())
             silent += int(quiet.sum())
             store.part('unsure')[index] |= quiet
@@ -99,12 +103,12 @@ def settle_doubts(
 
 
 def taken_labels(
-    heard: Tensor, labels: BearingLabels, near: Tensor, least: float = HEARD
+    probabilities: Tensor, labels: BearingLabels, near: Tensor, least: float = LEAST_PROBABILITY
 ) -> Tensor:
     """Find the labels of vehicles that the network detects.
 
     Args:
-        heard: (B, columns) predicted probability of a vehicle, 0 to 1.
+        probabilities: (B, columns) predicted probability of a vehicle, 0 to 1.
         labels: M of each window.
         near: (B, M, columns) bool, see `near_labels`.
         least: minimum probability of a bearing that takes a label.
@@ -114,8 +118,8 @@ def taken_labels(
     """
     width_deg = labels.angles_deg[..., 2]
     taken = torch.zeros_like(labels.valid)
-    rows, columns = torch.nonzero(_peaks(heard) & (heard >= least), as_tuple=True)
-    surest_first = heard[rows, columns].argsort(descending=True, stable=True)
+    rows, columns = torch.nonzero(_peaks(probabilities) & (probabilities >= least), as_tuple=True)
+    surest_first = probabilities[rows, columns].argsort(descending=True, stable=True)
     for row, column in zip(rows[surest_first], columns[surest_first], strict=True):
         free = near[row, :, column] & labels.valid[row] & ~taken[row]
         if free.any():
@@ -124,7 +128,7 @@ def taken_labels(
 
 
 @torch.no_grad()
-def heard_in(
+def vehicle_probabilities(
     network: BearingFirst, store: ArrayStore, batches: Iterable[Tensor]
 ) -> Iterator[tuple[Tensor, BearingLabels, Tensor]]:
     """Yield window indices, their labels, and (B, columns) vehicle probabilities, 0 to 1."""
@@ -155,7 +159,7 @@ def _leave_open(store: ArrayStore, window: int, azimuth_deg: float) -> bool:
     return True
 
 
-def _peaks(heard: Tensor) -> Tensor:
+def _peaks(probabilities: Tensor) -> Tensor:
     """(B, columns) bool: columns without a more probable neighbour."""
-    around = torch.nn.functional.max_pool1d(heard[:, None], 3, stride=1, padding=1)[:, 0]
-    return heard >= around
+    around = torch.nn.functional.max_pool1d(probabilities[:, None], 3, stride=1, padding=1)[:, 0]
+    return probabilities >= around

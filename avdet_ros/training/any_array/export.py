@@ -94,12 +94,12 @@ def check_export(detector: BearingDetector, path: Path, windows: list[Window]) -
     worst = np.nan
     for spectrogram, steering in windows:
         feed = {'spectrogram': spectrogram[None], 'steering': steering}
-        theirs = _rows(session.run(['boxes', 'scores', 'range_m'], feed))
-        ours = _torch_rows(detector, spectrogram, steering)
-        apart = _farthest(ours, theirs)
+        exported = _rows(session.run(['boxes', 'scores', 'range_m'], feed))
+        expected = _torch_rows(detector, spectrogram, steering)
+        apart = _farthest(expected, exported)
         if apart > TOLERANCE:
             nudged = _torch_rows(detector, spectrogram * NUDGE, steering)
-            if _farthest(ours, nudged) > TOLERANCE:
+            if _farthest(expected, nudged) > TOLERANCE:
                 continue
         worst = np.fmax(worst, apart)
     if worst > TOLERANCE:
@@ -125,9 +125,9 @@ def _rows(parts: list[np.ndarray]) -> np.ndarray:
     return np.column_stack([boxes, scores, np.log(range_m)])
 
 
-def _farthest(ours: np.ndarray, theirs: np.ndarray) -> float:
+def _farthest(first: np.ndarray, second: np.ndarray) -> float:
     """Largest distance of a row to the nearest one of the other side, in both directions."""
-    if not len(ours) or not len(theirs):
-        return 0.0 if len(ours) == len(theirs) else float('inf')
-    distance = np.abs(ours[:, None] - theirs[None]).max(axis=2)
+    if not len(first) or not len(second):
+        return 0.0 if len(first) == len(second) else float('inf')
+    distance = np.abs(first[:, None] - second[None]).max(axis=2)
     return float(max(distance.min(axis=0).max(), distance.min(axis=1).max()))

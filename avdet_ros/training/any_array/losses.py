@@ -5,7 +5,7 @@ H. Law and J. Deng, "CornerNet", arXiv 1808.01244, in one dimension). The column
 learn the box: Huber loss on offset, elevation and log sizes, generalised IoU of the box in angles,
 and cross entropy of the range's distribution.
 
-Labels may be incomplete. Detectors that see a camera's image know nothing beside it, no true size
+Labels may be incomplete. Detectors that see a camera's image know nothing outside it, no true size
 of a box that its edge cuts, and often no range. Whatever labels leave unknown adds no loss.
 """
 
@@ -53,13 +53,13 @@ class BearingLabels:
     seen_deg: Tensor | None = None
     unsure: Tensor | None = None
 
-    def mirrored(self, which: Tensor) -> BearingLabels:
+    def mirrored(self, chosen: Tensor) -> BearingLabels:
         """Exchange left and right in the windows where (B,) bool is true."""
-        sign = torch.where(which, -1.0, 1.0)[:, None, None]
+        sign = torch.where(chosen, -1.0, 1.0)[:, None, None]
         turned = torch.cat([self.angles_deg[..., :1] * sign, self.angles_deg[..., 1:]], dim=-1)
         seen = self.seen_deg
         if seen is not None:
-            seen = torch.where(which[:, None], -seen.flip(-1), seen)
+            seen = torch.where(chosen[:, None], -seen.flip(-1), seen)
         return replace(self, angles_deg=turned, seen_deg=seen)
 
     def turned(self, left_deg: Tensor) -> BearingLabels:
@@ -157,10 +157,10 @@ def bearing_loss(columns: Tensor, labels: BearingLabels, shape: BearingShape) ->
     predicted = columns.transpose(1, 2)
     # Columns without a vehicle have an arbitrary box as target; its weight is 0.
     centres = columns_deg(shape, columns.device)
-    asked = encoded_boxes(targets.angles_deg, centres, shape)
+    expected = encoded_boxes(targets.angles_deg, centres, shape)
     measured = torch.isfinite(targets.range_m)
     shares = range_shares(targets.range_m.nan_to_num(LEAST_RANGE_M))
-    costs = box_costs(predicted, asked, _edges(targets.angles_deg), shares, shape)
+    costs = box_costs(predicted, expected, _edges(targets.angles_deg), shares, shape)
     ranged = targets.weights * measured
     presence = focal_loss(predicted[..., 0], targets.heat) * targets.known
     terms = {
@@ -174,21 +174,21 @@ def bearing_loss(columns: Tensor, labels: BearingLabels, shape: BearingShape) ->
 
 
 def box_costs(
-    predicted: Tensor, asked: Tensor, boxes: Tensor, shares: Tensor, shape: BearingShape
+    predicted: Tensor, expected: Tensor, boxes: Tensor, shares: Tensor, shape: BearingShape
 ) -> dict[str, Tensor]:
     """Compute what each column's box and range cost, before `WEIGHTS`.
 
     Args:
         predicted: (B, front, VALUES) float32.
-        asked: (B, front, 4) column values of the boxes asked for, see `encoded_boxes`.
+        expected: (B, front, 4) column values of the expected boxes, see `encoded_boxes`.
         boxes: (B, front, 4) the same boxes, degrees to the right and down.
-        shares: (B, front, RANGE_BINS) the ranges asked for, a distribution.
+        shares: (B, front, RANGE_BINS) the expected ranges, a distribution.
         shape: of the network.
 
     Returns:
         (B, front) each: ``huber``, ``giou``, and ``range``, a cross entropy.
     """
-    huber = functional.huber_loss(predicted[..., 1:5], asked, reduction='none')
+    huber = functional.huber_loss(predicted[..., 1:5], expected, reduction='none')
     return {
         'huber': huber.sum(dim=-1),
         'giou': generalised_iou_loss(column_boxes(predicted, shape), boxes),
@@ -199,9 +199,9 @@ def box_costs(
 def focal_loss(logits: Tensor, heat: Tensor) -> Tensor:
     """-(1 - p)^2 log p where heat is 1, else -(1 - heat)^4 p^2 log(1 - p), of each element."""
     probability = torch.sigmoid(logits)
-    there = (1 - probability) ** 2 * functional.logsigmoid(logits)
+    at_centre = (1 - probability) ** 2 * functional.logsigmoid(logits)
     elsewhere = (1 - heat) ** 4 * probability**2 * functional.logsigmoid(-logits)
-    return -torch.where(heat >= 1, there, elsewhere)
+    return -torch.where(heat >= 1, at_centre, elsewhere)
 
 
 def range_shares(range_m: Tensor) -> Tensor:

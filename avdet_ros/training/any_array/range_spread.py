@@ -49,10 +49,10 @@ def fit_spread(matched: MatchedBearings) -> float:
     Args:
         matched: of validation windows; only matches at the operating point count.
     """
-    true_m, said_m = ranges_at(matched, operating_point(matched))
-    true_m, said_m = true_m[true_m > 0], said_m[true_m > 0]
+    true_m, predicted_m = ranges_at(matched, operating_point(matched))
+    true_m, predicted_m = true_m[true_m > 0], predicted_m[true_m > 0]
     if len(true_m) < FEWEST:
         return 1.0
-    true, (low, middle, high) = np.log(true_m), np.log(said_m).T
+    true, (low, middle, high) = np.log(true_m), np.log(predicted_m).T
     side = np.where(true > middle, high - middle, middle - low)
     return float(np.quantile(np.abs(true - middle) / np.maximum(side, 1e-6), WANTED))

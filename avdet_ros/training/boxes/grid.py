@@ -30,7 +30,7 @@ class Targets:
         heat: (B, rows, columns) float32 in [0, 1], 1 where a centre is, falling off around it.
         cells: (P, 3) int64, batch, row, column of every cell that has to regress a box.
         boxes: (P, 4) float32 x_min, y_min, x_max, y_max in [0, 1], that box.
-        weights: (P,) float32, weight of that box: 1 at the centre, less beside it.
+        weights: (P,) float32, weight of that box: 1 at the centre, less around it.
         vehicles: number of boxes in the batch.
     """
 

@@ -27,7 +27,7 @@ DEAD_DB = -100.0
 
 def augment(
     batch: Batch,
-    how: Augmentation,
+    settings: Augmentation,
     mirror: Mirror | None,
     generator: torch.Generator,
     cells: Cells,
@@ -36,8 +36,8 @@ def augment(
 
     Args:
         batch: not modified.
-        how: augmentation settings.
-        mirror: mirror of the rig; needed if ``how.mirror``.
+        settings: augmentation settings.
+        mirror: mirror of the rig; needed if ``settings.mirror``.
         generator: random generator.
         cells: cells of the teachers' maps, see `mirror_batch`.
 
@@ -45,20 +45,22 @@ def augment(
         The augmented copy.
     """
     chance = {'generator': generator, 'device': batch.spectrogram.device}
-    if how.mirror:
+    if settings.mirror:
         if mirror is None:
             raise ValueError('mirror: expected that of the rig, found None')
         chosen = torch.rand(len(batch), **chance) < 0.5
         batch = mirror_batch(batch, chosen, mirror, cells)
-    if how.mix > 0:
-        batch = mix_batch(batch, *drawn_pairs(len(batch), how.mix, **chance))
-    spectrogram = change_levels(batch.spectrogram, how.gain_db, how.channel_gain_db, generator)
-    if how.mask_bands > 0:
-        spectrogram = mask_bands(spectrogram, how.mask_bands, generator)
-    if how.mask_frames > 0:
-        spectrogram = mask_frames(spectrogram, how.mask_frames, generator)
-    if how.drop_channel > 0:
-        spectrogram = drop_channels(spectrogram, how.drop_channel, generator)
+    if settings.mix > 0:
+        batch = mix_batch(batch, *drawn_pairs(len(batch), settings.mix, **chance))
+    spectrogram = change_levels(
+        batch.spectrogram, settings.gain_db, settings.channel_gain_db, generator
+    )
+    if settings.mask_bands > 0:
+        spectrogram = mask_bands(spectrogram, settings.mask_bands, generator)
+    if settings.mask_frames > 0:
+        spectrogram = mask_frames(spectrogram, settings.mask_frames, generator)
+    if settings.drop_channel > 0:
+        spectrogram = drop_channels(spectrogram, settings.drop_channel, generator)
     return replace(batch, spectrogram=spectrogram)
 
 
@@ -182,10 +184,10 @@ def mask_bands(spectrogram: Tensor, most: int, generator: torch.Generator) -> Te
     first = torch.randint(0, bands, (count,), **chance)
     band = torch.arange(bands, device=spectrogram.device)[None]
     hidden = (band >= first[:, None]) & (band < (first + width)[:, None])
-    where = hidden[:, None, :, None]
+    masked = hidden[:, None, :, None]
     levels = spectrogram[:, :MICROPHONES]
-    levels = torch.where(where, levels.mean(dim=(2, 3), keepdim=True), levels)
-    return torch.cat([levels, spectrogram[:, MICROPHONES:] * ~where], dim=1)
+    levels = torch.where(masked, levels.mean(dim=(2, 3), keepdim=True), levels)
+    return torch.cat([levels, spectrogram[:, MICROPHONES:] * ~masked], dim=1)
 
 
 def mask_frames(spectrogram: Tensor, most: float, generator: torch.Generator) -> Tensor:
@@ -202,10 +204,10 @@ def mask_frames(spectrogram: Tensor, most: float, generator: torch.Generator) ->
     first = (torch.rand(count, **chance) * (frames - width + 1)).floor()
     frame = torch.arange(frames, device=spectrogram.device)[None]
     hidden = (frame >= first[:, None]) & (frame < (first + width)[:, None])
-    where = hidden[:, None, None, :]
+    masked = hidden[:, None, None, :]
     levels = spectrogram[:, :MICROPHONES]
-    levels = torch.where(where, levels.mean(dim=3, keepdim=True), levels)
-    return torch.cat([levels, spectrogram[:, MICROPHONES:] * ~where], dim=1)
+    levels = torch.where(masked, levels.mean(dim=3, keepdim=True), levels)
+    return torch.cat([levels, spectrogram[:, MICROPHONES:] * ~masked], dim=1)
 
 
 def drop_channels(spectrogram: Tensor, part: float, generator: torch.Generator) -> Tensor:
@@ -219,9 +221,9 @@ def drop_channels(spectrogram: Tensor, part: float, generator: torch.Generator) 
     count = len(spectrogram)
     chance = {'generator': generator, 'device': spectrogram.device}
     dropped = torch.rand(count, **chance) < part
-    which = torch.randint(0, MICROPHONES, (count,), **chance)
+    microphone = torch.randint(0, MICROPHONES, (count,), **chance)
     dead = dropped[:, None] & (
-        which[:, None] == torch.arange(MICROPHONES, device=spectrogram.device)
+        microphone[:, None] == torch.arange(MICROPHONES, device=spectrogram.device)
     )
     levels = torch.where(dead[:, :, None, None], DEAD_DB, spectrogram[:, :MICROPHONES])
     if spectrogram.shape[1] == MICROPHONES:

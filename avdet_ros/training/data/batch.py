@@ -44,16 +44,16 @@ class Batch:
     def __len__(self) -> int:
         return len(self.boxes)
 
-    def to(self, device: torch.device, **how: bool) -> Batch:
+    def to(self, device: torch.device, **options: bool) -> Batch:
         """Copy the batch to a device; Lightning calls this."""
         return replace(
             self,
-            spectrogram=self.spectrogram.to(device, **how),
-            boxes=[box.to(device, **how) for box in self.boxes],
-            open_areas=[area.to(device, **how) for area in self.open_areas],
-            attention=[level.to(device, **how) for level in self.attention],
-            embedding=self.embedding.to(device, **how),
-            teacher_features=self.teacher_features.to(device, **how),
+            spectrogram=self.spectrogram.to(device, **options),
+            boxes=[box.to(device, **options) for box in self.boxes],
+            open_areas=[area.to(device, **options) for area in self.open_areas],
+            attention=[level.to(device, **options) for level in self.attention],
+            embedding=self.embedding.to(device, **options),
+            teacher_features=self.teacher_features.to(device, **options),
         )
 
     def described(self) -> str:

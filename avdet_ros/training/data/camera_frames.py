@@ -123,7 +123,7 @@ def network_input(
         scaling: the network's, one of `SCALINGS`.
 
     Returns:
-        (channels, canvas.height, canvas.width) float32; zeros beside the picture.
+        (channels, canvas.height, canvas.width) float32; zeros around the picture.
 
     Raises:
         AvdetError: the image has another size or type.

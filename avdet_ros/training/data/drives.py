@@ -90,10 +90,10 @@ def drive_windows(
             made['spectrogram'].append(spectrogram[places[frame.stamp]])
             boxes = labels[frame.stamp].boxes_px
             if filtering:
-                its = judged[frame.stamp]
-                check_same_boxes(its, boxes, str(frame))
-                boxes = its.kept_px
-                made['open_areas'].append((its.left_open_px / scale).astype(np.float32))
+                filtered = judged[frame.stamp]
+                check_same_boxes(filtered, boxes, str(frame))
+                boxes = filtered.kept_px
+                made['open_areas'].append((filtered.left_open_px / scale).astype(np.float32))
             made['boxes'].append((boxes / scale).astype(np.float32))
             for name in needs:
                 row = _Rows(getattr(table, name), rows[frame.stamp], columns)

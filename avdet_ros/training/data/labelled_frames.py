@@ -30,7 +30,7 @@ from avdet_ros.training.data.camera_frames import canvas_for, network_input
 
 _logger = logging.getLogger(__name__)
 
-_LOOKED_AT = 10
+_CHECKED_FRAMES = 10
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class FrameSet(Dataset):
 def blind_frames(frames: Sequence[LabelledFrame]) -> str:
     """Return a warning if most frames of a thermal teacher would be uniformly grey, else ''."""
     pictures = []
-    for index in evenly_spaced(len(frames), _LOOKED_AT):
+    for index in evenly_spaced(len(frames), _CHECKED_FRAMES):
         with suppress(AvdetError):  # counted when the frame is loaded
             path = frames[index].path
             pictures.append((str(path), read_picture(path)))

@@ -108,20 +108,20 @@ def mirror_batch(
         mirror: mirror of the rig.
         cells: cells of the teachers' maps that the picture covers; only these are mirrored.
     """
-    where = torch.nonzero(chosen).flatten().tolist()
-    if not where:
+    indices = torch.nonzero(chosen).flatten().tolist()
+    if not indices:
         return batch
     channels = batch.spectrogram.shape[1]
     # Features of levels alone use only the first channels of the mirror.
     part = Mirror(mirror.channels[:channels], mirror.signs[:channels])
     spectrogram, boxes = batch.spectrogram.clone(), list(batch.boxes)
     spectrogram[chosen], flipped = mirrored(
-        spectrogram[chosen], [boxes[index] for index in where], part
+        spectrogram[chosen], [boxes[index] for index in indices], part
     )
-    for index, box in zip(where, flipped, strict=True):
+    for index, box in zip(indices, flipped, strict=True):
         boxes[index] = box
     open_areas = list(batch.open_areas)
-    for index in where if open_areas else ():
+    for index in indices if open_areas else ():
         open_areas[index] = mirrored_boxes(open_areas[index])
     return replace(
         batch,

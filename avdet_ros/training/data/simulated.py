@@ -66,7 +66,9 @@ def map_windows(folder: Path, rig: Rig, count: int = 0) -> WindowDataset:
                 labels = shard['count']
                 drives += [f'seed {seed}' for seed in shard['seed'].tolist()]
                 times_s += shard['time_s'].tolist()
-            boxes.extend(window[:many] for window, many in zip(parts, labels, strict=True))
+            boxes.extend(
+                window[:box_count] for window, box_count in zip(parts, labels, strict=True)
+            )
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
             raise AvdetError(f'{path} is not a shard of windows: {error}') from error
         names.extend(f'{path.stem}/{row}' for row in range(len(features) - len(names)))

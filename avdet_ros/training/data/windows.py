@@ -133,16 +133,16 @@ class DriveGroups(DistributedSampler):
     """Shuffle windows in groups from the same drive, in a new order each epoch.
 
     Where a task compares the windows of a batch with each other, some must be from the same drive.
-    Otherwise the drive's noise, array errors and light would suffice to tell them apart.
+    Otherwise the drive's noise, array errors and light would suffice to distinguish them.
 
     Args:
         windows: windows to order; if they do not name their drives, they count as one drive.
         group: number of neighbouring windows from the same drive.
-        how: arguments of `DistributedSampler`.
+        options: arguments of `DistributedSampler`.
     """
 
-    def __init__(self, windows: WindowDataset, group: int, **how: int) -> None:
-        super().__init__(windows, **how)
+    def __init__(self, windows: WindowDataset, group: int, **options: int) -> None:
+        super().__init__(windows, **options)
         self.group = group
         drives = np.array(windows.drives if windows.drives else [''] * len(windows))
         self._members = [np.flatnonzero(drives == name) for name in np.unique(drives)]
@@ -178,11 +178,11 @@ def loader(
     """
     shuffle = shuffle_seed is not None
     processes, own_rank = (count(), rank()) if shuffle else (1, 0)
-    how = {'num_replicas': processes, 'rank': own_rank, 'seed': shuffle_seed or 0}
+    options = {'num_replicas': processes, 'rank': own_rank, 'seed': shuffle_seed or 0}
     if group and shuffle:
-        sampler: DistributedSampler = DriveGroups(windows, group, **how)
+        sampler: DistributedSampler = DriveGroups(windows, group, **options)
     else:
-        sampler = DistributedSampler(windows, shuffle=shuffle, drop_last=False, **how)
+        sampler = DistributedSampler(windows, shuffle=shuffle, drop_last=False, **options)
     return DataLoader(
         _Batches(windows, levels),
         batch_size=max(1, batch // count()) if shuffle else batch,

@@ -113,7 +113,7 @@ def rename_released(state: Mapping[str, Tensor], where: str = 'checkpoint') -> d
 def _stages(state: Mapping[str, Tensor], blocks: list[int]) -> dict[int, str]:
     """Stage of each block and place in it, e.g. ``1.0``: a stage begins where the width changes.
 
-    Two stages of the same width are told apart by their kernels.
+    Two stages of the same width are distinguished by their kernels.
     """
     names, stage, place, before = {}, -1, 0, None
     for block in blocks:

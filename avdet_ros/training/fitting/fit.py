@@ -230,7 +230,7 @@ def translate_errors(folder: Path) -> Iterator[None]:
         if 'PytorchStreamReader' in text or 'invalid magic number' in text:
             raise AvdetError(
                 f'{folder / CHECKPOINTS / "last.ckpt"}: expected a checkpoint, found a damaged '
-                'file: delete it to begin anew'
+                'file: delete it to start over'
             ) from error
         raise
 

@@ -24,30 +24,30 @@ def begin_run(out: Path, recipe: Any, resume: bool) -> None:
     Raises:
         AvdetError: the folder has another recipe, or cannot be written.
     """
-    noted, text = out / 'recipe.yaml', as_yaml(recipe)
+    recipe_path, text = out / 'recipe.yaml', as_yaml(recipe)
     try:
         if not resume and out.exists() and any(out.iterdir()):
-            if not noted.exists():
+            if not recipe_path.exists():
                 raise AvdetError(
                     f'{out} is not the folder of a run: expected recipe.yaml in it, found other '
                     'files, which are not deleted'
                 )
             shutil.rmtree(out)
         out.mkdir(parents=True, exist_ok=True)
-        if not noted.exists():
-            noted.write_text(text, encoding='utf-8')
-        before = noted.read_text(encoding='utf-8')
+        if not recipe_path.exists():
+            recipe_path.write_text(text, encoding='utf-8')
+        previous = recipe_path.read_text(encoding='utf-8')
     except OSError as error:
         raise AvdetError(
             f'cannot write the run folder {out}: {explain_os_error(error)}'
         ) from error
     # Keys with defaults may have been added to recipes since.
-    if before != text and read_recipe(noted) != recipe:
-        pairs = zip(before.splitlines(), text.splitlines(), strict=False)
+    if previous != text and read_recipe(recipe_path) != recipe:
+        pairs = zip(previous.splitlines(), text.splitlines(), strict=False)
         found, expected = next((a, b) for a, b in [*pairs, ('', 'another end')] if a != b)
         raise AvdetError(
-            f'{out} was begun with another recipe: expected "{expected.strip()}", found '
-            f'"{found.strip()}"; choose another --out, or --fresh to begin anew'
+            f'{out} was started with another recipe: expected "{expected.strip()}", found '
+            f'"{found.strip()}"; choose another --out, or --fresh to start over'
         )
 
 

@@ -220,20 +220,20 @@ class AttentionAlignment(DistillationLoss):
 
     def levels(self, sizes: np.ndarray) -> list[tuple[int, int]]:
         """Return the recipe's number of levels, from P3 on."""
-        return first_levels(sizes, self.how.levels)
+        return first_levels(sizes, self.recipe.levels)
 
     def forward(self, output: StudentOutput, batch: Batch, cells: Cells) -> Tensor:
         """See `DistillationLoss.forward`."""
-        how = self.how
-        own = [attention_map(level.float()) for level in output.maps]
-        theirs = [
+        recipe = self.recipe
+        student = [attention_map(level.float()) for level in output.maps]
+        teachers = [
             [level[:, index] for index in range(level.shape[1])]
             for level in (covered(each, cells) for each in batch.attention)
         ]
-        if how.combine == 'average':
-            theirs = [mean_of_teachers(level) for level in theirs]
-        smooth = {} if how.mta == 'as_printed' else {'temperature': how.temperature}
-        return MTA[how.mta](own, theirs, beta=how.beta, **smooth)
+        if recipe.combine == 'average':
+            teachers = [mean_of_teachers(level) for level in teachers]
+        smooth = {} if recipe.mta == 'as_printed' else {'temperature': recipe.temperature}
+        return MTA[recipe.mta](student, teachers, beta=recipe.beta, **smooth)
 
 
 def _levels(

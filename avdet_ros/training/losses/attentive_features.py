@@ -56,8 +56,8 @@ class AttentiveFeatures(DistillationLoss):
     name = 'afd'
     needs = ('features',)
 
-    def __init__(self, how: TransferRecipe, channels: int, teacher_channels: int) -> None:
-        super().__init__(how, channels, teacher_channels)
+    def __init__(self, recipe: TransferRecipe, channels: int, teacher_channels: int) -> None:
+        super().__init__(recipe, channels, teacher_channels)
         # Distances between channels need the same number of channels on both sides.
         self.adapt: nn.Module = nn.Identity()
         if channels != teacher_channels:

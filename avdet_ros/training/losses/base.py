@@ -28,10 +28,10 @@ class DistillationLoss(nn.Module, ABC):
         needs: the arrays of the label files that it uses, some of ``attention``, ``embedding``
             and ``features``.
         compares_maps: whether the student must have a map over the image.
-        how: its part of the recipe.
+        recipe: its part of the recipe.
 
     Args:
-        how: its part of the recipe.
+        recipe: its part of the recipe.
         channels: of the student's maps.
         teacher_channels: of the teachers' features.
     """
@@ -40,9 +40,9 @@ class DistillationLoss(nn.Module, ABC):
     needs: ClassVar[tuple[str, ...]]
     compares_maps: ClassVar[bool] = True
 
-    def __init__(self, how: TransferRecipe, channels: int, teacher_channels: int) -> None:
+    def __init__(self, recipe: TransferRecipe, channels: int, teacher_channels: int) -> None:
         super().__init__()
-        self.how = how
+        self.recipe = recipe
 
     def levels(self, sizes: np.ndarray) -> list[tuple[int, int]]:
         """Select from the sizes of the teachers' levels those that the student needs maps for."""

@@ -46,8 +46,8 @@ class Ranking(DistillationLoss):
     needs = ('embedding',)
     compares_maps = False
 
-    def __init__(self, how: TransferRecipe, channels: int, teacher_channels: int) -> None:
-        super().__init__(how, channels, teacher_channels)
+    def __init__(self, recipe: TransferRecipe, channels: int, teacher_channels: int) -> None:
+        super().__init__(recipe, channels, teacher_channels)
         self.adapt: nn.Module = nn.Identity()
         if channels != teacher_channels:
             self.adapt = nn.Linear(channels, teacher_channels)
@@ -55,4 +55,4 @@ class Ranking(DistillationLoss):
     def forward(self, output: StudentOutput, batch: Batch, cells: Cells) -> Tensor:
         """See `DistillationLoss.forward`."""
         student = self.adapt(output.embedding.float())
-        return ranking_loss(student, batch.embedding.mean(dim=1), self.how.margin)
+        return ranking_loss(student, batch.embedding.mean(dim=1), self.recipe.margin)

@@ -95,7 +95,7 @@ class StudentAdapter(nn.Module, ABC):
 
     @abstractmethod
     def loss(
-        self, prediction: Any, boxes: list[Tensor], how: LossRecipe
+        self, prediction: Any, boxes: list[Tensor], weights: LossRecipe
     ) -> tuple[dict[str, Tensor], dict[str, float]]:
         """Return the terms of the box loss, and the count by which each was divided.
 
@@ -110,7 +110,7 @@ class StudentAdapter(nn.Module, ABC):
             AvdetError: this student has no head separate from its encoder.
         """
         raise AvdetError(
-            f'pretext.freeze: expected a student whose head is a part of its own, as steered, '
+            f'pretext.freeze: expected a student with a separate head, such as steered, '
             f'found {self.name}'
         )
 
@@ -131,14 +131,16 @@ class GridPredictions:
         self,
         prediction: Tensor,
         boxes: list[Tensor],
-        how: LossRecipe,
+        weights: LossRecipe,
         open_areas: Sequence[Tensor] = (),
     ) -> tuple[dict[str, Tensor], dict[str, float]]:
         """See `StudentAdapter.loss`."""
         prediction = prediction.float()
         targets = make_targets(boxes, *prediction.shape[-2:])
         taught = taught_cells(targets.heat, open_areas) if len(open_areas) else None
-        return grid_loss(prediction, targets, how.huber, how.giou, taught), divisors(targets)
+        return grid_loss(prediction, targets, weights.huber, weights.giou, taught), divisors(
+            targets
+        )
 
 
 def make_student(

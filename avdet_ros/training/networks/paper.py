@@ -148,7 +148,7 @@ class AnchorStudent(StudentAdapter):
         return (boxes / self.area.canvas.scale + self.shift) / self.size, logits
 
     def loss(
-        self, prediction: Any, boxes: list[Tensor], how: LossRecipe
+        self, prediction: Any, boxes: list[Tensor], weights: LossRecipe
     ) -> tuple[dict[str, Tensor], dict[str, float]]:
         """See `StudentAdapter.loss`; each process divides by its own positive anchors."""
         on_canvas = [self._on_canvas(part) for part in boxes]
@@ -157,7 +157,7 @@ class AnchorStudent(StudentAdapter):
             prediction.logits.float(), prediction.offsets.float(), anchors, on_canvas
         )
         # Without a positive anchor, the box layers would have no gradient.
-        box = how.box * terms['box'] + 0 * prediction.offsets.float().sum()
+        box = weights.box * terms['box'] + 0 * prediction.offsets.float().sum()
         return {'focal': terms['class'], 'box': box}, {}
 
     def _on_canvas(self, boxes: Tensor) -> Tensor:

@@ -192,8 +192,8 @@ def negatives(batch: Batch, device: torch.device) -> Tensor:
     other = ~torch.eye(len(batch), dtype=torch.bool, device=device)
     if not batch.drives:
         return other
-    _, which = np.unique(batch.drives, return_inverse=True)
-    number = torch.from_numpy(which).to(device)
+    _, drive_numbers = np.unique(batch.drives, return_inverse=True)
+    number = torch.from_numpy(drive_numbers).to(device)
     same = number[:, None] == number[None]
     if batch.times_s:
         time_s = torch.tensor(batch.times_s, device=device)

@@ -111,20 +111,20 @@ def view(features: Tensor, chance: torch.Generator) -> Tensor:
         features: (B, 8 or 32, n_mels, T), windows of a second.
         chance: random generator.
     """
-    how = {'generator': chance, 'device': features.device}
+    options = {'generator': chance, 'device': features.device}
     count, _, bands, frames = features.shape
     if count > 1:
-        other = features.roll(int(torch.randint(1, count, (1,), **how)), 0).clone()
+        other = features.roll(int(torch.randint(1, count, (1,), **options)), 0).clone()
         other[:, :MICROPHONES] += MIXED_DB
-        mixed = (torch.rand(count, **how) < 0.5)[:, None, None, None]
+        mixed = (torch.rand(count, **options) < 0.5)[:, None, None, None]
         features = torch.where(mixed, added(features, other), features)
     most = max(1, round(SHIFT_S * frames))
-    shift = torch.randint(-most, most + 1, (count, 1), **how)
+    shift = torch.randint(-most, most + 1, (count, 1), **options)
     place = (torch.arange(frames, device=features.device) + shift).clamp(0, frames - 1)
     features = features.gather(3, place[:, None, None].expand_as(features))
-    overall = (torch.rand(count, 1, **how) * 2 - 1) * GAIN_DB
-    few = torch.randn(count, 1, 6, **how) * BAND_GAIN_DB
-    tone = functional.interpolate(few, bands, mode='linear', align_corners=True)[:, 0]
+    overall = (torch.rand(count, 1, **options) * 2 - 1) * GAIN_DB
+    band_gains_db = torch.randn(count, 1, 6, **options) * BAND_GAIN_DB
+    tone = functional.interpolate(band_gains_db, bands, mode='linear', align_corners=True)[:, 0]
     levels = features[:, :MICROPHONES] + (overall + tone)[:, None, :, None]
     features = torch.cat([levels, features[:, MICROPHONES:]], dim=1)
     return mask_bands(features, min(MASKED_BANDS, bands), chance)
@@ -163,10 +163,10 @@ def agreement(
     """
     similarity = first @ second.T / temperature
     loss = (info_nce(similarity, allowed) + info_nce(similarity.T, allowed.T)) / 2
-    beside = similarity.masked_fill(~allowed, -torch.inf).amax(dim=1)
+    hardest = similarity.masked_fill(~allowed, -torch.inf).amax(dim=1)
     spread = (1 - first.mean(dim=0).square().sum()).clamp(min=0).sqrt()
     return {
         'loss': loss,
-        'found': (similarity.diagonal() > beside).float().mean(),
+        'found': (similarity.diagonal() > hardest).float().mean(),
         'spread': spread.detach(),
     }

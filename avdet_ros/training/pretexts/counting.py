@@ -90,16 +90,16 @@ class Counting(Pretext):
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Add loss and hits of one batch."""
-        true, many = box_counts(batch).clamp(max=self.counter.most), len(batch)
+        true, count = box_counts(batch).clamp(max=self.counter.most), len(batch)
         logits = self.counter(batch.spectrogram)
         loss = functional.cross_entropy(logits, true)
         hits = (logits.argmax(dim=1) == true).sum()
-        self._sums += [float(loss) * many, float(hits), many]
+        self._sums += [float(loss) * count, float(hits), count]
 
     def validation_values(self) -> dict[str, float]:
         """``loss``, and ``accuracy``: the share of windows that were counted correctly."""
-        loss, hits, many = self._sums
-        return {'loss': loss / many, 'accuracy': hits / many}
+        loss, hits, count = self._sums
+        return {'loss': loss / count, 'accuracy': hits / count}
 
     def result(self, val: WindowDataset) -> dict[str, Any]:
         """Add ``majority``, the accuracy of always predicting the most common count."""
@@ -108,7 +108,7 @@ class Counting(Pretext):
         return {**self.validation_values(), 'majority': most_common / len(numbers)}
 
     def describe(self, result: dict[str, Any]) -> str:
-        """Report the accuracy beside that of the most common count."""
+        """Report the accuracy, and that of predicting the most common count."""
         return (
             f'counting: {result["accuracy"]:.0%} of the validation windows right, '
             f'{result["majority"]:.0%} by always predicting the most common number'

@@ -4,7 +4,7 @@ Cross-modal instance discrimination, xID (P. Morgado et al., "Audio-visual insta
 with cross-modal agreement", arXiv 2004.12943, the cross-modal terms alone), with the batch in
 place of their memory: `contrastive.info_nce` between the pooled sound and the teachers' embedding,
 T = 0.07. Half of a batch comes from one drive, because with negatives from other drives alone the
-network would only learn to tell drives apart.
+network would only learn to distinguish drives.
 
 ``instance_robust`` (P. Morgado et al., "Robust audio-visual instance discrimination", arXiv
 2103.15916) weights the pairs and softens the targets. With z_i the agreement of pair i,

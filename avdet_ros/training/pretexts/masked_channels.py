@@ -104,12 +104,12 @@ def draw_hidden(features: Tensor, chance: torch.Generator) -> Tensor:
         features: (B, 8 or 32, n_mels, T).
         chance: random generator.
     """
-    how = {'generator': chance, 'device': features.device}
+    options = {'generator': chance, 'device': features.device}
     count, channels = features.shape[:2]
     bands, frames = block_means(features[:1, :1]).shape[2:]
-    microphone = torch.randint(0, MICROPHONES, (count,), **how)
-    blocks = torch.rand(count, 1, bands, frames, **how) < HIDDEN
-    by_microphone = (torch.rand(count, **how) < 0.5)[:, None, None, None]
+    microphone = torch.randint(0, MICROPHONES, (count,), **options)
+    blocks = torch.rand(count, 1, bands, frames, **options) < HIDDEN
+    by_microphone = (torch.rand(count, **options) < 0.5)[:, None, None, None]
     dead = channels_of(microphone, channels)[:, :, None, None]
     return torch.where(by_microphone, dead.expand(-1, -1, bands, frames), blocks)
 
@@ -130,15 +130,15 @@ def channels_of(microphone: Tensor, channels: int) -> Tensor:
 
 def hide(features: Tensor, hidden: Tensor) -> Tensor:
     """Mask features: hidden levels become the visible ones' mean, hidden coherences zero."""
-    where = hidden.repeat_interleave(BLOCK[0], 2).repeat_interleave(BLOCK[1], 3)
-    where = where[:, :, : features.shape[2], : features.shape[3]]
-    levels, seen = features[:, :MICROPHONES], ~where[:, :MICROPHONES]
-    total = (levels * seen).sum(dim=(1, 2, 3), keepdim=True)
-    mean = total / seen.sum(dim=(1, 2, 3), keepdim=True).clamp(min=1)
+    masked = hidden.repeat_interleave(BLOCK[0], 2).repeat_interleave(BLOCK[1], 3)
+    masked = masked[:, :, : features.shape[2], : features.shape[3]]
+    levels, visible = features[:, :MICROPHONES], ~masked[:, :MICROPHONES]
+    total = (levels * visible).sum(dim=(1, 2, 3), keepdim=True)
+    mean = total / visible.sum(dim=(1, 2, 3), keepdim=True).clamp(min=1)
     return torch.cat(
         [
-            torch.where(seen, levels, mean),
-            features[:, MICROPHONES:] * ~where[:, MICROPHONES:],
+            torch.where(visible, levels, mean),
+            features[:, MICROPHONES:] * ~masked[:, MICROPHONES:],
         ],
         dim=1,
     )
@@ -155,15 +155,15 @@ def rebuilding_terms(rebuilt: Tensor, whole: Tensor, hidden: Tensor) -> dict[str
     true = block_means(whole)
     levels = true[:, :MICROPHONES]
     levels = (levels - levels.mean(dim=(1, 2, 3), keepdim=True)) / UNIT_DB
-    wanted = hidden[:, :MICROPHONES]
+    masked = hidden[:, :MICROPHONES]
     off = (rebuilt[:, :MICROPHONES] - levels).abs()
-    terms = {'levels': (off * wanted).sum() / wanted.sum().clamp(min=1)}
+    terms = {'levels': (off * masked).sum() / masked.sum().clamp(min=1)}
     terms['coherence'] = terms['silence'] = off.new_zeros(())
     if whole.shape[1] > MICROPHONES:
         pairs = true[:, MICROPHONES:].unflatten(1, (-1, 2))
         weight = pairs.norm(dim=2, keepdim=True) * hidden[:, MICROPHONES:].unflatten(1, (-1, 2))
         total = weight.expand_as(pairs).sum().clamp(min=1e-6)
-        made = rebuilt[:, MICROPHONES:].unflatten(1, (-1, 2))
-        terms['coherence'] = (weight * (made - pairs).abs()).sum() / total
+        predicted = rebuilt[:, MICROPHONES:].unflatten(1, (-1, 2))
+        terms['coherence'] = (weight * (predicted - pairs).abs()).sum() / total
         terms['silence'] = (weight * pairs.abs()).sum() / total
     return {'loss': terms['levels'] + terms['coherence'], **terms}

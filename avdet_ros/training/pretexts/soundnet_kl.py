@@ -77,6 +77,6 @@ def number_posterior(counts: Tensor, most: int) -> Tensor:
     counts = counts.clamp(max=most)
     made = SURE * functional.one_hot(counts, most + 1).float()
     for step in (-1, 1):
-        beside = (counts + step).clamp(0, most)
-        made += (1 - SURE) / 2 * functional.one_hot(beside, most + 1).float()
+        neighbour = (counts + step).clamp(0, most)
+        made += (1 - SURE) / 2 * functional.one_hot(neighbour, most + 1).float()
     return made

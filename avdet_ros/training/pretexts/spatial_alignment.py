@@ -61,8 +61,8 @@ class SpatialAlignment(MeasuredPretext):
         super().__init__(student, recipe, mirror, channels)
         if not isinstance(getattr(student, 'area', None), PictureArea):
             raise AvdetError(
-                f'pretext.task: {self.name}: expected a student with a map over the image, as '
-                f'steered, found {student.name}'
+                f'pretext.task: {self.name}: expected a student with a map over the image, such '
+                f'as steered, found {student.name}'
             )
         self.heard = nn.Conv1d(channels, DIMENSIONS, 1)
 
@@ -97,13 +97,13 @@ class SpatialAlignment(MeasuredPretext):
         if len(boxes) == 0:
             nothing = 0.0 * sound.sum()
             return {'loss': nothing, 'found': nothing, 'deaf': nothing}
-        many = torch.tensor([len(each) for each in batch.boxes], device=boxes.device)
-        owner = torch.repeat_interleave(torch.arange(len(many), device=boxes.device), many)
+        counts = torch.tensor([len(each) for each in batch.boxes], device=boxes.device)
+        owner = torch.repeat_interleave(torch.arange(len(counts), device=boxes.device), counts)
         vectors = functional.normalize(self.seen(self._evidence(batch, boxes, owner)), dim=1)
         scores = torch.einsum('kd,bdc->kbc', vectors, sound) / TEMPERATURE
         own, far = box_columns(batch.boxes)
         terms = alignment(scores, owner, own, far, negatives(batch, boxes.device))
-        deaf = alignment(scores, (owner + 1) % len(many), own, far, None)
+        deaf = alignment(scores, (owner + 1) % len(counts), own, far, None)
         return {**terms, 'deaf': deaf['found']}
 
     def _evidence(self, batch: Batch, boxes: Tensor, owner: Tensor) -> Tensor:
@@ -131,8 +131,8 @@ def box_columns(boxes: list[Tensor]) -> tuple[Tensor, Tensor]:
     outside = torch.maximum(flat[:, :1] - centres, centres - flat[:, 2:3])
     own = (outside <= NEAR) | (outside <= outside.amin(dim=1, keepdim=True))
     taken = column_occupancy(boxes, NEAR / 2) > 0.5
-    many = torch.tensor([len(each) for each in boxes], device=flat.device)
-    return own, (outside >= FAR) & ~taken.repeat_interleave(many, dim=0)
+    counts = torch.tensor([len(each) for each in boxes], device=flat.device)
+    return own, (outside >= FAR) & ~taken.repeat_interleave(counts, dim=0)
 
 
 def alignment(
@@ -148,9 +148,9 @@ def alignment(
         allowed: (B, B) bool, easy negatives; None for none.
     """
     place = torch.arange(len(scores), device=scores.device)
-    here = scores[place, owner]
-    positive = here.masked_fill(~own, -torch.inf).amax(dim=1)
-    hard = here.masked_fill(~far, -torch.inf)
+    own_window = scores[place, owner]
+    positive = own_window.masked_fill(~own, -torch.inf).amax(dim=1)
+    hard = own_window.masked_fill(~far, -torch.inf)
     rivals = [positive[:, None], hard]
     if allowed is not None:
         easy = scores.masked_fill(~own[:, None], -torch.inf).amax(dim=2)
@@ -167,5 +167,5 @@ def in_boxes(maps: Tensor, boxes: Tensor, owner: Tensor, area: PictureArea) -> T
     x, y = (x - area.left) / area.seen * area.across, y * area.down
     size = (len(boxes), POINTS, POINTS)
     grid = torch.stack([x[:, None].expand(size), y[:, :, None].expand(size)], dim=-1) * 2 - 1
-    taken = functional.grid_sample(maps[owner], grid, padding_mode='border', align_corners=False)
-    return taken.mean(dim=(2, 3))
+    sampled = functional.grid_sample(maps[owner], grid, padding_mode='border', align_corners=False)
+    return sampled.mean(dim=(2, 3))

@@ -74,8 +74,8 @@ class Swapped(HeardColumns):
 
     def measure(self, batch: Batch) -> dict[str, Tensor]:
         """``loss``; ``usable``: share of asymmetric windows; ``right``: of correct ones."""
-        how = {'generator': self.chance, 'device': batch.spectrogram.device}
-        turned, exchanged = (torch.rand(len(batch), **how) < 0.5 for _ in range(2))
+        options = {'generator': self.chance, 'device': batch.spectrogram.device}
+        turned, exchanged = (torch.rand(len(batch), **options) < 0.5 for _ in range(2))
         if self.mirror is None:
             raise ValueError('mirror: expected that of the rig, found None')
         sound = mirror_batch(batch, turned, self.mirror, self.student.cells).spectrogram
@@ -86,8 +86,8 @@ class Swapped(HeardColumns):
 
     def logits(self, encoded: Tensor, seen: Tensor) -> Tensor:
         """Return (B,) logits of encodings and (B, COLUMNS) occupancies."""
-        heard = self.heard(audio_columns(encoded))[:, 0]
-        return self.scale * (heard * (seen - seen.flip(1))).sum(dim=1)
+        audio = self.heard(audio_columns(encoded))[:, 0]
+        return self.scale * (audio * (seen - seen.flip(1))).sum(dim=1)
 
     def describe(self, result: dict[str, Any]) -> str:
         """Report the accuracy on the usable windows."""
@@ -106,19 +106,19 @@ class Turned(HeardColumns):
 
     def measure(self, batch: Batch) -> dict[str, Tensor]:
         """``loss``; ``usable``: share of windows that turns change; ``right``: of correct ones."""
-        how = {'generator': self.chance, 'device': batch.spectrogram.device}
+        options = {'generator': self.chance, 'device': batch.spectrogram.device}
         seen = column_occupancy(batch.boxes)
-        which = torch.randint(len(TURNS), (len(batch),), **how)
-        shown = turned(seen)[torch.arange(len(batch)), which]
+        turn = torch.randint(len(TURNS), (len(batch),), **options)
+        shown = turned(seen)[torch.arange(len(batch)), turn]
         usable = changes(seen) >= LEAST_ASYMMETRY
         logits = self.logits(self.student.encode(batch.spectrogram), shown)
-        each = functional.cross_entropy(logits, which, reduction='none')
-        return shares(each, logits.argmax(dim=1) == which, usable)
+        each = functional.cross_entropy(logits, turn, reduction='none')
+        return shares(each, logits.argmax(dim=1) == turn, usable)
 
     def logits(self, encoded: Tensor, shown: Tensor) -> Tensor:
         """Return (B, turns) logits of encodings and (B, COLUMNS) shifted occupancies."""
-        heard = self.heard(audio_columns(encoded))[:, 0]
-        own = heard - heard.mean(dim=0)
+        audio = self.heard(audio_columns(encoded))[:, 0]
+        own = audio - audio.mean(dim=0)
         back = torch.stack([shown.roll(-turn, dims=1) for turn in TURNS], dim=1)
         return self.scale * (own[:, None] * back).sum(dim=2)
 

@@ -165,15 +165,15 @@ def draw_negatives(
         chance: random generator.
     """
     device = known.device
-    how = {'generator': chance, 'device': device}
-    _, which = np.unique(batch.drives, return_inverse=True)
-    number = torch.from_numpy(which).to(device)
+    options = {'generator': chance, 'device': device}
+    _, drive_numbers = np.unique(batch.drives, return_inverse=True)
+    number = torch.from_numpy(drive_numbers).to(device)
     time_s = torch.tensor(batch.times_s, device=device)
     same = number[:, None] == number[None]
     hard = same & ((time_s[:, None] - time_s[None]).abs() >= SHIFT_S) & known[None]
     easy = ~same & known[None]
-    wants_hard = torch.rand(len(batch), **how) < hard_share
+    wants_hard = torch.rand(len(batch), **options) < hard_share
     use_hard = torch.where(wants_hard, hard.any(dim=1), ~easy.any(dim=1))
     allowed = torch.where(use_hard[:, None], hard, easy)
-    drawn = torch.rand(allowed.shape, **how).masked_fill(~allowed, -1.0).argmax(dim=1)
+    drawn = torch.rand(allowed.shape, **options).masked_fill(~allowed, -1.0).argmax(dim=1)
     return torch.where(allowed.any(dim=1), drawn, -1)

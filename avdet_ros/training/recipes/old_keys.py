@@ -43,8 +43,8 @@ def renew_student(tree: dict[str, Any], where: str, report: Report) -> dict[str,
         _rename_data(tree, 'subset', where, report)
         tree.setdefault('labels', 'teachers')
         for part, values in _METHOD.items():
-            if isinstance(its := tree.setdefault(part, {}), dict):
-                tree[part] = {**values, **its}
+            if isinstance(section := tree.setdefault(part, {}), dict):
+                tree[part] = {**values, **section}
     elif 'data' in tree:
         named = tree['data'] if isinstance(tree['data'], dict) else {}
         subset = {'daytime', 'motion'} & set(named)

@@ -73,14 +73,14 @@ class StudentRecipe:
         Raises:
             AvdetError: values do not go together.
         """
-        there, wanted = self.teachers.modalities, self.transfer.teachers
+        modalities, wanted = self.teachers.modalities, self.transfer.teachers
         taught = self.labels == 'teachers' or self.transfer.loss != 'none'
-        if taught and not there and not self.teachers.labels:
+        if taught and not modalities and not self.teachers.labels:
             raise AvdetError(
                 'teachers.modalities: expected some of rgb, depth, thermal to learn from, found '
                 'none'
             )
-        if self.labels == 'simulated' and (there or self.teachers.labels):
+        if self.labels == 'simulated' and (modalities or self.teachers.labels):
             raise AvdetError(
                 'labels: expected truth or teachers for a student of teachers, found simulated: '
                 'simulated windows have no pictures'
@@ -88,15 +88,15 @@ class StudentRecipe:
         for name in ('doubts', 'hold'):
             if getattr(self.fit, name) and not self.fit.start:
                 raise AvdetError(
-                    f'fit.{name}: expected fit.start, weights that hear already, found none'
+                    f'fit.{name}: expected fit.start, weights of a trained network, found none'
                 )
-        unknown = [name for name in wanted if name not in there]
-        if unknown and (there or not self.teachers.labels):
+        unknown = [name for name in wanted if name not in modalities]
+        if unknown and (modalities or not self.teachers.labels):
             raise AvdetError(
                 f'transfer.teachers: expected some of teachers.modalities, '
-                f'{", ".join(there) or "none"}, found {unknown[0]}'
+                f'{", ".join(modalities) or "none"}, found {unknown[0]}'
             )
-        for name, names in (('teachers.modalities', there), ('transfer.teachers', wanted)):
+        for name, names in (('teachers.modalities', modalities), ('transfer.teachers', wanted)):
             if len(set(names)) < len(names):
                 raise AvdetError(f'{name}: expected each teacher once, found {", ".join(names)}')
         for name in ('height', 'width'):
@@ -120,11 +120,11 @@ class StudentRecipe:
         needs = kind.needs_of(self)
         if needs and not (self.teachers.modalities or self.teachers.labels):
             able = [name for name in PRETEXTS.names() if not PRETEXTS.find(name).needs_of(self)]
-            why = ': simulated windows have no pictures' if self.labels == 'simulated' else ''
+            reason = ': simulated windows have no pictures' if self.labels == 'simulated' else ''
             raise AvdetError(
                 f'pretext.task: {self.pretext.task}: expected drives with teachers '
                 f'(teachers.labels or teachers.modalities), whose {" and ".join(needs)} it '
-                f'compares with the sound, found none{why}; {", ".join(able)} need none'
+                f'compares with the sound, found none{reason}; {", ".join(able)} need none'
             )
         if kind.needs_mirror and not self.augmentation.mirror:
             raise AvdetError(

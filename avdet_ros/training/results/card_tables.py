@@ -55,13 +55,13 @@ def comparison_table(rows: list[dict[str, Any]]) -> str:
         '|---|' + '---|' * (len(TITLES) + 4),
     ]
     for model in dict.fromkeys(row['model'] for row in rows):
-        mine = [row for row in rows if row['model'] == model]
-        cells = [_mean_and_deviation([row['test'][key] for row in mine]) for key in TITLES]
-        cells.append(_mean_and_deviation([row['train']['map'] for row in mine]))
-        minutes = statistics.mean(row['fit']['minutes'] for row in mine)
-        size = mine[0]['fit']['parameters'] / 1e6
+        model_rows = [row for row in rows if row['model'] == model]
+        cells = [_mean_and_deviation([row['test'][key] for row in model_rows]) for key in TITLES]
+        cells.append(_mean_and_deviation([row['train']['map'] for row in model_rows]))
+        minutes = statistics.mean(row['fit']['minutes'] for row in model_rows)
+        size = model_rows[0]['fit']['parameters'] / 1e6
         lines.append(
-            f'| {model} | {size:.2f} | {len(mine)} | {" | ".join(cells)} | {minutes:.0f} |'
+            f'| {model} | {size:.2f} | {len(model_rows)} | {" | ".join(cells)} | {minutes:.0f} |'
         )
     if constant := rows[0].get('constant_boxes'):
         cells = [_number(constant[key]) for key in TITLES]

@@ -85,12 +85,12 @@ def differences(detector: nn.Module, path: Path, spectrograms: list[np.ndarray])
     for spectrogram in spectrograms:
         batch = np.ascontiguousarray(spectrogram[None], np.float32)
         boxes, scores, _ = session.run(['boxes', 'scores', 'labels'], {'spectrogram': batch})
-        theirs = np.column_stack([boxes, scores])
-        ours = _boxes_and_scores(detector, batch)
-        difference = _farthest(ours, theirs)
+        exported = np.column_stack([boxes, scores])
+        expected = _boxes_and_scores(detector, batch)
+        difference = _farthest(expected, exported)
         if (
             difference > TOLERANCE
-            and _farthest(ours, _boxes_and_scores(detector, batch * NUDGE)) > TOLERANCE
+            and _farthest(expected, _boxes_and_scores(detector, batch * NUDGE)) > TOLERANCE
         ):
             difference = np.nan
         apart.append(difference)
@@ -126,9 +126,9 @@ def _boxes_and_scores(detector: nn.Module, batch: np.ndarray) -> np.ndarray:
     return np.column_stack([boxes.numpy(), scores.numpy()])
 
 
-def _farthest(ours: np.ndarray, theirs: np.ndarray) -> float:
+def _farthest(first: np.ndarray, second: np.ndarray) -> float:
     """Largest distance of a row to the nearest one of the other side, in both directions."""
-    if not len(ours) or not len(theirs):
-        return 0.0 if len(ours) == len(theirs) else float('inf')
-    distance = np.abs(ours[:, None] - theirs[None]).max(axis=2)
+    if not len(first) or not len(second):
+        return 0.0 if len(first) == len(second) else float('inf')
+    distance = np.abs(first[:, None] - second[None]).max(axis=2)
     return float(max(distance.min(axis=0).max(), distance.min(axis=1).max()))

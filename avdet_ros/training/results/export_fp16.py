@@ -90,12 +90,12 @@ def agreement(path: Path, half: Path, spectrograms: list[np.ndarray]) -> Agreeme
     boxes = found = 0
     for spectrogram in spectrograms:
         feed = {'spectrogram': np.ascontiguousarray(spectrogram[None], np.float32)}
-        (ours, our_scores, _), (theirs, their_scores, _) = (
+        (full_boxes, full_scores, _), (half_boxes, half_scores, _) = (
             session.run(['boxes', 'scores', 'labels'], feed) for session in sessions
         )
-        confident = our_scores > MIN_SCORE
-        same = (box_iou(ours[confident] * 1e4, theirs * 1e4) >= SAME_IOU) & (
-            np.abs(our_scores[confident][:, None] - their_scores[None]) <= SAME_SCORE
+        confident = full_scores > MIN_SCORE
+        same = (box_iou(full_boxes[confident] * 1e4, half_boxes * 1e4) >= SAME_IOU) & (
+            np.abs(full_scores[confident][:, None] - half_scores[None]) <= SAME_SCORE
         )
         boxes += int(confident.sum())
         found += int(same.any(axis=1).sum()) if same.size else 0

@@ -94,8 +94,8 @@ def write_int8(path: Path, out: Path, feeds: Iterable[Feed]) -> None:
 def with_scales_folded(content: bytes, path: Path) -> onnx.ModelProto:
     """Return a model with any batch normalisation folded into its convolutions.
 
-    Model files for any array keep every weight under its own name; separate scales beside an 8-bit
-    convolution would be computed in float32, between two conversions.
+    Model files for any array keep every weight under its own name; separate scales next to an
+    8-bit convolution would be computed in float32, between two conversions.
 
     Args:
         content: of the model file.

@@ -32,7 +32,7 @@ _LABELS = {
     'teachers': 'It was trained on boxes of camera-based teachers, without hand-made labels',
 }
 
-_WHAT = """\
+_NETWORK = """\
 ## What it is
 
 The network is `{model}` (avdet_ros/training/networks), with {parameters:.2f} M parameters and
@@ -50,7 +50,7 @@ are {train_labels} labels in {train} training windows and {val_labels} in {val} 
 windows were used only for the numbers below."""
 
 _TEACHERS = (
-    'The teachers are {teachers} (`{config}` at {height} x {width}), {whence}. Their boxes with '
+    'The teachers are {teachers} (`{config}` at {height} x {width}), {origin}. Their boxes with '
     'scores above {score:g} were fused at IoU 0.5. '
 )
 
@@ -107,7 +107,7 @@ def text(
     fit = scores['fit']
     parts = [
         _INTRODUCTION.format(labels=_LABELS[recipe.labels]),
-        _WHAT.format(
+        _NETWORK.format(
             model=recipe.student.model,
             parameters=fit['parameters'] / 1e6,
             megabytes=facts['bytes'] / 1e6,
@@ -124,7 +124,7 @@ def text(
             val=scores['windows']['val'],
             train_labels=scores['labels']['train'],
             val_labels=scores['labels']['val'],
-            more=_more_on_data(recipe, scores),
+            more=_data_sentences(recipe, scores),
         ),
         '## Measured on windows',
         metrics_table(_window_rows(scores)),
@@ -141,25 +141,27 @@ def text(
     return '\n\n'.join([*parts, '```yaml\n' + as_yaml(recipe) + '```']) + '\n'
 
 
-def _more_on_data(recipe: StudentRecipe, scores: dict[str, Any]) -> str:
+def _data_sentences(recipe: StudentRecipe, scores: dict[str, Any]) -> str:
     """Return sentences on seeds, teachers, transfer and pretext, where there were any."""
     if recipe.labels == 'simulated':
         seeds = ', '.join(
             f'{low} to {high - 1} ({use})' for use, (low, high) in SPLIT_SEEDS.items()
         )
         return f'Drives are split by seed: {seeds}, so no drive is in two splits. '
-    how, sentences = recipe.teachers, ''
+    teachers, sentences = recipe.teachers, ''
     if recipe.labels == 'teachers' or recipe.transfer.loss != 'none':
         sentences = _TEACHERS.format(
             teachers=', '.join(recipe.learns_from),
-            config=how.config_name,
-            height=how.height,
-            width=how.width,
-            whence=f'taken from {how.folder}' if how.folder else 'trained on other drives',
-            score=how.score,
+            config=teachers.config_name,
+            height=teachers.height,
+            width=teachers.width,
+            origin=f'taken from {teachers.folder}'
+            if teachers.folder
+            else 'trained on other drives',
+            score=teachers.score,
         )
-        if how.labels:
-            sentences = f'The labels in {how.labels} come from ready teachers. '
+        if teachers.labels:
+            sentences = f'The labels in {teachers.labels} come from ready teachers. '
     if recipe.transfer.loss != 'none':
         sentences += (
             "In addition to the boxes, the student learned the teachers' features with "
@@ -173,11 +175,11 @@ def _more_on_data(recipe: StudentRecipe, scores: dict[str, Any]) -> str:
 
 
 def _transfer(recipe: StudentRecipe) -> str:
-    how = recipe.transfer
-    if how.loss == 'mta':
-        among = f', {how.combine} of the teachers' if len(recipe.learns_from) > 1 else ''
-        return f'Multi-Teacher Alignment ({how.mta}{among}), weight {how.weight:g}'
-    return f'the {how.loss} loss, weight {how.weight:g}'
+    transfer = recipe.transfer
+    if transfer.loss == 'mta':
+        among = f', {transfer.combine} of the teachers' if len(recipe.learns_from) > 1 else ''
+        return f'Multi-Teacher Alignment ({transfer.mta}{among}), weight {transfer.weight:g}'
+    return f'the {transfer.loss} loss, weight {transfer.weight:g}'
 
 
 def _window_rows(scores: dict[str, Any]) -> dict[str, dict[str, float]]:

@@ -38,7 +38,7 @@ class RunContext:
         labels: folder of the teachers' labels, None if there are none.
         progress: displays the progress.
         rig_path: the rig's file, None to use the drives' own.
-        given: ready teachers by modality, which need not be trained or loaded.
+        ready_teachers: teachers by modality, which need not be trained or loaded.
     """
 
     recipe: StudentRecipe
@@ -50,7 +50,7 @@ class RunContext:
     labels: Path | None
     progress: Progress = SILENT
     rig_path: Path | None = None
-    given: Mapping[str, Teacher] | None = None
+    ready_teachers: Mapping[str, Teacher] | None = None
 
     @property
     def input_kind(self) -> str:
@@ -66,7 +66,7 @@ def open_run(
     rig_path: Path | None = None,
     progress: Progress = SILENT,
     labels: Path | None = None,
-    given: Mapping[str, Teacher] | None = None,
+    ready_teachers: Mapping[str, Teacher] | None = None,
 ) -> RunContext:
     """Begin or resume a run.
 
@@ -78,7 +78,7 @@ def open_run(
         rig_path: the rig to train for.
         progress: displays the progress.
         labels: folder of labels to share between runs; None keeps them in the run's folder.
-        given: ready teachers by modality, in place of those that the recipe names.
+        ready_teachers: teachers by modality, in place of those that the recipe names.
 
     Raises:
         AvdetError: recipe, data or folders are invalid.
@@ -89,7 +89,7 @@ def open_run(
     if recipe.labels == 'simulated' or _is_simulated(recipe, data):
         rig = load_rig(rig_path)
     else:
-        split, rig = _open_drives(recipe, data, rig_path, given)
+        split, rig = _open_drives(recipe, data, rig_path, ready_teachers)
     run = RunContext(
         recipe,
         data or out.parent / 'windows',
@@ -100,7 +100,7 @@ def open_run(
         _labels_folder(recipe, data, labels or out / LABELS),
         progress,
         Path(rig_path) if rig_path else None,
-        given,
+        ready_teachers,
     )
     if split is None and run.input_kind != 'window':
         raise AvdetError(
@@ -121,7 +121,7 @@ def labelled_as_found(recipe: StudentRecipe, data: Path) -> StudentRecipe:
     labelled = any((data / LABELS).glob('*.npz'))
     found = 'teachers' if labelled else 'truth'
     _logger.warning(
-        '%s holds drives: labels: simulated is read as labels: %s; say so in the recipe',
+        '%s holds drives: labels: simulated is read as labels: %s; set this in the recipe',
         data,
         found,
     )
@@ -135,7 +135,7 @@ def _open_drives(
     recipe: StudentRecipe,
     data: Path | None,
     rig_path: Path | None,
-    given: Mapping[str, Teacher] | None,
+    ready_teachers: Mapping[str, Teacher] | None,
 ) -> tuple[DriveSplit, Rig]:
     """Return the split of the drives, and the rig they were recorded with."""
     if data is None:
@@ -144,7 +144,7 @@ def _open_drives(
             'found none; avdet sim drives makes one'
         )
     ready = recipe.teachers.folder
-    taught_here = recipe.makes_labels and not ready and not given
+    taught_here = recipe.makes_labels and not ready and not ready_teachers
     split = read_split(data, recipe.teachers.share if taught_here else 0.0, recipe.subset)
     if ready:
         places = [Path(ready) / name for name in recipe.teachers.modalities]

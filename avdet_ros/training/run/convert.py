@@ -123,10 +123,10 @@ def _write_student(
 def _load(detector: EfficientDetector, state: Mapping[str, Tensor], path: Path) -> None:
     own = detector.network.state_dict()
     for name in (*own, *state):
-        theirs, ours = state.get(name), own.get(name)
-        if theirs is None or ours is None or theirs.shape != ours.shape:
-            expected = 'no such layer' if ours is None else str(tuple(ours.shape))
-            found = 'none' if theirs is None else str(tuple(theirs.shape))
+        value, layer = state.get(name), own.get(name)
+        if value is None or layer is None or value.shape != layer.shape:
+            expected = 'no such layer' if layer is None else str(tuple(layer.shape))
+            found = 'none' if value is None else str(tuple(value.shape))
             raise AvdetError(f'{path}: layer {name}: expected {expected}, found {found}')
     with torch.no_grad():
         detector.network.load_state_dict(dict(state))

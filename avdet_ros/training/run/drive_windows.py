@@ -63,8 +63,8 @@ def cache_drive_sound(
 ) -> None:
     """Compute all drives' features, each with its own rig's front end; see `cache_sound`."""
     for rig in {id(rig): rig for rig in rigs.values()}.values():
-        its = {name: frames for name, frames in drives.items() if rigs[name] is rig}
-        cache_sound(root, its, KIND, rig, progress)
+        same_rig = {name: frames for name, frames in drives.items() if rigs[name] is rig}
+        cache_sound(root, same_rig, KIND, rig, progress)
 
 
 def write_drive_windows(
@@ -96,31 +96,31 @@ def write_drive_windows(
     out.mkdir(parents=True, exist_ok=True)
     names = FrontEnd(pair_count=PAIRS_OF_KIND[KIND]).feature_names
     write_json(out / MANIFEST, {'features': names})
-    total = told = 0
+    total = with_speed = 0
     for number, (drive, members) in enumerate(by_drive(frames).items()):
         places, features = map_features(root, KIND, drive)
         known = labels_of(root, drive, source, labels, teachers)
-        there = [f for f in members if f.stamp in places and f.stamp in known]
-        if not there:
+        usable = [f for f in members if f.stamp in places and f.stamp in known]
+        if not usable:
             continue
         columns_px = _columns(rigs[drive], source, labels)
-        rows = [label_fields(_whole(known[f.stamp]), rigs[drive], columns_px) for f in there]
+        rows = [label_fields(_whole(known[f.stamp]), rigs[drive], columns_px) for f in usable]
         arrays: dict[str, Any] = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-        arrays |= _array_fields(rigs[drive], len(there))
-        arrays |= _motion_fields(root / drive, there)
-        told += int(np.isfinite(arrays['ahead_mps']).sum())
-        arrays['features'] = np.stack([features[places[frame.stamp]] for frame in there])
-        arrays['seed'] = np.full(len(there), number, np.int64)
+        arrays |= _array_fields(rigs[drive], len(usable))
+        arrays |= _motion_fields(root / drive, usable)
+        with_speed += int(np.isfinite(arrays['ahead_mps']).sum())
+        arrays['features'] = np.stack([features[places[frame.stamp]] for frame in usable])
+        arrays['seed'] = np.full(len(usable), number, np.int64)
         with write_atomically(out / f'windows_{number:07d}.npz') as file:
             np.savez(file, **arrays)
-        total += len(there)
+        total += len(usable)
     if not total:
         raise AvdetError(
             f'{root}: expected sound and labels ({source}) of the {len(frames)} frames, found none'
         )
     left_out = len(frames) - total
     _logger.info('%s: %d windows, %d frames have no sound or labels', out, total, left_out)
-    _logger.info('%s: own speed known in %d of %d windows', out, told, total)
+    _logger.info('%s: own speed known in %d of %d windows', out, with_speed, total)
     return total
 
 

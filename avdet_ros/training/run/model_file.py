@@ -54,7 +54,7 @@ def make_model_file(run: RunContext) -> Path:
 
     Returns:
         ``student.onnx`` in the run's folder. The card includes the table of the run called
-        ``comparison`` beside this one, if that is done.
+        ``comparison`` next to this one, if that is done.
     """
     detector, windows = make_detector(run)
     model = run.out / MODEL

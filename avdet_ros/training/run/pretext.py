@@ -49,22 +49,28 @@ def fit_pretext(
     Returns:
         The result of the best epoch and, as ``about``, a sentence that describes it.
     """
-    how = recipe.pretext
+    pretext = recipe.pretext
     seed_everything(recipe.fit.seed, workers=True, verbose=False)
     train = train.at_most(recipe.fit.windows)
     scale_levels(student, train)
     with torch.no_grad():
         example = torch.from_numpy(np.asarray(train.spectrogram[0], np.float32)[None])
         channels = student.eval().encode(example).shape[1]
-    task = PRETEXTS.find(how.task)(student, recipe, mirror, channels)
+    task = PRETEXTS.find(pretext.task)(student, recipe, mirror, channels)
     task.prepare(train, val)
     levels = len(train.level_sizes) if 'attention' in task.needs_of(recipe) else 0
     best = run_fit(
         task,
-        loader(train, how.batch, recipe.fit.seed, levels, how.batch // 2 if task.compares else 0),
-        loader(val, 2 * how.batch, levels=levels),
+        loader(
+            train,
+            pretext.batch,
+            recipe.fit.seed,
+            levels,
+            pretext.batch // 2 if task.compares else 0,
+        ),
+        loader(val, 2 * pretext.batch, levels=levels),
         folder,
-        epochs=how.epochs,
+        epochs=pretext.epochs,
         seed=recipe.fit.seed,
         watch='val/loss',
         largest=False,
@@ -75,7 +81,7 @@ def fit_pretext(
     task.on_validation_epoch_start()
     with torch.inference_mode():
         task.cpu().eval()
-        for index, batch in enumerate(loader(val, 2 * how.batch, levels=levels)):
+        for index, batch in enumerate(loader(val, 2 * pretext.batch, levels=levels)):
             task.validation_step(batch, index)
     state = {name: item.detach().cpu().clone() for name, item in student.state_dict().items()}
     rank_zero_first(lambda: save_weights(folder / WEIGHTS, state))

@@ -60,7 +60,7 @@ def make_teachers(
     for modality in recipe.modalities:
         path = folder / modality / TEACHER_FILE
         if path.exists():
-            _logger.info('%s: %s teacher there already', path, modality)
+            _logger.info('%s: %s teacher exists already', path, modality)
             continue
         if recipe.folder:
             raise AvdetError(
@@ -74,7 +74,7 @@ def make_teachers(
             len(frames),
             len(by_drive(split.teach)),
         )
-        how = TeacherRecipe(
+        teacher_recipe = TeacherRecipe(
             modality,
             config_name=recipe.config_name,
             image_size=(recipe.height, recipe.width),
@@ -87,7 +87,9 @@ def make_teachers(
             scaling=recipe.scaling,
         )
         drives = split.teach + split.watch
-        TEACHERS.find(recipe.model).fit(how, frames, watch, path.parent, drives, progress)
+        TEACHERS.find(recipe.model).fit(
+            teacher_recipe, frames, watch, path.parent, drives, progress
+        )
 
 
 def make_windows(run: RunContext) -> None:
@@ -105,18 +107,20 @@ def make_windows(run: RunContext) -> None:
 
 def label_frames(run: RunContext) -> None:
     """Label the drives with teachers if the recipe asks for it; train missing teachers."""
-    how, split, labels = run.recipe.teachers, run.split, run.labels
+    recipe, split, labels = run.recipe.teachers, run.split, run.labels
     if not run.recipe.makes_labels:
         return
     if split is None or labels is None:
         raise ValueError('labels: teachers: expected drives and a folder of labels, found none')
     drives = by_drive(split.student)
-    if run.given is None:
-        make_teachers(how, run.data, split, run.teachers, run.progress)
+    if run.ready_teachers is None:
+        make_teachers(recipe, run.data, split, run.teachers, run.progress)
 
     def label() -> None:
-        teachers = run.given or open_teachers(run.teachers, how.modalities, how.score, how.model)
-        label_drives(run.data, drives, teachers, labels, how.crop, run.progress)
+        teachers = run.ready_teachers or open_teachers(
+            run.teachers, recipe.modalities, recipe.score, recipe.model
+        )
+        label_drives(run.data, drives, teachers, labels, recipe.crop, run.progress)
 
     rank_zero_first(label)
 
@@ -146,8 +150,11 @@ def load_windows(run: RunContext, use: str) -> WindowDataset:
 
 def fresh_student(run: RunContext) -> tuple[StudentAdapter, Mirror | None]:
     """Build the recipe's student, and the mirror of its rig if the recipe mirrors."""
-    camera, how = run.rig.camera, run.recipe.teachers
-    image_size, crop = (how.height, how.width), False  # without teachers: the whole image
+    camera, teachers = run.rig.camera, run.recipe.teachers
+    image_size, crop = (
+        (teachers.height, teachers.width),
+        False,
+    )  # without teachers: the whole image
     if run.labels is not None and (run.labels / ABOUT).exists():
         about = read_about(run.labels)
         image_size, crop = about['image_size'], about['crop']
@@ -209,7 +216,7 @@ def _fit(
             load_best(student, Path(recipe.fit.start), 'student.')
         learned = windows['train'].share_of_drives(recipe.fit.drives, recipe.fit.seed)
         count = len(set(learned.at_most(recipe.fit.windows).names))
-        whom = f' ({", ".join(recipe.learns_from)})' if recipe.learns_from else ''
+        names = f' ({", ".join(recipe.learns_from)})' if recipe.learns_from else ''
         transfer = '' if recipe.transfer.loss == 'none' else f' and by {recipe.transfer.loss}'
         _logger.info(
             '%s: %s learns from %d windows with labels: %s%s%s',
@@ -217,7 +224,7 @@ def _fit(
             recipe.student.model,
             count,
             recipe.labels,
-            whom,
+            names,
             transfer,
         )
         minutes = fit_student(

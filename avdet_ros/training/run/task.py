@@ -79,8 +79,8 @@ class StudentTask(LightningModule):
         """Compute one batch's loss; augmentation depends on seed and position, so runs resume."""
         place = (self.recipe.fit.seed, self.current_epoch, index, self.global_rank)
         chance = generator_at(place, self.device)
-        how = self.recipe.augmentation
-        batch = augment(batch, how, self.mirror, chance, self.student.cells)
+        augmentation = self.recipe.augmentation
+        batch = augment(batch, augmentation, self.mirror, chance, self.student.cells)
         output = self.student(batch.spectrogram, self.levels)
         terms, counts = self.student.loss(
             output.prediction, batch.boxes, self.recipe.loss, **_open_areas(batch)

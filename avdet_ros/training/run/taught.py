@@ -53,7 +53,7 @@ def make_model_file(run: RunContext) -> Path:
     """Make the windows, fit, export and score; existing results are skipped.
 
     Returns:
-        ``student.onnx`` in the run's folder; beside it ``scores.json`` and MODEL_CARD.md.
+        ``student.onnx`` in the run's folder; next to it ``scores.json`` and MODEL_CARD.md.
 
     Raises:
         AvdetError: windows, drives or teachers are invalid.
@@ -97,7 +97,7 @@ def fit_plan(recipe: StudentRecipe, windows: int) -> FitPlan:
             image's grid need (patience, schedule, gains of single channels) are ignored.
         windows: number of training windows.
     """
-    fit, how = recipe.fit, recipe.augmentation
+    fit, augmentation = recipe.fit, recipe.augmentation
     return FitPlan(
         steps=fit.epochs * max(1, windows // fit.batch),
         batch=fit.batch,
@@ -107,11 +107,11 @@ def fit_plan(recipe: StudentRecipe, windows: int) -> FitPlan:
         average=fit.average,
         seed=fit.seed,
         augmentation=Augmentation(
-            mirror=0.5 if how.mirror else 0.0,
-            level_db=how.gain_db / 4,
-            missing=how.drop_channel,
-            masked_bands=max(1, how.mask_bands),
-            masked=0.3 if how.mask_bands else 0.0,
+            mirror=0.5 if augmentation.mirror else 0.0,
+            level_db=augmentation.gain_db / 4,
+            missing=augmentation.drop_channel,
+            masked_bands=max(1, augmentation.mask_bands),
+            masked=0.3 if augmentation.mask_bands else 0.0,
         ),
         start_from=fit.start,
         bfloat16=True if fit.precision == 'bf16-mixed' else None,
@@ -144,13 +144,15 @@ def simulated_sets(run: RunContext) -> dict[str, Path]:
                     advance(done)
     if recipe.labels != 'teachers':
         return folders
-    how = recipe.teachers
-    if not how.folder and run.given is None:
+    settings = recipe.teachers
+    if not settings.folder and run.ready_teachers is None:
         raise AvdetError(
             'teachers.folder: expected ready teachers (avdet train teacher) for simulated '
             'windows, found none'
         )
-    teachers = run.given or open_teachers(run.teachers, how.modalities, how.score, how.model)
+    teachers = run.ready_teachers or open_teachers(
+        run.teachers, settings.modalities, settings.score, settings.model
+    )
     labelled = {use: run.out / WINDOWS / use for use in folders}
     for use, folder in folders.items():
         watch_windows(folder, teachers, labelled[use], run.rig, progress=run.progress)
@@ -187,11 +189,15 @@ def drive_sets(run: RunContext) -> dict[str, Path]:
 
 def about_windows(run: RunContext) -> str:
     """Describe windows and labels in a few words, for file and card."""
-    whom = ', '.join(run.recipe.learns_from)
-    by = f'labelled by teachers ({whom})' if run.recipe.labels == 'teachers' else 'with true boxes'
-    where = 'simulated windows' if run.split is None else f'drives of {run.data.name}'
+    teachers = ', '.join(run.recipe.learns_from)
+    by = (
+        f'labelled by teachers ({teachers})'
+        if run.recipe.labels == 'teachers'
+        else 'with true boxes'
+    )
+    data = 'simulated windows' if run.split is None else f'drives of {run.data.name}'
     start = f'; started from {Path(run.recipe.fit.start).name}' if run.recipe.fit.start else ''
-    return f'{where}, {by}{start}'
+    return f'{data}, {by}{start}'
 
 
 def scores_on(run: AnyArrayRun, folder: Path) -> dict[str, float | None]:

@@ -44,7 +44,7 @@ def train(
     Args:
         recipe_path: see `avdet_ros.training.recipes.read`.
         data: for ``labels: simulated`` the folder of the windows, made if missing (None:
-            ``windows`` beside the run); else a folder of drives in the MAVD layout.
+            ``windows`` next to the run); else a folder of drives in the MAVD layout.
         out: the run's folder. None: ``runs/`` and the recipe's name.
         resume: continue from results in the run's folder; False starts over.
         rig_path: the rig to train for; None takes the drives' own, or the package's.
@@ -73,7 +73,7 @@ def run_student(run: RunContext) -> Path:
         run: result of `open_run`; its teachers and labels are made, found or given.
 
     Returns:
-        ``student.onnx`` in the run's folder; beside it MODEL_CARD.md and scores.json.
+        ``student.onnx`` in the run's folder; next to it MODEL_CARD.md and scores.json.
 
     Raises:
         AvdetError: data or folders are invalid.

@@ -165,18 +165,18 @@ def read_plan(folder: Path, base: Rig) -> tuple[WindowPlan, float]:
     """
     path = folder / MANIFEST
     try:
-        noted = json.loads(path.read_text(encoding='utf-8'))
-        if noted['format'] != FORMAT:
-            raise ValueError(f'format {noted["format"]}')
+        manifest = json.loads(path.read_text(encoding='utf-8'))
+        if manifest['format'] != FORMAT:
+            raise ValueError(f'format {manifest["format"]}')
         names = [field.name for field in fields(WindowPlan)]
-        plan = WindowPlan(**{name: noted[name] for name in names if name in noted})
-        window_s = float(noted['window_s'])
+        plan = WindowPlan(**{name: manifest[name] for name in names if name in manifest})
+        window_s = float(manifest['window_s'])
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise AvdetError(
-            f'{path}: expected the notes of a set of drawn arrays, found {error!s:.80}; avdet sim '
-            'windows --arrays drawn makes one'
+            f'{path}: expected the manifest of a set of drawn arrays, found {error!s:.80}; avdet '
+            'sim windows --arrays drawn makes one'
         ) from error
-    if difference := rig_difference(base, noted):
+    if difference := rig_difference(base, manifest):
         raise AvdetError(f'{path}: {difference}')
     return plan, window_s
 
@@ -186,7 +186,7 @@ def _begin(out: Path, about: dict[str, Any]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         if any(out.glob('windows_*.npz')):
-            raise AvdetError(f'{out}: expected {MANIFEST} beside the shards, found none')
+            raise AvdetError(f'{out}: expected {MANIFEST} next to the shards, found none')
         write_json(path, about)
     if json.loads(path.read_text(encoding='utf-8')) != json.loads(json.dumps(about)):
         raise AvdetError(

@@ -103,7 +103,7 @@ class Attention(nn.Module):
         seen = self.joined((cells * self._attend(cells, sound)[:, None]).sum(dim=(2, 3)))
         return triplet(seen, sound.mean(dim=2), self.vectors(foreign).mean(dim=2))
 
-    def told_loss(self, pictures: Tensor, maps: Tensor, masks: Tensor) -> Tensor:
+    def labelled_loss(self, pictures: Tensor, maps: Tensor, masks: Tensor) -> Tensor:
         """Return the loss of labelled frames, a scalar: -sum g log a.
 
         Args:
@@ -111,7 +111,7 @@ class Attention(nn.Module):
             maps: (F, 2 `GROUPS`, A).
             masks: (F, ROWS, COLUMNS), nonzero where something sounds.
         """
-        return told_loss(self(pictures, maps), masks)
+        return labelled_loss(self(pictures, maps), masks)
 
     def _attend(self, cells: Tensor, sound: Tensor) -> Tensor:
         alike = functional.cosine_similarity(cells, sound[:, :, None], dim=1)
@@ -125,7 +125,7 @@ def triplet(seen: Tensor, own: Tensor, other: Tensor) -> Tensor:
     return (near**2 + (1 - far) ** 2).mean()
 
 
-def told_loss(attention: Tensor, masks: Tensor) -> Tensor:
+def labelled_loss(attention: Tensor, masks: Tensor) -> Tensor:
     """Mean of -sum g log a; each mask g is scaled to sum 1, so vehicle size has no weight."""
     share = masks / masks.flatten(1).sum(dim=1)[:, None, None].clamp(min=LEAST)
     return -(share * attention.clamp(min=LEAST).log()).sum(dim=(1, 2)).mean()

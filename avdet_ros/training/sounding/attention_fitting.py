@@ -72,9 +72,9 @@ def fit_attention(
     network.mean.copy_(maps.mean(dim=(0, 2))[:, None])
     network.deviation.copy_(maps.std(dim=(0, 2)).clamp(min=1e-3)[:, None])
     optimiser = torch.optim.Adam(network.parameters(), plan.learning_rate)
-    told = torch.nonzero(masks.flatten(1).sum(dim=1) > 0).flatten()
-    if plan.labelled < len(told):
-        told = told[torch.linspace(0, len(told) - 1, plan.labelled).long()]
+    labelled = torch.nonzero(masks.flatten(1).sum(dim=1) > 0).flatten()
+    if plan.labelled < len(labelled):
+        labelled = labelled[torch.linspace(0, len(labelled) - 1, plan.labelled).long()]
     with progress.step('attention', plan.steps) as advance:
         for _ in range(plan.steps):
             terms = []
@@ -86,10 +86,10 @@ def fit_attention(
                 ]
                 shown = pictures[drawn].float() / 255
                 terms.append(network.unlabelled_loss(shown, maps[drawn], maps[foreign]))
-            if len(told):
-                drawn = told[torch.randint(len(told), (plan.batch,), generator=chance)]
+            if len(labelled):
+                drawn = labelled[torch.randint(len(labelled), (plan.batch,), generator=chance)]
                 shown = pictures[drawn].float() / 255
-                terms.append(network.told_loss(shown, maps[drawn], masks[drawn]))
+                terms.append(network.labelled_loss(shown, maps[drawn], masks[drawn]))
             optimiser.zero_grad()
             torch.stack(terms).sum().backward()
             optimiser.step()

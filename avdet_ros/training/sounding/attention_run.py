@@ -1,4 +1,4 @@
-"""Fit attention to drives with pictures, and store its maps beside the labels."""
+"""Fit attention to drives with pictures, and store its maps next to the labels."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def keep_attention(
     )
     pictures = read_pictures(root, frames, plan.thermal, progress)
     own = torch.tensor([one.drive in taught for one in frames])
-    places = [number for number, its in enumerate(own.tolist()) if its]
+    places = [number for number, is_taught in enumerate(own.tolist()) if is_taught]
     train = [frames[number] for number in places]
     masks = torch.zeros(len(train), ROWS, COLUMNS)
     if plan.labelled:
@@ -85,9 +85,9 @@ def keep_attention(
     )
     heat = attend(network, pictures, maps)
     for name in drives:
-        its = [number for number, one in enumerate(frames) if one.drive == name]
-        stamps = [frames[number].stamp for number in its]
-        write_attention(labels or root / LABELS, name, stamps, heat[its])
+        numbers = [number for number, one in enumerate(frames) if one.drive == name]
+        stamps = [frames[number].stamp for number in numbers]
+        write_attention(labels or root / LABELS, name, stamps, heat[numbers])
     _logger.info('attention computed for %d pictures of %d drives', len(frames), len(drives))
     return len(frames)
 

@@ -43,10 +43,10 @@ class BestCell(Attention):
         right, wrong = (self.logits(pictures, maps).amax(dim=(1, 2)) for maps in (own, foreign))
         return functional.softplus(-right).mean() + functional.softplus(wrong).mean()
 
-    def told_loss(self, pictures: Tensor, maps: Tensor, masks: Tensor) -> Tensor:
+    def labelled_loss(self, pictures: Tensor, maps: Tensor, masks: Tensor) -> Tensor:
         """Return the cells' cross-entropy, sounding and silent ones weighted equally, a scalar."""
         each = functional.binary_cross_entropy_with_logits(
             self.logits(pictures, maps), (masks > 0).float(), reduction='none'
         )
-        there = masks > 0
-        return each[there].mean() + each[~there].mean()
+        sounding = masks > 0
+        return each[sounding].mean() + each[~sounding].mean()

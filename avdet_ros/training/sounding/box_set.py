@@ -70,15 +70,15 @@ class BoxSet:
         parts = {item.name: getattr(self, item.name)[places] for item in fields(self)}
         return replace(self, **parts)
 
-    def flat(self, values: Tensor, many: int) -> np.ndarray:
+    def flat(self, values: Tensor, count: int) -> np.ndarray:
         """Return (N,) values in the order of the original list of boxes.
 
         Args:
             values: (F, K).
-            many: number of boxes in that list; boxes that did not fit get the lowest value.
+            count: number of boxes in that list; boxes that did not fit get the lowest value.
         """
         found = values[self.valid].double().numpy()
-        out = np.full(many, found.min(initial=np.inf) if len(found) else 0.0)
+        out = np.full(count, found.min(initial=np.inf) if len(found) else 0.0)
         out[self.row[self.valid].numpy()] = found
         return out
 
@@ -167,7 +167,7 @@ def motion_of_boxes(
     boxes_px: np.ndarray,
     azimuth_deg: np.ndarray,
 ) -> np.ndarray:
-    """Return (N, 3) rates of boxes, each linked to the best match a frame on; see `BoxSet`.
+    """Return (N, 3) rates of boxes, each linked to the best match in the next frame; see `BoxSet`.
 
     The ego vehicle's own motion moves parked vehicles too. Therefore the azimuth's rate is also
     given relative to the median of the frame's other boxes.
@@ -177,17 +177,19 @@ def motion_of_boxes(
     members = [np.flatnonzero(frame == number) for number in range(len(stamp_s))]
     for number in range(len(stamp_s) - 1):
         step_s = stamp_s[number + 1] - stamp_s[number]
-        here, there = members[number], members[number + 1]
-        if drive[number] != drive[number + 1] or step_s > NEXT_S or not len(there):
+        boxes_now, boxes_next = members[number], members[number + 1]
+        if drive[number] != drive[number + 1] or step_s > NEXT_S or not len(boxes_next):
             continue
-        apart = np.abs(azimuth_deg[here][:, None] - azimuth_deg[there][None])
-        cost = apart / LINK_DEG + np.abs(log_height[here][:, None] - log_height[there][None])
-        cost -= 0.5 * box_iou(boxes_px[here], boxes_px[there])
-        for place, own in enumerate(here):
+        apart = np.abs(azimuth_deg[boxes_now][:, None] - azimuth_deg[boxes_next][None])
+        cost = apart / LINK_DEG + np.abs(
+            log_height[boxes_now][:, None] - log_height[boxes_next][None]
+        )
+        cost -= 0.5 * box_iou(boxes_px[boxes_now], boxes_px[boxes_next])
+        for place, own in enumerate(boxes_now):
             best = int(cost[place].argmin())
             if apart[place, best] > LINK_DEG or cost[:, best].argmin() != place:
                 continue
-            other = there[best]
+            other = boxes_next[best]
             turned = (azimuth_deg[other] - azimuth_deg[own]) / step_s
             grown = (log_height[other] - log_height[own]) / step_s
             for end in (own, other):

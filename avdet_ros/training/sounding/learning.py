@@ -32,7 +32,7 @@ NEAR_DEG = 5.0
 """A box this near another moment's box, or its loudest direction, may sound in that moment too."""
 
 LEAST_WEIGHT = 0.1
-"""Weight of frames in which the previous round found nothing; none is excluded for good."""
+"""Weight of frames in which the previous round found nothing; none is excluded permanently."""
 
 
 @dataclass(frozen=True)
@@ -81,15 +81,15 @@ def fit_selector(
     """
     torch.manual_seed(plan.seed)
     network = SelectorNet(plan.kinds)
-    its_maps = all_maps(maps, boxes.sums)
-    evidence = network.evidence(boxes, its_maps)
+    own_maps = all_maps(maps, boxes.sums)
+    evidence = network.evidence(boxes, own_maps)
     network.fit_scaling(evidence, boxes.valid)
     seen = torch.nonzero(boxes.valid.any(dim=1)).flatten()
     weight = torch.ones(len(boxes))
     if not len(seen):
         return network.eval()
-    draw = _Unlabelled(boxes, maps, mirror, plan.mixing, its_maps, evidence)
-    told = labelled_frames(boxes, plan.labelled)
+    draw = _Unlabelled(boxes, maps, mirror, plan.mixing, own_maps, evidence)
+    labelled = labelled_frames(boxes, plan.labelled)
     rounds = plan.rounds if plan.unlabelled else 1
     with progress.step('selector', rounds * plan.steps) as advance:
         for _ in range(rounds):
@@ -101,8 +101,8 @@ def fit_selector(
                 if plan.unlabelled:
                     drawn = seen[torch.randint(len(seen), (plan.batch,), generator=chance)]
                     terms += draw.terms(network, drawn, weight, chance)
-                if len(told):
-                    drawn = told[torch.randint(len(told), (plan.batch,), generator=chance)]
+                if len(labelled):
+                    drawn = labelled[torch.randint(len(labelled), (plan.batch,), generator=chance)]
                     known = boxes.valid[drawn] & ~boxes.sounds[drawn].isnan()
                     logits = network(evidence[drawn][known])
                     truth = boxes.sounds[drawn][known]
@@ -132,8 +132,8 @@ def predict(
     """
     network.eval()
     sums = boxes.sums if sums is None else sums
-    heard = all_maps(maps, sums) if 'sound' in network.kinds else None
-    return network(network.evidence(boxes, heard))
+    sound_maps = all_maps(maps, sums) if 'sound' in network.kinds else None
+    return network(network.evidence(boxes, sound_maps))
 
 
 def all_maps(maps: DirectionMaps, sums: Tensor) -> Tensor:
@@ -141,12 +141,12 @@ def all_maps(maps: DirectionMaps, sums: Tensor) -> Tensor:
     return torch.cat([maps(part) for part in sums.split(256)])
 
 
-def labelled_frames(boxes: BoxSet, many: int) -> Tensor:
-    """Return indices of at most ``many`` frames with labelled boxes, spread evenly, (M,)."""
-    known = torch.nonzero((boxes.valid & ~boxes.sounds.isnan()).any(dim=1)).flatten()
-    if many >= len(known):
-        return known
-    return known[torch.linspace(0, len(known) - 1, many).long()]
+def labelled_frames(boxes: BoxSet, count: int) -> Tensor:
+    """Return indices of at most ``count`` frames with labelled boxes, spread evenly, (M,)."""
+    labelled = torch.nonzero((boxes.valid & ~boxes.sounds.isnan()).any(dim=1)).flatten()
+    if count >= len(labelled):
+        return labelled
+    return labelled[torch.linspace(0, len(labelled) - 1, count).long()]
 
 
 def joined(first: BoxSet, second: BoxSet) -> BoxSet:
@@ -185,11 +185,11 @@ class _Unlabelled:
         maps: DirectionMaps,
         mirror: Mirror | None,
         mixing: bool,
-        its_maps: Tensor,
+        own_maps: Tensor,
         evidence: Tensor,
     ) -> None:
         self.boxes, self.maps, self.mixing = boxes, maps, mixing
-        self.its_maps, self.evidence = its_maps, evidence
+        self.own_maps, self.evidence = own_maps, evidence
         self.others = other_moments(boxes)
         self.turned = None
         if mirror is not None:
@@ -203,20 +203,20 @@ class _Unlabelled:
         choices = (self.others[place] for place in drawn.tolist())
         place = [int(it[torch.randint(len(it), (1,), generator=chance)]) for it in choices]
         other = self.boxes.select(torch.tensor(place))
-        foreign = self.its_maps[place]
+        foreign = self.own_maps[place]
         if self.turned is not None:
             turned = (torch.rand(len(drawn), generator=chance) < 0.25) & lopsided(own)
             foreign = torch.where(turned[:, None, None], self.turned[drawn], foreign)
-        its = network(self.evidence[drawn])
-        not_its = network(network.evidence(own, foreign))
+        own_logits = network(self.evidence[drawn])
+        foreign_logits = network(network.evidence(own, foreign))
         terms = [
-            _mean(functional.softplus(-picture_logit(its, own.valid)), weighted),
-            functional.softplus(picture_logit(not_its, own.valid)).mean(),
+            _mean(functional.softplus(-picture_logit(own_logits, own.valid)), weighted),
+            functional.softplus(picture_logit(foreign_logits, own.valid)).mean(),
         ]
         both = (own.drive == other.drive) & other.valid.any(dim=1)
         if self.mixing and both.any():
             pair = own.select(both), other.select(both)
-            alone = self.its_maps[torch.tensor(place)[both]]
+            alone = self.own_maps[torch.tensor(place)[both]]
             terms += _mixed(network, *pair, self.maps, alone, weighted[both])
         return terms
 
@@ -260,17 +260,17 @@ def other_moments(boxes: BoxSet) -> list[Tensor]:
 
 def apart_in_time(drives: Tensor, times_s: Tensor) -> list[Tensor]:
     """Compute `other_moments` from (F,) drives and (F,) times."""
-    everyone = torch.arange(len(drives))
+    frames = torch.arange(len(drives))
     found = []
     for drive, time_s in zip(drives.tolist(), times_s.tolist(), strict=True):
         same = drives == drive
-        near = everyone[same & ((times_s - time_s).abs() >= APART_S)]
-        far = everyone[~same]
+        near = frames[same & ((times_s - time_s).abs() >= APART_S)]
+        far = frames[~same]
         if len(near) and len(far):
             step = max(1, len(far) // len(near))
             far = far[::step][: len(near)]
         both = torch.cat([near, far])
-        found.append(both if len(both) else everyone[same])
+        found.append(both if len(both) else frames[same])
     return found
 
 

@@ -28,7 +28,7 @@ def windows_of(sides_deg: Tensor, margin_deg: float = MARGIN_DEG) -> Tensor:
     return (off <= half + margin_deg) | (off == off.amin(dim=-1, keepdim=True))
 
 
-def heard_at(maps: Tensor, windows: Tensor, valid: Tensor) -> Tensor:
+def received_at(maps: Tensor, windows: Tensor, valid: Tensor) -> Tensor:
     """Return what is received at each box above the median direction and the best other box.
 
     The result is (F, K, 4 `GROUPS`), zeros where there is no box.
@@ -39,17 +39,17 @@ def heard_at(maps: Tensor, windows: Tensor, valid: Tensor) -> Tensor:
         valid: (F, K) bool.
     """
     frame, slot = torch.nonzero(valid, as_tuple=True)
-    its = torch.where(windows[frame, slot, None], maps[frame], -torch.inf).amax(dim=-1)
+    peaks = torch.where(windows[frame, slot, None], maps[frame], -torch.inf).amax(dim=-1)
     scaled = maps.new_zeros(*valid.shape, 2 * GROUPS)
-    scaled[frame, slot] = torch.cat([its[:, :GROUPS], 100 * its[:, GROUPS:]], dim=-1)
+    scaled[frame, slot] = torch.cat([peaks[:, :GROUPS], 100 * peaks[:, GROUPS:]], dim=-1)
     middle = maps.median(dim=-1).values[:, None]
     middle = torch.cat([middle[..., :GROUPS], 100 * middle[..., GROUPS:]], dim=-1)
-    there = torch.where(valid[..., None], scaled, -torch.inf)
-    best, place = there.max(dim=1, keepdim=True)
-    without = there.scatter(1, place, -torch.inf).amax(dim=1, keepdim=True)
+    masked = torch.where(valid[..., None], scaled, -torch.inf)
+    best, place = masked.max(dim=1, keepdim=True)
+    second_best = masked.scatter(1, place, -torch.inf).amax(dim=1, keepdim=True)
     number = torch.arange(valid.shape[1])[None, :, None]
-    others = torch.where(number == place, without, best)
-    lead = (scaled - others).clamp(-FARTHEST_BELOW, FARTHEST_BELOW)
+    best_other = torch.where(number == place, second_best, best)
+    lead = (scaled - best_other).clamp(-FARTHEST_BELOW, FARTHEST_BELOW)
     return torch.cat([scaled - middle, lead], dim=-1) * valid[..., None]
 
 
@@ -83,7 +83,7 @@ class SelectorNet(nn.Module):
             'thermal': boxes.warmth,
         }
         if 'sound' in self.kinds:
-            parts['sound'] = heard_at(maps, windows_of(boxes.sides_deg), boxes.valid)
+            parts['sound'] = received_at(maps, windows_of(boxes.sides_deg), boxes.valid)
         return torch.cat([parts[kind] for kind in self.kinds], dim=-1)
 
     def fit_scaling(self, evidence: Tensor, valid: Tensor) -> None:

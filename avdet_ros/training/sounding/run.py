@@ -91,7 +91,7 @@ def filter_labels(
     name: str,
     labels: Path | None = None,
     selector: Path | None = None,
-    how: Thresholds | None = None,
+    thresholds: Thresholds | None = None,
     rig_path: Path | None = None,
     progress: Progress = SILENT,
 ) -> Mapping[str, int]:
@@ -103,7 +103,7 @@ def filter_labels(
         name: ``moving``, ``sounding`` or ``oracle``.
         labels: folder of the label files, None for ``<root>/labels``.
         selector: file or folder of `make_selector`, for ``sounding``.
-        how: thresholds on the selector's predictions, None for the defaults.
+        thresholds: thresholds on the selector's predictions, None for the defaults.
         rig_path: rig file, None for the drives' own.
         progress: displays the frames.
 
@@ -135,11 +135,11 @@ def filter_labels(
     logits = predict(chosen.network, frames, DirectionMaps(rig))
     chance = torch.sigmoid(torch.from_numpy(frames.flat(logits, len(boxes)))).numpy()
     maps = {drive: map_features(root, 'window', drive) for drive in drives}
-    heard = received(
+    sound = received(
         [maps[one.drive][1][maps[one.drive][0][one.stamp]] for one in boxes.frames], rig
     )
     return write_filter(
-        labels, name, boxes, by_score(boxes, chance, heard, rig, how or Thresholds())
+        labels, name, boxes, by_score(boxes, chance, sound, rig, thresholds or Thresholds())
     )
 
 
@@ -189,22 +189,22 @@ def _boxes(
 
 def unknown_boxes(frames: Sequence[layout.FrameId], boxes_px: Sequence[np.ndarray]) -> SeenBoxes:
     """Make boxes of which only the position is known, from a list for each frame."""
-    counts = [len(its) for its in boxes_px]
-    many = sum(counts)
-    nothing = np.full(many, np.nan)
+    counts = [len(frame_boxes) for frame_boxes in boxes_px]
+    count = sum(counts)
+    nothing = np.full(count, np.nan)
     return SeenBoxes(
         frames=tuple(frames),
         frame=np.repeat(np.arange(len(frames)), counts),
         boxes_px=np.concatenate([np.zeros((0, 4), np.float32), *boxes_px]).astype(np.float32),
-        state=np.full(many, -1, np.int8),
-        ids=np.full(many, -1),
+        state=np.full(count, -1, np.int8),
+        ids=np.full(count, -1),
         speed_mps=nothing,
         distance_m=nothing,
         relative_db=nothing,
-        electric=np.zeros(many, bool),
+        electric=np.zeros(count, bool),
         near_px=nothing,
         hidden=np.zeros(len(frames), int),
-        stands=np.zeros(len(frames), bool),
+        ego_stands=np.zeros(len(frames), bool),
     )
 
 
@@ -212,8 +212,8 @@ def _only(
     drives: Mapping[str, Sequence[layout.FrameId]], boxes: SeenBoxes
 ) -> dict[str, list[layout.FrameId]]:
     """Return the frames of boxes, by drive."""
-    there = set(boxes.frames)
-    return {name: [one for one in its if one in there] for name, its in drives.items()}
+    known = set(boxes.frames)
+    return {name: [one for one in members if one in known] for name, members in drives.items()}
 
 
 def _teachers(labels: Path) -> dict[str, str]:

@@ -39,19 +39,19 @@ class Learned:
     """Progress of a run, epoch by epoch.
 
     Attributes:
-        heard: (E,) windows that the network had learned from, repetitions counted.
+        windows_seen: (E,) windows that the network had learned from, repetitions counted.
         windows: (E,) different windows in the set; NaN where the log has no number.
         scores: (E,) of each column of `PANELS`.
     """
 
-    heard: np.ndarray
+    windows_seen: np.ndarray
     windows: np.ndarray
     scores: Mapping[str, np.ndarray]
 
     @property
     def passes(self) -> float:
         """Average number of times that each window of the final set was used."""
-        return float(self.heard[-1] / self.windows[-1])
+        return float(self.windows_seen[-1] / self.windows[-1])
 
 
 def read_run(folder: Path) -> Learned:
@@ -87,11 +87,13 @@ def table(runs: Mapping[str, Learned]) -> str:
         '|---|--:|--:|--:|--:|--:|--:|',
     ]
     for name, run in runs.items():
-        half = int(np.searchsorted(run.heard, run.heard[-1] / 2))
+        half = int(np.searchsorted(run.windows_seen, run.windows_seen[-1] / 2))
         windows = '-' if math.isnan(run.windows[-1]) else f'{run.windows[-1]:,.0f}'
         ends = ' | '.join(f'{run.scores[column][-1]:.3f}' for column in PANELS)
         before = run.scores['bearing_ap'][half]
-        lines.append(f'| {name} | {windows} | {run.heard[-1]:,.0f} | {ends} | {before:.3f} |')
+        lines.append(
+            f'| {name} | {windows} | {run.windows_seen[-1]:,.0f} | {ends} | {before:.3f} |'
+        )
     return '\n'.join(lines) + '\n'
 
 
@@ -108,7 +110,9 @@ def draw(runs: Mapping[str, Learned], path: Path) -> None:
         for axes, (column, title) in zip(panels, PANELS.items(), strict=True):
             for index, (name, run) in enumerate(runs.items()):
                 colour = COLOURS[index % len(COLOURS)]
-                axes.plot(run.heard, run.scores[column], '.-', color=colour, label=name, ms=4)
+                axes.plot(
+                    run.windows_seen, run.scores[column], '.-', color=colour, label=name, ms=4
+                )
             axes.set_xscale('log')
             axes.set(title=title, xlabel='windows heard')
             axes.grid(color='#eaeef2')

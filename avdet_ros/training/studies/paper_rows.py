@@ -115,9 +115,9 @@ ROWS = (
 
 CLAIMS = (
     ('m5', 'm1', 'three teachers beat RGB alone'),
-    ('m3', 'm1', 'thermal beside RGB helps'),
-    ('m1', 'm2', 'depth beside RGB does not'),
-    ('m5', 'm4', 'RGB beside depth and thermal helps'),
+    ('m3', 'm1', 'thermal added to RGB helps'),
+    ('m1', 'm2', 'depth added to RGB does not'),
+    ('m5', 'm4', 'RGB added to depth and thermal helps'),
     ('m5', 'avg_mta', 'the product of attention maps beats their mean'),
     ('avg_mta', 'avg_afd', 'MTA beats AFD'),
     ('avg_afd', 'avg_ranking', 'AFD beats ranking'),

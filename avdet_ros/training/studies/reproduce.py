@@ -102,7 +102,7 @@ def reproduce(
         progress: displays the progress.
 
     Returns:
-        ``results.md``; beside it ``results.json``.
+        ``results.md``; next to it ``results.json``.
 
     Raises:
         AvdetError: the data or the folder are invalid.

@@ -50,12 +50,12 @@ def averages(rows: Sequence[Row], every: Sequence[Runs]) -> dict[str, float]:
 def ranks(rows: Sequence[Row], every: Sequence[Runs]) -> dict[str, str]:
     """Return the paper's and our rank of the rows in the paper."""
     keys = [row.key for row in rows if row.paper is not None]
-    theirs = rankdata([-row.paper.map for row in rows if row.paper is not None], 'min')
-    ours = averages(rows, every)
-    own = rankdata([-ours[key] for key in keys], 'min', nan_policy='omit')
+    paper_ranks = rankdata([-row.paper.map for row in rows if row.paper is not None], 'min')
+    our_scores = averages(rows, every)
+    our_ranks = rankdata([-our_scores[key] for key in keys], 'min', nan_policy='omit')
     return {
-        key: f'{int(paper)}, {"-" if math.isnan(its) else int(its)}'
-        for key, paper, its in zip(keys, theirs, own, strict=True)
+        key: f'{int(paper)}, {"-" if math.isnan(own) else int(own)}'
+        for key, paper, own in zip(keys, paper_ranks, our_ranks, strict=True)
     }
 
 
@@ -94,26 +94,26 @@ def noise_of(every: Sequence[Runs]) -> Noise | None:
 
 def order(rows: Sequence[Row], every: Sequence[Runs], shows_order: bool) -> str:
     """Compare the paper's claims with our rows, in Markdown; '' if none can be compared."""
-    ours, noise = averages(rows, every), noise_of(every)
+    our_scores, noise = averages(rows, every), noise_of(every)
     seeds = {
         row.key: len(figures(of_row, FUSED, 'map'))
         for row, of_row in zip(rows, every, strict=True)
     }
-    theirs = {row.key: row.paper.map for row in rows if row.paper is not None}
-    lines, told = [], []
+    paper_scores = {row.key: row.paper.map for row in rows if row.paper is not None}
+    lines, verdicts = [], []
     for better, worse, words in CLAIMS:
-        if better not in theirs or worse not in theirs:
+        if better not in paper_scores or worse not in paper_scores:
             continue
-        difference = ours[better] - ours[worse]
+        difference = our_scores[better] - our_scores[worse]
         half = math.nan
         if noise and seeds[better] and seeds[worse]:
             half = noise.half_width(seeds[better], seeds[worse])
         verdict = _verdict(difference, half) if shows_order else 'too small to tell'
-        told.append(verdict)
+        verdicts.append(verdict)
         takes = '-'
         if noise and shows_order and abs(difference) >= TIE:
             takes = str(noise.seeds_needed(difference))
-        paper = theirs[better] - theirs[worse]
+        paper = paper_scores[better] - paper_scores[worse]
         lines.append(
             f'| {words} | {paper:+.2f} | {_gap(difference, half)} | {verdict} | {takes} |'
         )
@@ -126,7 +126,11 @@ def order(rows: Sequence[Row], every: Sequence[Runs], shows_order: bool) -> str:
         '|---|---|---|---|---|',
     )
     text = '\n'.join([*head, *lines])
-    return f'{text}\n\n{_summary(told, ours, theirs, every, noise)}' if shows_order else text
+    return (
+        f'{text}\n\n{_summary(verdicts, our_scores, paper_scores, every, noise)}'
+        if shows_order
+        else text
+    )
 
 
 def _gap(difference: float, half: float) -> str:
@@ -145,28 +149,30 @@ def _verdict(difference: float, half: float) -> str:
 
 
 def _summary(
-    told: Sequence[str],
-    ours: dict[str, float],
-    theirs: dict[str, float],
+    verdicts: Sequence[str],
+    our_scores: dict[str, float],
+    paper_scores: dict[str, float],
     every: Sequence[Runs],
     noise: Noise | None,
 ) -> str:
-    agreeing = sum(verdict.startswith('yes') for verdict in told)
-    words = f'{agreeing} of {len(told)} statements of the table hold here.'
+    agreeing = sum(verdict.startswith('yes') for verdict in verdicts)
+    words = f'{agreeing} of {len(verdicts)} statements of the table hold here.'
     if noise:
-        sure = sum(verdict in ('yes', 'no') for verdict in told)
+        sure = sum(verdict in ('yes', 'no') for verdict in verdicts)
         minutes = mean(result['fit']['minutes'] for of_row in every for result in of_row)
         words += (
             f' Runs deviate from the mean of their row by {noise.deviation:.2f} (pooled standard '
             f'deviation, {noise.freedom} degrees of freedom). ± is half of a 95 % interval; '
-            f'{sure} of {len(told)} differences are larger than that. The last column is the '
+            f'{sure} of {len(verdicts)} differences are larger than that. The last column is the '
             'number of seeds of both rows needed to show a difference as large as the one found '
             'here, at the 5 % level in four studies of five. Training one seed of a row took '
             f'{minutes:.0f} minutes.'
         )
-    both = [key for key in theirs if not math.isnan(ours[key])]
-    if len(both) > 2 and len({ours[key] for key in both}) > 1:
-        rank = spearmanr([theirs[key] for key in both], [ours[key] for key in both]).statistic
+    both = [key for key in paper_scores if not math.isnan(our_scores[key])]
+    if len(both) > 2 and len({our_scores[key] for key in both}) > 1:
+        rank = spearmanr(
+            [paper_scores[key] for key in both], [our_scores[key] for key in both]
+        ).statistic
         words += f' The rank correlation of the rows (Spearman) is {rank:+.2f}.'
     return words
 

@@ -94,13 +94,13 @@ class _Clock(Callback):
 
     def __init__(self) -> None:
         self.steps: list[float] = []
-        self.waits: list[float] = []
+        self.waits_s: list[float] = []
         self._began = self._ended = 0.0
 
     def on_train_batch_start(self, trainer: Trainer, task: LightningModule, *_: object) -> None:
         self._began = time.perf_counter()
         if self._ended:
-            self.waits.append(self._began - self._ended)
+            self.waits_s.append(self._began - self._ended)
 
     def on_train_batch_end(self, trainer: Trainer, task: LightningModule, *_: object) -> None:
         _finish()
@@ -127,14 +127,14 @@ def compact_training(rig: Rig, steps: int, folder: Path | None = None) -> Traini
         load = _loading(windows, recipe, steps)
         _reset_peak_memory()
         clock = _Clock()
-        few, mirror = windows.at_most(2), find_mirror(rig)
+        val, mirror = windows.at_most(2), find_mirror(rig)
         student = _student(recipe, rig)
-        fit_student(student, recipe, windows, few, root / 'run', mirror, callbacks=[clock])
+        fit_student(student, recipe, windows, val, root / 'run', mirror, callbacks=[clock])
     return TrainingCost(
         student=f'compact ({recipe.student.model})',
         batch=recipe.fit.batch,
         step_ms=1e3 * float(np.median(clock.steps[1:])),
-        wait_ms=1e3 * float(np.median(clock.waits)),
+        wait_ms=1e3 * float(np.median(clock.waits_s)),
         load_ms=load,
         memory_mb=_memory_mb(),
         device=_device_name(),
@@ -211,11 +211,11 @@ def inference_costs(
     torch.set_num_threads(threads)
     try:
         with torch.inference_mode():
-            ours = measure(recipe.student.model, _calling(compact, pooled), runs)
-            theirs = measure(config_name, _calling(paper, _levels(1)), paper_runs, warm_up=1)
+            compact_cost = measure(recipe.student.model, _calling(compact, pooled), runs)
+            paper_cost = measure(config_name, _calling(paper, _levels(1)), paper_runs, warm_up=1)
     finally:
         torch.set_num_threads(before)
-    return InferenceCosts(threads, ours, theirs)
+    return InferenceCosts(threads, compact_cost, paper_cost)
 
 
 def _calling(network: nn.Module, window: Tensor) -> Callable[[], object]:

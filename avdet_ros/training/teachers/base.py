@@ -142,6 +142,6 @@ class Teacher(ABC):
             progress: displays the progress.
 
         Raises:
-            AvdetError: no frames, a folder begun with other settings, or a loss that is not a
+            AvdetError: no frames, a folder started with other settings, or a loss that is not a
                 number.
         """

@@ -135,7 +135,7 @@ def fit_teacher(
         kind: class of the teacher.
 
     Raises:
-        AvdetError: no frames, a folder begun with other settings, weights that do not fit, or a
+        AvdetError: no frames, a folder started with other settings, weights that do not fit, or a
             loss that is not a number.
     """
     require_modality(recipe.modality)
@@ -259,10 +259,10 @@ def _begin(
         raise AvdetError(f'cannot begin a teacher in {folder}: {one_line(error)}') from error
     unset = asdict(TeacherRecipe(recipe.modality))
     for key, wanted in about.items():
-        # Settings newer than the folder had their default values when it was begun.
+        # Settings newer than the folder had their default values when it was started.
         found = before.get(key, unset.get(key)) if isinstance(before, dict) else before
         if key != 'epochs' and found != wanted:
             raise AvdetError(
-                f'{folder}: a teacher was begun there with other settings: {key}: expected '
+                f'{folder}: a teacher was started there with other settings: {key}: expected '
                 f'{brief_repr(wanted)}, found {brief_repr(found)}; choose another folder'
             )

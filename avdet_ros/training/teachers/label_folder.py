@@ -17,7 +17,7 @@ from avdet_ros.quoting import one_line
 _logger = logging.getLogger(__name__)
 
 ABOUT = 'labels.json'
-"""File beside the label files that records the teachers and how pictures lie on their input."""
+"""File next to the label files that records the teachers and how pictures lie on their input."""
 
 
 def read_about(folder: Path) -> dict[str, Any]:
@@ -60,17 +60,17 @@ def begin_labels(out: Path, about: dict[str, Any]) -> None:
     path = out / ABOUT
     try:
         out.mkdir(parents=True, exist_ok=True)
-        noted = json.loads(path.read_text(encoding='utf-8')) if path.exists() else None
-        if noted == about:
+        recorded = json.loads(path.read_text(encoding='utf-8')) if path.exists() else None
+        if recorded == about:
             return
         old = sorted(out.glob('*.npz'))
-        if old and noted is None:
+        if old and recorded is None:
             raise AvdetError(
                 f'{out}: expected a new folder or labels made by avdet train label, found other '
                 f'files, such as {old[0].name}'
             )
         if old:
-            _logger.info('%s: labels of other teachers, %d files, are made anew', out, len(old))
+            _logger.info('%s: labels of other teachers, %d files, are made again', out, len(old))
         for file in old:
             file.unlink()
         path.write_text(json.dumps(about, indent=1), encoding='utf-8')

@@ -34,7 +34,7 @@ _logger = logging.getLogger(__name__)
 BATCH = 8
 """Frames per prediction of a teacher."""
 
-LOOKED_AT = 10
+CHECKED_PICTURES = 10
 """Number of thermal pictures whose contrast is checked before a drive is labelled."""
 
 
@@ -141,7 +141,7 @@ def label_drives(
 def _blind(root: Path, frames: Sequence[layout.FrameId]) -> str:
     """Return a warning if most thermal pictures of a drive would be uniformly grey, else ''."""
     pictures = []
-    for index in evenly_spaced(len(frames), LOOKED_AT):
+    for index in evenly_spaced(len(frames), CHECKED_PICTURES):
         path = layout.picture_path(root, frames[index], 'thermal')
         with suppress(AvdetError):  # counted when the frame is labelled
             pictures.append((str(path), layout.read_picture(root, frames[index], 'thermal')))

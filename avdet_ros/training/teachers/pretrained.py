@@ -163,14 +163,14 @@ def _download(url: str, path: Path, progress: Progress) -> None:
         size = int(answer.headers.get('Content-Length') or 0)
         if size > LARGEST_BYTES:
             raise ValueError(f'expected at most {LARGEST_BYTES >> 20} MiB, found {size} bytes')
-        got = 0
+        received = 0
         step = progress.step(f'{path.name}, MB', size // _CHUNK_BYTES or None)
         with step as advance, write_atomically(path) as file:
             while chunk := answer.read(_CHUNK_BYTES):
-                got += len(chunk)
-                if got > LARGEST_BYTES:
+                received += len(chunk)
+                if received > LARGEST_BYTES:
                     raise ValueError(f'expected at most {LARGEST_BYTES >> 20} MiB, found more')
                 file.write(chunk)
                 advance()
-            if size and got != size:
-                raise ValueError(f'expected {size} bytes, found {got}')
+            if size and received != size:
+                raise ValueError(f'expected {size} bytes, found {received}')

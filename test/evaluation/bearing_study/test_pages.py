@@ -228,7 +228,9 @@ def test_range_section_shows_the_title_when_baselines_come_first(study, tmp_path
 def test_empty_study_reports_nothing_measured(tmp_path):
     for page in write_pages({}, tmp_path, 'a command'):
         for name, lines in sections(page).items():
-            expected = 'No model here says a range.' if name == 'ranges' else 'Not measured yet.'
+            expected = (
+                'No model here predicts a range.' if name == 'ranges' else 'Not measured yet.'
+            )
             assert lines == ['    a command', expected], name
 
 

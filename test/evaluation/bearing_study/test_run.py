@@ -358,5 +358,5 @@ def test_rows_with_known_speed_are_labelled(steered_model, model):
     result = measure(replace(request, quiet_minutes=0.0))
     assert list(result.rows) == ['steered, speed known']
     assert result.settings['known'] == 'speed'
-    with pytest.raises(AvdetError, match='expected a model for any array, which can be told'):
+    with pytest.raises(AvdetError, match='expected a model for any array, which can receive'):
         measure(replace(request, model=model, quiet_minutes=0.0))

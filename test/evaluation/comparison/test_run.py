@@ -28,9 +28,9 @@ def pair(model, other_model, rig):
 def test_bag_with_truth_is_scored(pair, write_bag, rig, counted):
     records = run_on_paths([write_bag('drive')], pair, 'test', rig, counted)
     assert counted.done == {'drive': 21}
-    assert [len(record.stamps_s) for record in records.known] == [21]
+    assert [len(record.stamps_s) for record in records.with_truth] == [21]
     # Windows end with a frame of 256 samples, at most two frames away from the stamps.
-    stamps_s = np.array(records.known[0].stamps_s)
+    stamps_s = np.array(records.with_truth[0].stamps_s)
     np.testing.assert_allclose(stamps_s, np.arange(21) * 0.1, atol=2 * 256 / 44100)
     assert records.notes == []
     outcome = compare_pair(records, NAMES, make_tracker, 20, 2)
@@ -46,7 +46,7 @@ def test_bag_with_truth_is_scored(pair, write_bag, rig, counted):
 
 def test_bag_without_truth_is_noted(pair, write_bag, rig):
     records = run_on_paths([write_bag('drive', truth=False)], pair, 'test', rig)
-    assert records.known == []
+    assert records.with_truth == []
     assert 'no truth in it: map, map50, map75, mota, idf1, hota are absent' in records.notes[0]
     outcome = compare_pair(records, NAMES, make_tracker, 20, 2)
     assert outcome.metrics == {}
@@ -71,7 +71,7 @@ def test_array_model_receives_speed_and_air_temperature_of_a_bag(
     )
     assert note.endswith('in 21, else for a standing array and 20 degrees.')
     assert 'in 0 of 21 windows and for the air in 0,' in still.notes[0]
-    found, other = (each.known[0].detections for each in (moving, still))
+    found, other = (each.with_truth[0].detections for each in (moving, still))
     steered = found['steered'], other['steered']
     assert all(np.any(a.scores != b.scores) for a, b in zip(*steered, strict=True))
     for a, b in zip(found['loudness'], other['loudness'], strict=True):
@@ -81,9 +81,13 @@ def test_array_model_receives_speed_and_air_temperature_of_a_bag(
 def test_bags_and_folders_are_compared_together(pair, write_bag, dataset, rig):
     bags = [write_bag('one', seed=1), write_bag('two', truth=False, seed=2)]
     records = run_on_paths([*bags, dataset], pair, 'test', rig)
-    assert [record.name for record in records.known] == ['one', 'drive_day_1', 'drive_night_2']
-    assert [record.name for record in records.everything][:2] == ['one', 'two']
-    for record in records.everything:
+    assert [record.name for record in records.with_truth] == [
+        'one',
+        'drive_day_1',
+        'drive_night_2',
+    ]
+    assert [record.name for record in records.all_records][:2] == ['one', 'two']
+    for record in records.all_records:
         assert records.picture(record, 0).shape == (650, 1920, 3)
     outcome = compare_pair(records, NAMES, make_tracker, 20, 4)
     assert outcome.metrics['map50'].difference < -0.5

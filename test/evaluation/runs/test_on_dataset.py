@@ -13,7 +13,7 @@ from avdet_ros.detection.session import Detector
 from avdet_ros.errors import AvdetError
 from avdet_ros.evaluation.evaluation_run import evaluate_dataset
 from avdet_ros.evaluation.runs import on_dataset as folder
-from avdet_ros.evaluation.runs.detectors import NOTHING, ModelDetector, Told
+from avdet_ros.evaluation.runs.detectors import UNKNOWN_STATE, DriveState, ModelDetector
 from avdet_ros.evaluation.runs.on_simulation import CONSTANT, STEERED
 
 
@@ -46,9 +46,9 @@ def test_array_model_receives_speed_and_air_temperature_of_a_drive(dataset, stee
     write_odometry(name, Odometry(stamps, zeros, zeros, zeros, zeros + 10))
     path = name / 'parameters.json'
     path.write_text(json.dumps(json.loads(path.read_text()) | {'temperature_c': -10.0}))
-    told = folder.told_of(dataset, drive)
-    assert told == [Told(10.0, -10.0)] * 5 + [Told(None, -10.0)]
-    assert folder.told_of(dataset, frames['drive_night_2']) == [NOTHING] * 6
+    states = folder.drive_states(dataset, drive)
+    assert states == [DriveState(10.0, -10.0)] * 5 + [DriveState(None, -10.0)]
+    assert folder.drive_states(dataset, frames['drive_night_2']) == [UNKNOWN_STATE] * 6
     run = evaluate_dataset(steered_model, dataset, 'test', WHOLE, None, 'iou', False, None)
     (note,) = run.notes
     assert note.startswith('Steered for the own speed in 5 of 12 windows and for the air in 6, ')
@@ -66,7 +66,7 @@ def test_air_temperature_is_read_without_speed(dataset):
     path = dataset / 'drive_night_2' / 'parameters.json'
     path.write_text(json.dumps(json.loads(path.read_text()) | {'temperature_c': 5.5}))
     frames = folder.frames_of(dataset)
-    assert folder.told_of(dataset, frames['drive_night_2']) == [Told(None, 5.5)] * 6
+    assert folder.drive_states(dataset, frames['drive_night_2']) == [DriveState(None, 5.5)] * 6
 
 
 @pytest.mark.slow

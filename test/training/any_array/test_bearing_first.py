@@ -120,7 +120,7 @@ def test_own_columns_start_as_copies_and_do_not_change_presence_or_offset():
         maps = network.maps(*whole)
         assert maps.shape[1:] == network.maps_shape
         said = network.of_maps(maps)
-        torch.testing.assert_close(said, network.said(network.columns(maps)))
+        torch.testing.assert_close(said, network.column_values(network.columns(maps)))
         torch.testing.assert_close(said, network(*whole))
         for value in network.own.parameters():
             value.add_(0.1 * torch.randn_like(value))

@@ -52,7 +52,9 @@ def test_frozen_encoder_keeps_its_weights_while_the_head_trains():
     assert all(name.startswith('student.head.') for name in changed), changed
     assert not student.eval().student.head.training
     original = STUDENTS.find('stereosoundnet')
-    with pytest.raises(AvdetError, match=r'pretext\.freeze: expected a student whose head'):
+    with pytest.raises(
+        AvdetError, match=r'pretext\.freeze: expected a student with a separate head'
+    ):
         original.freeze_encoder(original)
 
 

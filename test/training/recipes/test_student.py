@@ -74,8 +74,8 @@ def test_invalid_teacher_recipe_is_rejected_with_a_one_line_message(tmp_path, te
         ('labels: truth\ntransfer: {loss: mta}', r'teachers\.modalities: expected some of rgb'),
         ('labels: simulated\nteachers: {modalities: [rgb]}', 'expected truth or teachers for a'),
         ('labels: by hand', 'labels: expected one of simulated, truth, teachers'),
-        ('fit: {doubts: true}', r'fit\.doubts: expected fit\.start, weights that hear already'),
-        ('fit: {hold: 1.0}', r'fit\.hold: expected fit\.start, weights that hear already'),
+        ('fit: {doubts: true}', r'fit\.doubts: expected fit\.start, weights of a trained network'),
+        ('fit: {hold: 1.0}', r'fit\.hold: expected fit\.start, weights of a trained network'),
     ],
 )
 def test_inconsistent_label_settings_are_rejected(tmp_path, text, message):

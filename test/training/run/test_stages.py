@@ -80,7 +80,7 @@ def test_train_command_makes_a_working_student_and_skips_finished_stages(drives,
     before = (out / 'student.onnx').stat().st_mtime_ns
     again = CliRunner().invoke(app, [*arguments, '--no-progress'])
     assert again.exit_code == 0, again.output
-    assert again.output.count('there already') == 2
+    assert again.output.count('exists already') == 2
     for stage in ('pretext', 'fitting', 'calibration'):
         assert f'{stage} done already' in again.output
     assert 'look at' not in again.output
@@ -141,7 +141,7 @@ def test_student_learns_from_a_custom_teacher(drives, bright_spots, tmp_path):
         'pretext: {epochs: 1', 'pretext: {epochs: 0'
     )
     recipe, out = read_recipe(write(tmp_path, text)), tmp_path / 'run'
-    model = run_student(open_run(recipe, drives, out, given={'rgb': bright_spots}))
+    model = run_student(open_run(recipe, drives, out, ready_teachers={'rgb': bright_spots}))
     assert json.loads((out / 'labels' / 'labels.json').read_text())['teachers'] == {
         'rgb': 'bright spots'
     }

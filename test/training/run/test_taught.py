@@ -59,7 +59,9 @@ def recipe_of(start):
 @pytest.mark.slow
 def test_array_model_is_fine_tuned_on_teacher_labels(drives, start, bright_spots, tmp_path, rig):
     out = tmp_path / 'run'
-    model = run_student(open_run(recipe_of(start), drives, out, given={'rgb': bright_spots}))
+    model = run_student(
+        open_run(recipe_of(start), drives, out, ready_teachers={'rgb': bright_spots})
+    )
     with (out / LOG).open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 6
@@ -82,7 +84,9 @@ def test_array_model_is_fine_tuned_on_teacher_labels(drives, start, bright_spots
     assert found.range_m.shape == (len(found), 3)
     # The same call again does nothing.
     before = model.stat().st_mtime_ns, len(rows)
-    again = run_student(open_run(recipe_of(start), drives, out, given={'rgb': bright_spots}))
+    again = run_student(
+        open_run(recipe_of(start), drives, out, ready_teachers={'rgb': bright_spots})
+    )
     assert again == model
     with (out / LOG).open() as file:
         assert len(list(csv.DictReader(file))) == before[1]
@@ -99,7 +103,7 @@ def test_array_model_trains_on_teacher_labels_of_simulated_pictures(
     recipe = recipe_of(start)
     recipe = replace(recipe, fit=replace(recipe.fit, epochs=1, doubts=True, hold=1.0))
     out = tmp_path / 'run'
-    model = run_student(open_run(recipe, tmp_path, out, given={'rgb': bright_spots}))
+    model = run_student(open_run(recipe, tmp_path, out, ready_teachers={'rgb': bright_spots}))
     scores = json.loads((out / 'scores.json').read_text())
     assert (scores['windows'], scores['val_truth']['windows']) == (32, 8)
     assert 'labelled by teachers (rgb)' in (out / 'MODEL_CARD.md').read_text()

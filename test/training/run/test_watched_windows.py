@@ -106,5 +106,5 @@ def test_windows_of_another_rig_or_kind_are_rejected(windows, rig, tmp_path):
     other = replace(rig, sample_rate_hz=48_000)
     with pytest.raises(AvdetError, match='sample_rate_hz'):
         watch_windows(folder, {}, tmp_path / 'out', other)
-    with pytest.raises(AvdetError, match='expected the notes of a set of drawn arrays'):
+    with pytest.raises(AvdetError, match='expected the manifest of a set of drawn arrays'):
         watch_windows(tmp_path, {}, tmp_path / 'out', rig)

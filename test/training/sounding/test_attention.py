@@ -12,7 +12,7 @@ from avdet_ros.training.sounding.attention import (
     PICTURE_PX,
     ROWS,
     column_places,
-    told_loss,
+    labelled_loss,
     triplet,
 )
 from avdet_ros.training.sounding.attention_fitting import AttentionPlan, attend, fit_attention
@@ -119,7 +119,7 @@ def test_best_cell_losses_match_hand_calculation(rig):
     )
     masks = torch.zeros(2, ROWS, COLUMNS)
     masks[0, 3, 4] = masks[1, 0, 0] = 1
-    assert network.told_loss(None, 0, masks).item() == pytest.approx(np.log(2) / 2, abs=1e-6)
+    assert network.labelled_loss(None, 0, masks).item() == pytest.approx(np.log(2) / 2, abs=1e-6)
 
 
 def test_triplet_and_labelled_losses_match_hand_calculation():
@@ -129,5 +129,5 @@ def test_triplet_and_labelled_losses_match_hand_calculation():
     assert triplet(zero, far, far).item() == pytest.approx(0.5)
     attention = torch.tensor([[[0.5, 0.25], [0.25, 0.0]]])
     masks = torch.tensor([[[2.0, 2.0], [0.0, 0.0]]])
-    assert told_loss(attention, masks).item() == pytest.approx(-0.5 * np.log(0.5 * 0.25))
-    assert torch.isfinite(told_loss(attention, masks.flip(1, 2)))
+    assert labelled_loss(attention, masks).item() == pytest.approx(-0.5 * np.log(0.5 * 0.25))
+    assert torch.isfinite(labelled_loss(attention, masks.flip(1, 2)))

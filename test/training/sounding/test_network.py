@@ -12,8 +12,8 @@ from avdet_ros.training.sounding.network import (
     EVIDENCE,
     FARTHEST_BELOW,
     SelectorNet,
-    heard_at,
     picture_logit,
+    received_at,
     windows_of,
 )
 from avdet_ros.training.sounding.sound_sums import GROUPS
@@ -31,11 +31,11 @@ def test_heard_evidence_includes_the_level_relative_to_other_boxes():
     maps[0, 0, 56 + 20] = 2.0
     sides = torch.tensor([[[21.0, 19.0], [-19.0, -21.0], [0.0, 0.0]]])
     valid = torch.tensor([[True, True, False]])
-    heard = heard_at(maps, windows_of(sides), valid)
+    heard = received_at(maps, windows_of(sides), valid)
     assert heard[0, :2, 0].tolist() == [6, 2]
     assert heard[0, :2, 2 * GROUPS].tolist() == [4, -4]
     assert (heard[0, 2] == 0).all()
-    alone = heard_at(maps, windows_of(sides), torch.tensor([[True, False, False]]))
+    alone = received_at(maps, windows_of(sides), torch.tensor([[True, False, False]]))
     assert alone[0, 0, 2 * GROUPS] == FARTHEST_BELOW
 
 

@@ -98,7 +98,10 @@ def test_truth_filters_keep_true_boxes_and_open_false_ones(labelled):
             ['selector', '--evidence', 'smell'],
             'some of sound, sight, motion, thermal, found smell',
         ),
-        (['selector', '--no-unlabelled'], 'expected --labelled, frames that are told, found none'),
+        (
+            ['selector', '--no-unlabelled'],
+            'expected --labelled, frames with ground truth, found none',
+        ),
         (['selector', '--attention', 'all'], 'one of none, map, literal, found all'),
         (['label'], 'expected one of --teachers and --pretrained, found neither'),
         (['label', '--filter', 'sounding'], '--selector: expected a selector for --filter sound'),

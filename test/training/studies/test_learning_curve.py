@@ -25,7 +25,7 @@ def test_windows_heard_are_steps_times_batch_and_run_names_are_unique(tmp_path):
     two = write_run(tmp_path / 'other' / 'run', rows[:1], batch=64)
     runs = named([one, two])
     assert list(runs) == ['first/run', 'other/run']
-    assert runs['first/run'].heard.tolist() == [1280, 2560, 5120]
+    assert runs['first/run'].windows_seen.tolist() == [1280, 2560, 5120]
     assert runs['first/run'].passes == pytest.approx(6.4)
     lines = table(runs).splitlines()
     assert lines[2] == '| first/run | 800 | 5,120 | 0.600 | 0.500 | 0.250 | 0.500 |'

@@ -91,7 +91,7 @@ def test_table_shows_our_results_next_to_those_of_the_paper(tmp_path):
     assert m1.endswith('| 8, 6 |')
     claim = next(line for line in text.splitlines() if 'counting first helps' in line)
     assert claim == '| counting first helps | +0.52 | +1.00 | yes | - |'
-    assert '| depth beside RGB does not | +1.69 | -1.00 | no | - |' in text
+    assert '| depth added to RGB does not | +1.69 | -1.00 | no | - |' in text
     assert 'of 10 statements of the table hold here' in text
     assert '| *M6, paper* | 26.96 | 1078 | 1076 | 2758 | 3524 |' in text
     assert '| M6 | 50.00 | 3 | 2 | 4 | 5 |' in text
@@ -166,7 +166,7 @@ def test_every_row_runs_and_finished_rows_are_not_repeated(drives, toy_scale, tm
         assert f'| {ROWS[-1].title} | 2 |' in path.read_text()
 
     other = replace(toy_scale, fit=replace(toy_scale.fit, epochs=2))
-    with pytest.raises(AvdetError, match='was begun with another recipe'):
+    with pytest.raises(AvdetError, match='was started with another recipe'):
         reproduce(other, tmp_path / 'out', drives)
 
 

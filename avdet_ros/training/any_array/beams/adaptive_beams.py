@@ -1,6 +1,6 @@
 """Sound from each direction with all other directions nulled; nothing here is learned.
 
-Beside a loud vehicle, a faint one is lost in the side lobes of the steered response. Let C be the
+Next to a loud vehicle, a faint one is lost in the side lobes of the steered response. Let C be the
 cross-spectral matrix of the live microphones, normalised to power 1 each, with a load L added to
 the diagonal, P its inverse, and `a` a wave from some direction. The weights that pass this wave,
 and as little else as possible, have the output power 1 / (a^H P a) (J. Capon, "High-resolution
@@ -67,10 +67,10 @@ def adaptive_beams(coherence: Tensor, expected: Tensor, alive: Tensor) -> Tensor
     size = (batch, bands, frames)
     # Matrices on the last axis: each step of the inversion is then one long, even loop.
     entries = coherence.permute(2, 0, 1, 3).reshape(2 * ALL_PAIRS, -1)
-    little, much = LOADS
-    beam = _along(*_inverses(entries, little), expected, alive, size).clamp(min=LEAST_BEAM)
-    other = _along(*_inverses(entries, much), expected, alive, size)
-    amplified = (beam - other).clamp(min=LEAST_DIFFERENCE) / (beam * (much - little))
+    low_load, high_load = LOADS
+    beam = _along(*_inverses(entries, low_load), expected, alive, size).clamp(min=LEAST_BEAM)
+    other = _along(*_inverses(entries, high_load), expected, alive, size)
+    amplified = (beam - other).clamp(min=LEAST_DIFFERENCE) / (beam * (high_load - low_load))
     live = alive.sum(dim=1).clamp(min=1.0)[:, None, None, None]
     logarithms = [torch.log(beam / live), torch.log(amplified)]
     return torch.cat(logarithms, dim=1).transpose(2, 3)

@@ -83,13 +83,13 @@ def fit(
     _ready(train, val, plan)
     state = open_state(out, plan, shape, train, device)
     step_network = torch.compile(state.network) if compiled else state.network
-    took: list[float] = []
+    epoch_times_s: list[float] = []
     frozen: torch.Tensor | None = None
     with SignalFlag() as stop:
         while not finished(state, plan) and not stop.received:
-            spent = time.monotonic() - began
-            if took and spent + 1.1 * max(took) > stop_after_s:
-                _logger.info('stopped after %.0f s; the same command resumes the run', spent)
+            elapsed_s = time.monotonic() - began
+            if epoch_times_s and elapsed_s + 1.1 * max(epoch_times_s) > stop_after_s:
+                _logger.info('stopped after %.0f s; the same command resumes the run', elapsed_s)
                 break
             epoch_began = time.monotonic()
             train.refresh()
@@ -122,7 +122,7 @@ def fit(
                 )
             found = found_in(state.averaged, val)
             scores = scores_of(found, val)
-            took.append(time.monotonic() - epoch_began)
+            epoch_times_s.append(time.monotonic() - epoch_began)
             row = {
                 'epoch': state.epoch,
                 'step': state.step,
@@ -172,7 +172,7 @@ def _epoch(
     if plan.only:
         head_of(state.network, plan).train()
     sums: dict[str, torch.Tensor] = {}
-    begun, before_s = time.monotonic(), state.seconds
+    began, before_s = time.monotonic(), state.seconds
     count = 0
     with progress.step(f'epoch {state.epoch + 1}', total=len(batches)) as advance:
         for index in batches:
@@ -191,17 +191,17 @@ def _epoch(
             else:
                 labels, inputs = train.labels(index), [frozen[index].float()]
                 own = teaches_own(state.network, plan)
-                predict = BearingFirst.of_maps if own else BearingFirst.said
+                predict = BearingFirst.of_maps if own else BearingFirst.column_values
                 # The last layers alone are so small that bfloat16 saves nothing.
                 half = own and half
             with torch.autocast(device.type, torch.bfloat16, enabled=half):
-                said = predict(network, *inputs).float()
+                predicted = predict(network, *inputs).float()
                 if state.start is not None:
                     with torch.no_grad():
                         before = predict(state.start, *inputs).float()
-            terms = bearing_loss(said, labels, state.network.shape)
+            terms = bearing_loss(predicted, labels, state.network.shape)
             if state.start is not None:
-                held = plan.hold * held_loss(said, before, labels, state.network.shape)
+                held = plan.hold * held_loss(predicted, before, labels, state.network.shape)
                 terms |= {'held': held, 'loss': terms['loss'] + held}
             state.optimiser.zero_grad(set_to_none=True)
             terms['loss'].backward()
@@ -211,7 +211,7 @@ def _epoch(
             _average(state, plan)
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0) + value.detach()
-            state.seconds = before_s + time.monotonic() - begun
+            state.seconds = before_s + time.monotonic() - began
             count += 1
             advance()
     state.epoch += 1
@@ -227,9 +227,9 @@ def _half(plan: FitPlan, device: torch.device) -> bool:
 def _average(state: FitState, plan: FitPlan) -> None:
     """Move the averaged weights towards the network's, faster in the first steps."""
     keep = min(plan.average, (1 + state.step) / (10 + state.step))
-    ours = [*state.averaged.parameters(), *_moving(state.averaged)]
-    theirs = [*state.network.parameters(), *_moving(state.network)]
-    torch._foreach_lerp_(ours, theirs, 1 - keep)
+    averaged = [*state.averaged.parameters(), *_moving(state.averaged)]
+    current = [*state.network.parameters(), *_moving(state.network)]
+    torch._foreach_lerp_(averaged, current, 1 - keep)
 
 
 def _moving(network: nn.Module) -> list[torch.Tensor]:
@@ -241,8 +241,8 @@ def _rate(share: float) -> float:
     """Learning rate relative to the highest: a linear rise, then a cosine to a hundredth."""
     if share < WARM_UP:
         return max(share / WARM_UP, 0.01)
-    fallen = min((share - WARM_UP) / (1 - WARM_UP), 1.0)
-    return 0.01 + 0.99 * (1 + math.cos(math.pi * fallen)) / 2
+    decayed = min((share - WARM_UP) / (1 - WARM_UP), 1.0)
+    return 0.01 + 0.99 * (1 + math.cos(math.pi * decayed)) / 2
 
 
 def _line(row: dict[str, float]) -> str:

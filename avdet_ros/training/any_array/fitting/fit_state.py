@@ -147,10 +147,10 @@ def open_state(
     """
     torch.manual_seed(plan.seed)
     network = BearingFirst(shape).to(device)
-    there, ranges = (out / LAST).exists(), None
+    resumes, ranges = (out / LAST).exists(), None
     if not plan.start_from:
         network.set_levels(train.levels())
-    elif not there or plan.hold:
+    elif not resumes or plan.hold:
         start = read_start_weights(plan.start_from)
         if shape.own_columns:
             start = start.with_own_columns()
@@ -167,18 +167,18 @@ def open_state(
     )
     averaged = copy.deepcopy(network).eval()
     state = FitState(network, averaged, optimiser, ranges=ranges, start=held)
-    if not there:
+    if not resumes:
         return state
     saved = read_run_file(out / LAST, 'network', 'averaged', 'optimiser', device=device)
     # Settings that runs of older versions do not hold had today's defaults.
     default = {'plan': asdict(FitPlan()), 'shape': {}}
-    for name, ours in (('plan', asdict(plan)), ('shape', asdict(shape))):
-        theirs = {**default[name], **saved[name]}
-        for key, value in ours.items():
-            if _plain(theirs.get(key)) != _plain(value):
+    for name, settings in (('plan', asdict(plan)), ('shape', asdict(shape))):
+        saved_settings = {**default[name], **saved[name]}
+        for key, value in settings.items():
+            if _plain(saved_settings.get(key)) != _plain(value):
                 raise AvdetError(
-                    f'{out}: {key}: expected {theirs.get(key)} as at the start of the run, found '
-                    f'{value}; choose another folder or the same settings'
+                    f'{out}: {key}: expected {saved_settings.get(key)} as at the start of the '
+                    f'run, found {value}; choose another folder or the same settings'
                 )
     network.load_state_dict(saved['network'])
     state.averaged.load_state_dict(saved['averaged'])

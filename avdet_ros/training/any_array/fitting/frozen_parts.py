@@ -30,7 +30,7 @@ def frozen_parts(
     augmentation: Augmentation,
     seed: int,
     stop: SignalFlag,
-    there: Tensor | None = None,
+    earlier: Tensor | None = None,
     maps: bool = False,
     bfloat16: bool = False,
     progress: Progress = SILENT,
@@ -43,7 +43,7 @@ def frozen_parts(
         augmentation: only what the detector knows of speed and air is drawn from it.
         seed: of these draws.
         stop: ends the computation early.
-        there: results of the set's first windows, from an earlier call; None for none.
+        earlier: results of the set's first windows, from an earlier call; None for none.
         maps: whether `BearingFirst.maps` are wanted, to train own columns.
         bfloat16: whether the network computes in bfloat16.
         progress: shows windows.
@@ -52,15 +52,15 @@ def frozen_parts(
         (windows, deep, front) or (windows, channels, front + around), float16 on the store's
         device; fewer windows if stopped early.
     """
-    begin = 0 if there is None else len(there)
-    if there is not None and begin == len(store):
-        return there
+    begin = 0 if earlier is None else len(earlier)
+    if earlier is not None and begin == len(store):
+        return earlier
     network.eval()
-    told = replace(NO_AUGMENTATION, motion=augmentation.motion, air=augmentation.air)
+    motion_only = replace(NO_AUGMENTATION, motion=augmentation.motion, air=augmentation.air)
     shape = network.maps_shape if maps else (network.shape.deep, network.shape.front)
     parts = torch.empty((len(store), *shape), dtype=torch.float16, device=store.device)
-    if there is not None:
-        parts[:begin] = there
+    if earlier is not None:
+        parts[:begin] = earlier
     new = torch.arange(begin, len(store), device=store.device)
     # Windows that come later must not repeat the draws of the first.
     generator = torch.Generator(store.device).manual_seed(seed + begin)
@@ -68,9 +68,9 @@ def frozen_parts(
         for index in new.split(BATCH):
             if stop.received:
                 return parts[: int(index[0])]
-            batch = store.batch(index, told, generator)
+            batch = store.batch(index, motion_only, generator)
             with torch.autocast(store.device.type, torch.bfloat16, enabled=bfloat16):
-                heard = network.maps(batch.level_db, batch.coherence, batch.steering)
-                parts[index] = (heard if maps else network.columns(heard)).half()
+                features = network.maps(batch.level_db, batch.coherence, batch.steering)
+                parts[index] = (features if maps else network.columns(features)).half()
             advance(len(index))
     return parts

@@ -1,7 +1,7 @@
 """Hold the start network's own predictions where labels are open.
 
 Teachers label what a camera shows. A network that is fine-tuned with their labels alone forgets
-what it knew about all else: vehicles beside the image, at its edge, or hidden. So in columns
+what it knew about all else: vehicles outside the image, at its edge, or hidden. So in columns
 without a label, its predictions are held at those of the network it started from, on the same
 augmented windows ("learning without forgetting", Z. Li and D. Hoiem, arXiv 1606.09282).
 """
@@ -39,15 +39,15 @@ def held_loss(
     Returns:
         scalar, per labelled vehicle as in `bearing_loss`; 0 if the predictions are equal.
     """
-    predicted, asked = columns.transpose(1, 2), start.detach().transpose(1, 2)
-    probability = torch.sigmoid(asked[..., 0])
+    predicted, target = columns.transpose(1, 2), start.detach().transpose(1, 2)
+    probability = torch.sigmoid(target[..., 0])
     presence, least = (
         functional.binary_cross_entropy_with_logits(logits, probability, reduction='none')
-        for logits in (predicted[..., 0], asked[..., 0])
+        for logits in (predicted[..., 0], target[..., 0])
     )
-    shares = torch.softmax(asked[..., 5:], dim=-1)
-    boxes = column_boxes(asked, shape)
-    costs = box_costs(predicted, asked[..., 1:5], boxes, shares, shape)
+    shares = torch.softmax(target[..., 5:], dim=-1)
+    boxes = column_boxes(target, shape)
+    costs = box_costs(predicted, target[..., 1:5], boxes, shares, shape)
     # A cross entropy is least, and not 0, where both distributions are equal.
     costs['range'] = costs['range'] - torch.special.entr(shares).sum(dim=-1)
     box = sum(WEIGHTS[name] * cost for name, cost in costs.items())

@@ -96,15 +96,15 @@ def read_start_weights(path: str | Path) -> StartWeights:
     return start
 
 
-def check_same_shape(path: str | Path, found: BearingShape, asked: BearingShape) -> None:
+def check_same_shape(path: str | Path, found: BearingShape, required: BearingShape) -> None:
     """Check that a run's network has the shape of the weights it starts from.
 
     Raises:
         AvdetError: the shapes differ.
     """
-    for key, theirs in asdict(found).items():
-        if (ours := asdict(asked)[key]) != theirs:
-            raise AvdetError(f'{path}: {key}: expected {ours}, found {theirs}')
+    for key, value in asdict(found).items():
+        if (expected := asdict(required)[key]) != value:
+            raise AvdetError(f'{path}: {key}: expected {expected}, found {value}')
 
 
 def read_ranges(saved: dict[str, Any]) -> TaughtRanges | None:
@@ -113,11 +113,11 @@ def read_ranges(saved: dict[str, Any]) -> TaughtRanges | None:
     return ranges and TaughtRanges(**{name: tuple(ends) for name, ends in ranges.items()})
 
 
-def joined_ranges(ours: TaughtRanges | None, theirs: TaughtRanges) -> TaughtRanges:
+def joined_ranges(first: TaughtRanges | None, second: TaughtRanges) -> TaughtRanges:
     """Merge two sets of ranges: from the lower minimum to the higher maximum of each."""
-    if ours is None:
-        return theirs
-    pairs = {name: (getattr(ours, name), getattr(theirs, name)) for name in RANGE_NAMES}
+    if first is None:
+        return second
+    pairs = {name: (getattr(first, name), getattr(second, name)) for name in RANGE_NAMES}
     return TaughtRanges(
         **{name: (min(a[0], b[0]), max(a[1], b[1])) for name, (a, b) in pairs.items()}
     )

@@ -69,14 +69,14 @@ def found_in(
             predicted = network(windows.level_db, windows.coherence, windows.steering)
         columns = predicted.float().transpose(1, 2)
         angles = decoded_angles(columns, network.shape)
-        looked_at = columns[..., 0] > LEAST_LOGIT
-        looked_at &= judged(angles[..., 0], windows.labels)
+        considered = columns[..., 0] > LEAST_LOGIT
+        considered &= judged(angles[..., 0], windows.labels)
         averaged = averaged_azimuths(angles, columns[..., 0])
         parts = (averaged, columns[..., 0], range_quantiles(columns), plane_boxes(averaged))
-        on_cpu = [part.cpu() for part in (*parts, angles, looked_at)]
-        for *window, single, here in zip(*on_cpu, strict=True):
+        on_cpu = [part.cpu() for part in (*parts, angles, considered)]
+        for *window, single, in_labels in zip(*on_cpu, strict=True):
             kept = distinct_boxes(single, window[1])
-            kept = kept[here[kept]]
+            kept = kept[in_labels[kept]]
             found.append(FoundInWindow(*(part[kept].numpy() for part in window)))
     return found
 
@@ -110,12 +110,12 @@ def matched_bearings(found: list[FoundInWindow], store: ArrayStore) -> MatchedBe
     visible, seed = store.column('visible_fraction'), store.column('seed')
     drives: dict[int, list[tuple[FoundBearings, TrueBearings]]] = {}
     for row, window in enumerate(found):
-        there = sure[row]
+        slots = sure[row]
         true = TrueBearings(
-            angles[row, there, 0].astype(np.float64),
-            range_m[row, there].astype(np.float64),
-            level_db[row, there].astype(np.float64),
-            visible[row, there].astype(np.float64),
+            angles[row, slots, 0].astype(np.float64),
+            range_m[row, slots].astype(np.float64),
+            level_db[row, slots].astype(np.float64),
+            visible[row, slots].astype(np.float64),
         )
         bearings = FoundBearings(
             window.angles_deg[:, 0].astype(np.float64),
@@ -144,15 +144,15 @@ def scores_of(found: list[FoundInWindow], store: ArrayStore) -> dict[str, float]
     point = operating_point(matched)
     counted = np.arange(len(matched.scores)) < point.bearings
     hit = matched.hit & counted
-    true_m, said_m = ranges_at(matched, point)
-    inside = (said_m[:, 0] <= true_m) & (true_m <= said_m[:, 2])
+    true_m, predicted_m = ranges_at(matched, point)
+    inside = (predicted_m[:, 0] <= true_m) & (true_m <= predicted_m[:, 2])
     sure = sure_labels(store)
     return {
         'bearing_ap': average_precision(matched),
         'bearing_recall': recall_at(matched, point),
         'azimuth_error_deg': _median(np.abs(matched.error_deg[hit])),
         'ap50': box_precision(found, store),
-        'range_error': _median(np.abs(said_m[:, 1] - true_m) / np.maximum(true_m, 0.1)),
+        'range_error': _median(np.abs(predicted_m[:, 1] - true_m) / np.maximum(true_m, 0.1)),
         'range_covered': float(inside.mean()) if len(inside) else math.nan,
         'vehicles': float(sure.sum()),
         'windows': float(len(sure)),

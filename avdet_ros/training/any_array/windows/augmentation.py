@@ -80,9 +80,9 @@ def wave_speed_mps(
 def missing(chance: Tensor, order: Tensor, probability: float) -> Tensor:
     """(B, 8) bool: microphones left out, none, one, or two with the square of the probability."""
     rank = order.argsort(dim=1).argsort(dim=1)
-    many = (chance[:, 0] < probability).long()
-    many = many + many * (chance[:, 1] < probability).long()
-    return rank < many[:, None]
+    count = (chance[:, 0] < probability).long()
+    count = count + count * (chance[:, 1] < probability).long()
+    return rank < count[:, None]
 
 
 def stretch(drawn: Tensor, probability: float, most: int, length: int) -> Tensor:

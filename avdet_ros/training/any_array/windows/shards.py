@@ -86,14 +86,20 @@ def read_shard(
     """
     names = ['features', 'count', 'range_m', *ANGLES]
     names[1:] = [prefix + name for name in names[1:]]
-    told = '' if geometry == 'true' else 'rig_'
-    names += [told + 'microphones_m', told + 'array_yaw_deg', 'alive', 'seed', 'eye_height_m']
+    rig_prefix = '' if geometry == 'true' else 'rig_'
+    names += [
+        rig_prefix + 'microphones_m',
+        rig_prefix + 'array_yaw_deg',
+        'alive',
+        'seed',
+        'eye_height_m',
+    ]
     try:
         with np.load(path, allow_pickle=False) as shard:
-            given = ('seen_deg', 'unsure', *MOTION)
-            known = {name: shard[name] for name in given if name in shard}
+            optional = ('seen_deg', 'unsure', *MOTION)
+            present = {name: shard[name] for name in optional if name in shard}
             raw = {name: shard[name] for name in names if name != 'features'}
-            late = shard['delay_s'] if geometry == 'true' else None
+            delays_s = shard['delay_s'] if geometry == 'true' else None
             extra = {name: shard[prefix + name] for name in ('level_db', 'visible_fraction')}
         # Mapped, not read: skipping the archive's checksum is several times as fast.
         raw['features'] = np.array(map_member(path, 'features'))
@@ -113,9 +119,11 @@ def read_shard(
             f'{raw["features"].shape[1]}'
         )
     count, slots = raw[prefix + 'range_m'].shape
-    there = {**raw, **extra, **_known(known, count, slots)}
-    there['delay_s'] = np.zeros((count, MICROPHONES), np.float32) if late is None else late
-    on_device = {name: torch.from_numpy(values).to(device) for name, values in there.items()}
+    arrays = {**raw, **extra, **_with_defaults(present, count, slots)}
+    arrays['delay_s'] = (
+        np.zeros((count, MICROPHONES), np.float32) if delays_s is None else delays_s
+    )
+    on_device = {name: torch.from_numpy(values).to(device) for name, values in arrays.items()}
     features = on_device['features'].float()
     alive = on_device['alive'].bool()
     coherence = features[:, MICROPHONES:].clamp(-1, 1).transpose(1, 2)
@@ -125,8 +133,8 @@ def read_shard(
         'angles_deg': torch.stack([on_device[prefix + name] for name in ANGLES], dim=-1).float(),
         'range_m': on_device[prefix + 'range_m'].float(),
         'count': on_device[prefix + 'count'].long(),
-        'microphones_m': on_device[told + 'microphones_m'].float(),
-        'yaw_deg': on_device[told + 'array_yaw_deg'].float(),
+        'microphones_m': on_device[rig_prefix + 'microphones_m'].float(),
+        'yaw_deg': on_device[rig_prefix + 'array_yaw_deg'].float(),
         'alive': alive,
         'late_s': on_device['delay_s'].float(),
         'seed': on_device['seed'].long(),
@@ -138,12 +146,14 @@ def read_shard(
     }
 
 
-def _known(given: dict[str, np.ndarray], count: int, slots: int) -> dict[str, np.ndarray]:
+def _with_defaults(
+    present: dict[str, np.ndarray], count: int, slots: int
+) -> dict[str, np.ndarray]:
     """Fields that not all shards have: labelled sector, unsure labels, motion; else defaults."""
     everywhere = np.tile(np.array([180, -180], np.float32), (count, 1))
     nothing = np.full(count, np.nan, np.float32)
     return {
-        'seen_deg': given.get('seen_deg', everywhere),
-        'unsure': given.get('unsure', np.zeros((count, slots), bool)),
-        **{name: given.get(name, nothing) for name in MOTION},
+        'seen_deg': present.get('seen_deg', everywhere),
+        'unsure': present.get('unsure', np.zeros((count, slots), bool)),
+        **{name: present.get(name, nothing) for name in MOTION},
     }

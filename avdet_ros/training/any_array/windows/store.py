@@ -1,7 +1,7 @@
 """Windows of any arrays (format 3) in the memory of the training device, and batches of them.
 
 A set may grow while it is read: `ArrayStore.refresh` adds new shards; if there is no room left,
-new windows replace the oldest. 300,000 windows fit beside the network on one large GPU; a growing
+new windows replace the oldest. 300,000 windows fit with the network on one large GPU; a growing
 set takes half as much again. Augmentation is drawn on the device as well. It changes the geometry
 that the network receives and the microphones that are left, so every window can stand for another
 vehicle.
@@ -129,7 +129,7 @@ class ArrayStore:
             except AvdetError:
                 if path.exists():
                     raise
-                continue  # deleted meanwhile by what makes the set, see `drop_oldest`
+                continue  # deleted meanwhile by the process that makes the set, see `drop_oldest`
             taken += self._append(new, renews)
         return taken
 
@@ -150,16 +150,16 @@ class ArrayStore:
             slots = slots[: self.most if renews else self.most - before] % self.most
             room = self.most
         for name, values in new.items():
-            there = self._parts.get(name)
-            if there is None or len(there) < min(before + count, room):
+            stored = self._parts.get(name)
+            if stored is None or len(stored) < min(before + count, room):
                 grown = torch.empty(
                     (room, *values.shape[1:]), dtype=values.dtype, device=self.device
                 )
-                if there is not None:
-                    grown[:before] = there[:before]
+                if stored is not None:
+                    grown[:before] = stored[:before]
                 # Only one array at a time exists twice.
-                self._parts[name] = there = grown
-            there[slots] = values[: len(slots)]
+                self._parts[name] = stored = grown
+            stored[slots] = values[: len(slots)]
         self._taken += len(slots)
         return len(slots)
 
@@ -221,11 +221,11 @@ class ArrayStore:
         silent = silent[:, :, None] | still[:, None]
         level_db = torch.where(silent, quiet, level_db)
         coherence = coherence * torch.where(silent, 0.0, calm[:, :, None])[:, :, None]
-        told = (uniform() < augmentation.motion, uniform() < augmentation.air)
+        known = (uniform() < augmentation.motion, uniform() < augmentation.air)
         heading_deg = take['camera_heading_deg'] * sign - left_deg
         azimuth = torch.deg2rad(self._azimuths + heading_deg[:, None])
         moments = (take['ahead_mps'], take['temperature_c'])
-        speed_mps = wave_speed_mps(azimuth, *moments, *told)
+        speed_mps = wave_speed_mps(azimuth, *moments, *known)
         late_s = take['late_s']
         steering = self._table.steering(places, yaw, self._azimuths, alive, late_s, speed_mps)
         labels = self.labels(index).mirrored(mirrored)

@@ -96,8 +96,8 @@ class Run:
 def tasks_of(scale: PretextScale) -> tuple[str, ...]:
     """Return the pretexts that a scale compares, the most promising ones first."""
     known = PRETEXTS.names()
-    hopeful = [name for name in LIKELIEST if name in known]
-    return scale.tasks or (*hopeful, *(name for name in known if name not in hopeful))
+    promising = [name for name in LIKELIEST if name in known]
+    return scale.tasks or (*promising, *(name for name in known if name not in promising))
 
 
 def recipe_of(run: Run, scale: PretextScale, labels: str) -> StudentRecipe:

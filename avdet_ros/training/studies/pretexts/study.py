@@ -110,7 +110,7 @@ def study(
         tasks: only these pretexts; () for those of the scale.
 
     Returns:
-        ``pretexts.md``; beside it ``pretexts.json``.
+        ``pretexts.md``; next to it ``pretexts.json``.
 
     Raises:
         AvdetError: the data or the folder are invalid, or a pretext is unknown.
@@ -143,7 +143,7 @@ def study(
 
 def _write(out: Path, comparison: Comparison, command: str) -> dict[str, Any]:
     """Write the results so far, as JSON and as a page."""
-    results = {'scale': comparison.scale.name, 'command': command, **comparison.told()}
+    results = {'scale': comparison.scale.name, 'command': command, **comparison.results()}
     write_json(out / RESULTS, results)
     write_page(out / PAGE, results)
     return results
@@ -181,11 +181,11 @@ class Comparison:
     def helps(self, row: str) -> bool:
         """Apply the stop rule: whether a row beats `LONGER` by more than the seeds' range."""
         return row not in self.lacking and all(
-            self.known(row, share) and beats(self.of(row, share), self.of(LONGER, share))
+            self.complete(row, share) and beats(self.of(row, share), self.of(LONGER, share))
             for share in (FEW, MORE)
         )
 
-    def known(self, row: str, share: float) -> bool:
+    def complete(self, row: str, share: float) -> bool:
         """Whether every seed of a row, and of `LONGER`, was run with a share of the labels."""
         return all(len(self.of(one, share)) == self.scale.seeds for one in (row, LONGER))
 
@@ -199,21 +199,21 @@ class Comparison:
 
     def decided(self, row: str) -> bool:
         """Whether a row has all the runs that the stop rule needs."""
-        return all(self.known(row, share) for share in (FEW, MORE))
+        return all(self.complete(row, share) for share in (FEW, MORE))
 
-    def told(self) -> dict[str, Any]:
+    def results(self) -> dict[str, Any]:
         """Return the results for the page and for programs."""
         runs = [
             {'row': run.row, 'share': run.share, 'seed': run.seed, 'freeze': run.freeze, **scores}
             for run, scores in self.scores.items()
         ]
-        there = [row for row in tasks_of(self.scale) if row not in self.lacking]
+        compared = [row for row in tasks_of(self.scale) if row not in self.lacking]
         return {
             'student': self.scale.student,
             'labels': self.labels,
             'runs': runs,
-            'stopped': [row for row in there if not self.helps(row) and self.decided(row)],
-            'waiting': [row for row in there if not self.decided(row)],
+            'stopped': [row for row in compared if not self.helps(row) and self.decided(row)],
+            'waiting': [row for row in compared if not self.decided(row)],
             'lacking': self.lacking,
             'about': {
                 run.row: scores['about'] for run, scores in self.scores.items() if scores['about']

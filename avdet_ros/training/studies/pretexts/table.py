@@ -32,7 +32,7 @@ def write_page(path: Path, results: dict[str, Any]) -> Path:
 
     Args:
         path: the Markdown file.
-        results: see `study.Comparison.told`.
+        results: see `study.Comparison.results`.
     """
     text = f'# Pretexts, at scale {results["scale"]}\n\n{section(results)}\n'
     with write_atomically(path) as file:

@@ -1,4 +1,4 @@
-"""Draw attention over a picture with an audible vehicle beside a silent one."""
+"""Draw attention over a picture with an audible vehicle next to a silent one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WIDTH_PX = 960
 SOUNDS_BGR, SILENT_BGR, MASKED_BGR = (80, 220, 80), (60, 60, 235), (60, 200, 235)
 
 
-def telling_frame(boxes: SeenBoxes) -> int | None:
+def example_frame(boxes: SeenBoxes) -> int | None:
     """Find the frame in which an audible and a silent vehicle are both largest."""
     height = boxes.boxes_px[:, 3] - boxes.boxes_px[:, 1]
     best, found = 0.0, None
@@ -30,7 +30,7 @@ def telling_frame(boxes: SeenBoxes) -> int | None:
 
 
 def draw_attention(root: Path, boxes: SeenBoxes, heat: np.ndarray, path: Path) -> bool:
-    """Draw the frame of `telling_frame` twice with boxes: plain, and below with attention.
+    """Draw the frame of `example_frame` twice with boxes: plain, and below with attention.
 
     Args:
         root: the data set's folder.
@@ -41,7 +41,7 @@ def draw_attention(root: Path, boxes: SeenBoxes, heat: np.ndarray, path: Path) -
     Returns:
         Whether there is such a frame.
     """
-    number = telling_frame(boxes)
+    number = example_frame(boxes)
     if number is None:
         return False
     picture = layout.read_picture(root, boxes.frames[number], 'rgb')

@@ -40,21 +40,21 @@ WITHOUT_THERMAL = {
     'literal_best': (f'{ONE}, by the best cell', AttentionPlan('literal', best_cell=True)),
     'map_best': (f'{COLUMN}, by the best cell', AttentionPlan('map', best_cell=True)),
     **{
-        f'{way}_{many}': (f'{words}, {many:,} frames told', AttentionPlan(way, labelled=many))
+        f'{way}_{many}': (f'{words}, {many:,} frames labelled', AttentionPlan(way, labelled=many))
         for many in (20, 100, 500, 2000)
         for way, words in (('literal', ONE), ('map', COLUMN))
     },
     **{
         f'map_only_{many}': (
-            f'{COLUMN}, {many:,} frames told, no others',
+            f'{COLUMN}, {many:,} frames labelled, no others',
             AttentionPlan('map', unsupervised=False, labelled=many),
         )
         for many in (100, 500)
     },
-    'literal_told': (f'{ONE}, all told', AttentionPlan('literal', False, ALL)),
-    'map_told': (f'{COLUMN}, all told', AttentionPlan('map', False, ALL)),
+    'literal_told': (f'{ONE}, all labelled', AttentionPlan('literal', False, ALL)),
+    'map_told': (f'{COLUMN}, all labelled', AttentionPlan('map', False, ALL)),
     'map_best_told': (
-        f'{COLUMN}, each cell by itself, all told',
+        f'{COLUMN}, each cell independently, all labelled',
         AttentionPlan('map', False, ALL, best_cell=True),
     ),
 }
@@ -103,8 +103,8 @@ def attention_scores(
     frames: Frames,
     rig: Rig,
     out: Path,
-    how: tuple[int, int],
-    known: Callable[[Mapping[str, Sequence[Mapping[str, Any]]]], None],
+    steps_and_seeds: tuple[int, int],
+    report: Callable[[Mapping[str, Sequence[Mapping[str, Any]]]], None],
     progress: Progress = SILENT,
 ) -> dict[str, list[dict[str, Any]]]:
     """Fit and score every row, or read the results of an earlier run.
@@ -114,18 +114,18 @@ def attention_scores(
         frames: training frames; their other moments serve as other sounds.
         rig: array and camera.
         out: folder that receives the scores, and the maps of test frames.
-        how: steps of each fitting, and seeds of each row.
-        known: called with the results so far after each seed.
+        steps_and_seeds: steps of each fitting, and seeds of each row.
+        report: called with the results so far after each seed.
         progress: displays the steps.
     """
     others, places = other_moments(frames.padded), column_places(rig)
     train = scenes['train']
-    steps, seeds = how
+    steps, seeds = steps_and_seeds
     found: dict[str, list[dict[str, Any]]] = {
         key: [] for key in keys_for(train.masks, train.pictures.shape[1] > 3)
     }
     for seed in range(seeds):
-        for key, its in found.items():
+        for key, scores in found.items():
             title, plan = ATTENTIONS[key]
             _logger.info('attention, seed %d: %s', seed, title)
 
@@ -157,8 +157,8 @@ def attention_scores(
                     size,
                 )
 
-            its.append(cached_stage(out / f'{key}_seed{seed}.json', score, title))
-        known(found)
+            scores.append(cached_stage(out / f'{key}_seed{seed}.json', score, title))
+        report(found)
     return found
 
 
@@ -169,28 +169,28 @@ def keys_for(masks: np.ndarray, thermal: bool) -> list[str]:
         masks: (F, ROWS, COLUMNS) of training frames, nonzero where something sounds.
         thermal: whether there are thermal pictures.
     """
-    known = told_frames(masks)
+    available = sounding_frames(masks)
     return [
         key
         for key, (_, plan) in ATTENTIONS.items()
-        if not known < plan.labelled < ALL and thermal >= plan.thermal
+        if not available < plan.labelled < ALL and thermal >= plan.thermal
     ]
 
 
-def told_frames(masks: np.ndarray) -> int:
+def sounding_frames(masks: np.ndarray) -> int:
     """Count the frames of (F, ROWS, COLUMNS) masks in which something sounds."""
     return int(masks.any(axis=(1, 2)).sum())
 
 
 def attention_not_run(masks: np.ndarray) -> str:
     """Return a sentence on the rows that lack labelled frames, or ''."""
-    known = told_frames(masks)
-    left = [words for words, plan in ATTENTIONS.values() if known < plan.labelled < ALL]
+    available = sounding_frames(masks)
+    left = [words for words, plan in ATTENTIONS.values() if available < plan.labelled < ALL]
     if not left:
         return ''
     return (
-        f'Not run: {"; ".join(left)}. Only {known:,} training frames have a visible vehicle that '
-        'sounds.'
+        f'Not run: {"; ".join(left)}. Only {available:,} training frames have a visible vehicle '
+        'that sounds.'
     )
 
 

@@ -49,8 +49,8 @@ STUDENT_ROWS = {
     'oracle': 'audible vehicles are labels, the rest is open (oracle, hidden vehicles are road)',
     'oracle_hidden': 'the same, and open where a hidden vehicle sounds (oracle)',
     'deleted': 'audible vehicles are labels, the rest is road',
-    'sounding': 'kept by a selector without told frames (sounding)',
-    'sounding_100': 'kept by a selector with 100 told frames (sounding)',
+    'sounding': 'kept by a selector without labelled frames (sounding)',
+    'sounding_100': 'kept by a selector with 100 labelled frames (sounding)',
     'truth': 'ground truth: audible vehicles, hidden or not',
 }
 """Filters of the training labels: file name and title."""
@@ -78,7 +78,7 @@ def teach_filtered(
     boxes: Mapping[str, SeenBoxes],
     rig: Rig,
     out: Path,
-    how: StudentScale,
+    scale: StudentScale,
     judges: Mapping[str, Judge],
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def teach_filtered(
         boxes: true boxes of ``train``, ``val`` and ``test``.
         rig: array and camera.
         out: receives a file per student.
-        how: the scale.
+        scale: size of the students' training.
         judges: judges of the rows that a selector filters.
         progress: displays the steps.
 
@@ -98,17 +98,19 @@ def teach_filtered(
         seed.
     """
     write_seen(root, boxes['train'])
-    labels = {name: filter_seen(root, boxes['train'], name, judges) for name in how.rows}
-    scores: dict[str, list[dict[str, Any]]] = {name: [] for name in how.rows}
+    labels = {name: filter_seen(root, boxes['train'], name, judges) for name in scale.rows}
+    scores: dict[str, list[dict[str, Any]]] = {name: [] for name in scale.rows}
     maps = DirectionMaps(rig)
-    heard = {use: all_maps(maps, frame_sums(root, boxes[use].frames)) for use in ('train', 'test')}
-    for seed in range(how.seeds):
-        for name in how.rows:
+    sound_maps = {
+        use: all_maps(maps, frame_sums(root, boxes[use].frames)) for use in ('train', 'test')
+    }
+    for seed in range(scale.seeds):
+        for name in scale.rows:
             _logger.info('student, seed %d: %s', seed, STUDENT_ROWS[name])
             scores[name].append(
                 cached_stage(
                     out / f'{name}_seed{seed}.json',
-                    partial(_student, root, boxes, heard, rig, name, seed, how, progress),
+                    partial(_student, root, boxes, sound_maps, rig, name, seed, scale, progress),
                     name,
                 )
             )
@@ -123,14 +125,14 @@ def write_seen(root: Path, boxes: SeenBoxes) -> None:
     for drive, numbers in drives.items():
         path = root / SEEN / f'{drive}.npz'
         own = np.isin(boxes.frame, numbers)
-        many, frames = int(own.sum()), len(numbers)
+        count, frames = int(own.sum()), len(numbers)
         table = DriveLabels(
             ids=np.array([boxes.frames[number].stamp for number in numbers]),
             teachers=('rgb',),
             boxes_px=boxes.boxes_px[own],
-            scores=np.ones(many, np.float32),
+            scores=np.ones(count, np.float32),
             frame=(boxes.frame[own] - numbers[0]).astype(np.int32),
-            teacher=np.zeros(many, np.int8),
+            teacher=np.zeros(count, np.int8),
             attention=np.zeros((frames, 1, 0), np.float16),
             attention_sizes=np.zeros((0, 2), np.int32),
             embedding=np.zeros((frames, 1, 0, 0), np.float16),
@@ -149,14 +151,16 @@ def filter_seen(
     labels = root / SEEN
     fused = teacher_boxes(root, by_drive(boxes.frames), labels)
     if name in judges:
-        its = judges[name](fused)
-        keep = np.concatenate([one.verdict for one in its]) == KEEP
+        verdicts = judges[name](fused)
+        keep = np.concatenate([one.verdict for one in verdicts]) == KEEP
     else:
         keep = {'all': np.ones(len(fused), bool), 'moving': fused.moves}.get(name, fused.sounds)
-        its = by_truth(fused, root, keep, hidden=name == 'oracle_hidden')
+        verdicts = by_truth(fused, root, keep, hidden=name == 'oracle_hidden')
     if name == 'deleted':
-        its = [replace(one, verdict=np.where(one.verdict == KEEP, KEEP, ROAD)) for one in its]
-    counts = write_filter(labels, name, fused, its)
+        verdicts = [
+            replace(one, verdict=np.where(one.verdict == KEEP, KEEP, ROAD)) for one in verdicts
+        ]
+    counts = write_filter(labels, name, fused, verdicts)
     return {
         'labels': counts['kept'],
         'right': float(fused.sounds[keep].mean()) if keep.any() else 0.0,
@@ -168,20 +172,20 @@ def filter_seen(
 def _student(
     root: Path,
     boxes: Mapping[str, SeenBoxes],
-    heard: Mapping[str, Tensor],
+    sound_maps: Mapping[str, Tensor],
     rig: Rig,
     name: str,
     seed: int,
-    how: StudentScale,
+    scale: StudentScale,
     progress: Progress,
 ) -> dict[str, Any]:
     """Train one student and score it on the test drives."""
     train, test = boxes['train'], boxes['test']
     targets = [_targets(root, one, name, rig) for one in train.frames]
     heat, taught = (torch.stack(part) for part in zip(*targets, strict=True))
-    student = fit_columns(heard['train'], heat, taught, how.steps, seed, progress)
+    student = fit_columns(sound_maps['train'], heat, taught, scale.steps, seed, progress)
     with torch.no_grad():
-        predicted = student(heard['test']).numpy()
+        predicted = student(sound_maps['test']).numpy()
     true = np.array([_targets(root, one, 'truth', rig)[0].numpy() > 0.5 for one in test.frames])
     at_vehicles = at_boxes(predicted, test.frame, box_sides_deg(test.boxes_px, rig), 0.0)
     found = rank(at_vehicles, test.sounds)
@@ -197,12 +201,12 @@ def _student(
 def _targets(root: Path, frame: FrameId, name: str, rig: Rig) -> tuple[Tensor, Tensor]:
     """Return (A,) directions labelled as vehicle, and (A,) bool directions with a label."""
     if name == 'truth':
-        there = _truth(str(root), frame.drive).get(frame.stamp)
-        kept = np.zeros((0, 4)) if there is None else there.boxes_px
+        truth = _truth(str(root), frame.drive).get(frame.stamp)
+        kept = np.zeros((0, 4)) if truth is None else truth.boxes_px
         opened = np.zeros((0, 4))
     else:
-        its = _judged(str(root / SEEN), name, frame.drive)[frame.stamp]
-        kept, opened = its.kept_px, its.left_open_px
+        filtered = _judged(str(root / SEEN), name, frame.drive)[frame.stamp]
+        kept, opened = filtered.kept_px, filtered.left_open_px
     heat, left_open = (torch.from_numpy(columns_of(part, rig)) for part in (kept, opened))
     return heat.float(), heat | ~left_open
 
@@ -237,9 +241,9 @@ def _hidden_precision(
     """Return the AP of directions with an audible but hidden vehicle, against empty ones."""
     hidden = np.zeros_like(true)
     for number, one in enumerate(test.frames):
-        there = _truth(str(root), one.drive)[one.stamp]
-        unseen = ~np.isin(there.ids, test.ids[test.frame == number])
-        hidden[number] = columns_of(there.boxes_px[unseen], rig)
+        truth = _truth(str(root), one.drive)[one.stamp]
+        unseen = ~np.isin(truth.ids, test.ids[test.frame == number])
+        hidden[number] = columns_of(truth.boxes_px[unseen], rig)
     seen = np.zeros_like(true)
     for number in range(len(test.frames)):
         seen[number] = columns_of(test.boxes_px[test.frame == number], rig)
@@ -263,14 +267,14 @@ def student_table(found: Mapping[str, Any]) -> str:
         ),
         '|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|',
     ]
-    for name, its in found['labels'].items():
+    for name, labels in found['labels'].items():
         scores = found['scores'][name]
         cells = [
             STUDENT_ROWS[name],
-            str(its['labels']),
-            f'{100 * its["right"]:.0f} %',
-            f'{100 * its["found"]:.0f} %',
-            str(its['open']),
+            str(labels['labels']),
+            f'{100 * labels["right"]:.0f} %',
+            f'{100 * labels["found"]:.0f} %',
+            str(labels['open']),
             *(
                 _several([one[key] for one in scores], 3)
                 for key in ('ap_directions', 'ap_hidden', 'roc_auc', 'ap_inaudible', 'silent_hits')

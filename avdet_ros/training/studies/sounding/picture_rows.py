@@ -36,25 +36,25 @@ class PictureRow:
     score: Callable[[Frames, Received], np.ndarray]
 
 
-def warmth(frames: Frames, heard: Received) -> np.ndarray:
+def warmth(frames: Frames, sound: Received) -> np.ndarray:
     """Return (N,) kelvin above the surroundings, 0 without thermal pictures."""
     return frames.padded.flat(frames.padded.warmth[..., 0], len(frames.boxes))
 
 
-def movement(frames: Frames, heard: Received) -> np.ndarray:
+def movement(frames: Frames, sound: Received) -> np.ndarray:
     """Return (N,) speeds of boxes relative to the others, plus rates of growth or shrinking."""
     motion = frames.padded.motion
     moved = motion[..., 1].abs() / TURN_DEG + motion[..., 2].abs()
     return frames.padded.flat(moved, len(frames.boxes))
 
 
-def movement_and_level(frames: Frames, heard: Received) -> np.ndarray:
+def movement_and_level(frames: Frames, sound: Received) -> np.ndarray:
     """Return (N,) sums of the ranks of `movement` and of the received level."""
-    level = at_boxes(heard.level_db, frames.boxes.frame, frames.sides_deg)
-    return ranks(movement(frames, heard)) + ranks(level)
+    level = at_boxes(sound.level_db, frames.boxes.frame, frames.sides_deg)
+    return ranks(movement(frames, sound)) + ranks(level)
 
 
-def synchrony(frames: Frames, heard: Received) -> np.ndarray:
+def synchrony(frames: Frames, sound: Received) -> np.ndarray:
     """Return (N,) growth of each box times the rise of its level over the adjacent frames."""
     frame, drive = frames.boxes.frame, frames.padded.drive.numpy()
     numbers = np.arange(len(drive))
@@ -62,7 +62,7 @@ def synchrony(frames: Frames, heard: Received) -> np.ndarray:
     after = np.where(drive[after] == drive, after, numbers)
     before = np.where(drive[before] == drive, before, numbers)
     later, earlier = (
-        at_boxes(heard.level_db, places[frame], frames.sides_deg) for places in (after, before)
+        at_boxes(sound.level_db, places[frame], frames.sides_deg) for places in (after, before)
     )
     grown = frames.padded.flat(frames.padded.motion[..., 2], len(frames.boxes))
     return grown * (later - earlier)
@@ -78,13 +78,13 @@ PICTURE_ROWS = (
 
 def picture_scores(row: PictureRow, val: Frames, test: Frames) -> RowScores:
     """Score a row with the right sound and, if it uses sound, with wrong ones."""
-    names = test.heard if row.hears else (RIGHT,)
+    names = test.sound if row.hears else (RIGHT,)
     return RowScores(
         row.title,
         row.hears,
         '',
-        [row.score(val, val.heard[RIGHT])],
-        {name: [row.score(test, test.heard[name])] for name in names},
+        [row.score(val, val.sound[RIGHT])],
+        {name: [row.score(test, test.sound[name])] for name in names},
         RIGHT,
     )
 
@@ -97,7 +97,7 @@ def rows_without_learning(val: Frames, test: Frames) -> list[RowScores]:
             row.hears,
             row.knows,
             [hand_made_scores(row, val)[RIGHT]],
-            {name: [its] for name, its in hand_made_scores(row, test).items()},
+            {name: [scores] for name, scores in hand_made_scores(row, test).items()},
             RIGHT,
         )
         for row in ROWS

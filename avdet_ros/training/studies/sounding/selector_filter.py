@@ -43,7 +43,7 @@ class SelectorJudge:
     Attributes:
         plan: settings of its fitting.
         train: the frames that it is fitted to.
-        heard: received sound of the frames whose labels it judges, which are those of ``train``.
+        sound: received sound of the frames whose labels it judges, which are those of ``train``.
         root: the data set's folder.
         rig: array and camera.
         path: file with the probability that each box sounds.
@@ -52,7 +52,7 @@ class SelectorJudge:
 
     plan: SelectorPlan
     train: BoxSet
-    heard: Received
+    sound: Received
     root: Path
     rig: Rig
     path: Path
@@ -64,8 +64,8 @@ class SelectorJudge:
         Raises:
             AvdetError: an earlier run's file is damaged, or of other boxes.
         """
-        chance = self._kept(len(boxes)) if self.path.exists() else self._fitted(boxes)
-        return by_score(boxes, chance, self.heard, self.rig, Thresholds())
+        chance = self._loaded(len(boxes)) if self.path.exists() else self._fitted(boxes)
+        return by_score(boxes, chance, self.sound, self.rig, Thresholds())
 
     def _fitted(self, boxes: SeenBoxes) -> np.ndarray:
         maps = DirectionMaps(self.rig)
@@ -78,11 +78,11 @@ class SelectorJudge:
             np.save(file, chance)
         return chance
 
-    def _kept(self, many: int) -> np.ndarray:
+    def _loaded(self, count: int) -> np.ndarray:
         try:
             chance = np.load(self.path, allow_pickle=False)
-            if chance.shape != (many,):
-                raise ValueError(f'{len(chance)} for {many} boxes')
+            if chance.shape != (count,):
+                raise ValueError(f'{len(chance)} for {count} boxes')
         except Exception as error:  # numpy passes on all errors of zipfile
             raise AvdetError(
                 f'{self.path}: expected the probabilities that boxes sound, found '
@@ -94,7 +94,7 @@ class SelectorJudge:
 def judges(
     root: Path,
     train: BoxSet,
-    heard: Received,
+    sound: Received,
     rig: Rig,
     out: Path,
     steps: int,
@@ -103,7 +103,7 @@ def judges(
     """Make the judge of each row, fitted on first use; arguments as of `SelectorJudge`."""
     return {
         name: SelectorJudge(
-            replace(plan, steps=steps), train, heard, root, rig, out / f'{name}.npy', progress
+            replace(plan, steps=steps), train, sound, root, rig, out / f'{name}.npy', progress
         )
         for name, plan in JUDGES.items()
     }

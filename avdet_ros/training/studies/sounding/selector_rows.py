@@ -79,7 +79,7 @@ SELECTORS = (
     *(
         SelectorRow(
             f'avm_{many}',
-            f'sound, sight, motion, {many:,} frames told',
+            f'sound, sight, motion, {many:,} frames labelled',
             _plan(A, V, M, labelled=many),
         )
         for many in (20, 100, 500, 2000)
@@ -87,19 +87,19 @@ SELECTORS = (
     *(
         SelectorRow(
             f'only_{many}',
-            f'{many:,} frames told, no others',
+            f'{many:,} frames labelled, no others',
             _plan(A, V, M, labelled=many, unlabelled=False),
         )
         for many in (20, 100, 500, 2000)
     ),
-    SelectorRow('told_vm', 'all told: sight, motion', _plan(V, M, unlabelled=False), True),
-    SelectorRow('told_a', 'all told: sound', _plan(A, unlabelled=False), True),
+    SelectorRow('told_vm', 'all labelled: sight, motion', _plan(V, M, unlabelled=False), True),
+    SelectorRow('told_a', 'all labelled: sound', _plan(A, unlabelled=False), True),
     SelectorRow(
-        'told_avm', 'all told: sound, sight, motion', _plan(A, V, M, unlabelled=False), True
+        'told_avm', 'all labelled: sound, sight, motion', _plan(A, V, M, unlabelled=False), True
     ),
     SelectorRow(
         'told_avmt',
-        'all told: sound, sight, motion, thermal',
+        'all labelled: sound, sight, motion, thermal',
         _plan(A, V, M, T, unlabelled=False),
         True,
     ),
@@ -129,14 +129,14 @@ class Frames:
     Attributes:
         boxes: the boxes as a list.
         padded: the same boxes by frame.
-        heard: sound received from each direction, by `RIGHT` and `CONTROLS`.
+        sound: sound received from each direction, by `RIGHT` and `CONTROLS`.
         sums: sound sums by `RIGHT` and `CONTROLS`.
         sides_deg: (N, 2) azimuths of the boxes' sides.
     """
 
     boxes: SeenBoxes
     padded: BoxSet
-    heard: dict[str, Received]
+    sound: dict[str, Received]
     sums: dict[str, Tensor]
     sides_deg: np.ndarray
 
@@ -159,9 +159,9 @@ def load_frames(
     )
     features = _features(root, boxes.frames)
     moment, drive = controls.other_moment(boxes.frames), controls.other_drive(boxes.frames)
-    heard = {RIGHT: received(features, rig)}
+    sound = {RIGHT: received(features, rig)}
     for name, swapped in (('another moment', moment), ('another drive', drive)):
-        heard[name] = Received(*(part[swapped] for part in vars(heard[RIGHT]).values()))
+        sound[name] = Received(*(part[swapped] for part in vars(sound[RIGHT]).values()))
     sums = {RIGHT: padded.sums, 'another moment': padded.sums[moment]}
     sums['another drive'] = padded.sums[drive]
     mirror = mirror_of(rig)
@@ -169,19 +169,19 @@ def load_frames(
         turned = [
             controls.mirrored(np.array(it), mirror.channels, mirror.signs) for it in features
         ]
-        heard['mirrored'] = received(turned, rig)
+        sound['mirrored'] = received(turned, rig)
         sums['mirrored'] = mirrored_sums(padded.sums, mirror)
-    heard['no coherence'] = received([controls.without_coherences(it) for it in features], rig)
+    sound['no coherence'] = received([controls.without_coherences(it) for it in features], rig)
     sums['no coherence'] = padded.sums.clone()
     sums['no coherence'][:, MICROPHONES:] = 0
-    return Frames(boxes, padded, heard, sums, box_sides_deg(boxes.boxes_px, rig))
+    return Frames(boxes, padded, sound, sums, box_sides_deg(boxes.boxes_px, rig))
 
 
 def hand_made_scores(row: Row, frames: Frames) -> dict[str, np.ndarray]:
     """Compute (N,) scores with `RIGHT` and, if the row uses sound, with each of `CONTROLS`."""
-    names = frames.heard if row.hears else (RIGHT,)
+    names = frames.sound if row.hears else (RIGHT,)
     return {
-        name: scored(row, frames.boxes, frames.heard[name], frames.sides_deg) for name in names
+        name: scored(row, frames.boxes, frames.sound[name], frames.sides_deg) for name in names
     }
 
 
@@ -214,7 +214,7 @@ def selector_scores(
         AvdetError: the file is damaged, or of other boxes.
     """
     if path.exists():
-        return _kept(path, uses)
+        return _read_scores(path, uses)
     labelled = len(train) if row.every_label else row.plan.labelled
     plan = replace(row.plan, seed=seed, labelled=labelled, steps=steps)
     maps = DirectionMaps(rig)
@@ -230,7 +230,7 @@ def selector_scores(
     }
     with write_atomically(path) as file:
         arrays: dict[str, Any] = {
-            f'{use}/{name}': it for use, its in found.items() for name, it in its.items()
+            f'{use}/{name}': it for use, scores in found.items() for name, it in scores.items()
         }
         np.savez(file, **arrays)
     return found
@@ -242,7 +242,7 @@ def selector_row(
     uses: dict[str, Frames],
     rig: Rig,
     out: Path,
-    how: tuple[int, int],
+    steps_and_seeds: tuple[int, int],
     progress: Progress = SILENT,
 ) -> RowScores:
     """Fit a row with every seed and score it on validation and test boxes.
@@ -253,21 +253,23 @@ def selector_row(
         uses: boxes to score, of ``val`` and ``test``.
         rig: array and camera.
         out: folder of the scores.
-        how: steps of each round, and seeds.
+        steps_and_seeds: steps of each round, and seeds.
         progress: displays the steps.
     """
-    steps, seeds = how
+    steps, seeds = steps_and_seeds
     found = [
         selector_scores(
             row, train, uses, rig, seed, out / f'{row.key}_seed{seed}.npz', steps, progress
         )
         for seed in range(seeds)
     ]
-    test = {name: [its['test'][name] for its in found] for name in found[0]['test']}
-    return RowScores(row.title, row.hears, '', [its['val'][RIGHT] for its in found], test, RIGHT)
+    test = {name: [scores['test'][name] for scores in found] for name in found[0]['test']}
+    return RowScores(
+        row.title, row.hears, '', [scores['val'][RIGHT] for scores in found], test, RIGHT
+    )
 
 
-def _kept(path: Path, uses: dict[str, Frames]) -> dict[str, dict[str, np.ndarray]]:
+def _read_scores(path: Path, uses: dict[str, Frames]) -> dict[str, dict[str, np.ndarray]]:
     found: dict[str, dict[str, np.ndarray]] = {use: {} for use in uses}
     try:
         with np.load(path, allow_pickle=False) as file:

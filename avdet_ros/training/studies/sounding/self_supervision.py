@@ -81,20 +81,20 @@ IN_PARTS = (
     'moves first, then nearness',
     'steered response',
     'sound',
-    'all told: sound, sight, motion',
-    'moves first, then nearness and: all told: sound',
+    'all labelled: sound, sight, motion',
+    'moves first, then nearness and: all labelled: sound',
 )
 """Rows that are scored on each part of the test set."""
 
 SURE = (
     'sound',
-    '100 frames told, no others',
-    'all told: sound',
-    'all told: sound, sight, motion',
+    '100 frames labelled, no others',
+    'all labelled: sound',
+    'all labelled: sound, sight, motion',
 )
 """Selectors whose probabilities are compared with the share that sounds."""
 
-TOGETHER = ('sound', 'all told: sound', 'all told: sound, sight, motion')
+TOGETHER = ('sound', 'all labelled: sound', 'all labelled: sound, sight, motion')
 """Selectors that are also scored in combination with true motion and distance."""
 
 _logger = logging.getLogger(__name__)
@@ -160,8 +160,8 @@ def study(
     Raises:
         AvdetError: the data or the folder are invalid.
     """
-    how = _scale(scale)
-    root = data or _simulate(how, out / 'drives', progress)
+    scale = _scale(scale)
+    root = data or _simulate(scale, out / 'drives', progress)
     split = read_split(root, 0.0)
     drives = {use: by_drive(getattr(split, use)) for use in USES}
     if len(drives['train']) == 1:
@@ -191,7 +191,7 @@ def study(
                 uses,
                 rig,
                 out / 'selectors',
-                (how.steps, how.seeds),
+                (scale.steps, scale.seeds),
                 progress,
             )
         )
@@ -202,26 +202,30 @@ def study(
     listed = {f'true, {use}': its for use, its in boxes.items()}
     listed |= {f'teachers, {use}': its for use, its in seen.items()}
     page = StudyPage(out, pages, command)
-    page.write(_sections(rows, boxes, listed, how, selectors_not_run(frames['train'].padded)))
+    page.write(_sections(rows, boxes, listed, scale, selectors_not_run(frames['train'].padded)))
     table = teacher_table(
         root,
         seen,
         frames['train'].padded,
         rig,
         out / 'selectors_teachers',
-        (how.steps, how.seeds),
+        (scale.steps, scale.seeds),
         _has_thermal(root),
         progress,
     )
     page.write({'teachers': table})
     students: dict[str, Any] = {}
-    if how.students is not None:
+    if scale.students is not None:
         train = frames['train']
-        heard = train.heard[RIGHT]
-        ears = judges(root, train.padded, heard, rig, out / 'students', how.steps, progress)
-        students = teach_filtered(root, boxes, rig, out / 'students', how.students, ears, progress)
+        sound = train.sound[RIGHT]
+        selector_judges = judges(
+            root, train.padded, sound, rig, out / 'students', scale.steps, progress
+        )
+        students = teach_filtered(
+            root, boxes, rig, out / 'students', scale.students, selector_judges, progress
+        )
         page.write({'filter': student_table(students)})
-    attention = attention_of(root, frames, rig, out / 'attention', how, page, progress)
+    attention = attention_of(root, frames, rig, out / 'attention', scale, page, progress)
     results = {'students': students, 'attention': attention, 'commit': git_commit()}
     write_json(out / 'results.json', results)
     return page.path
@@ -232,7 +236,7 @@ def attention_of(
     frames: Mapping[str, Frames],
     rig: Rig,
     out: Path,
-    how: StudyScale,
+    scale: StudyScale,
     page: StudyPage,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
@@ -243,7 +247,7 @@ def attention_of(
         frames: frames of `USES`.
         rig: array and camera.
         out: folder of scores and maps.
-        how: the scale.
+        scale: size of the study.
         page: receives the table and a picture.
         progress: displays pictures and steps.
     """
@@ -258,7 +262,7 @@ def attention_of(
         frames['train'],
         rig,
         out,
-        (how.steps, how.seeds),
+        (scale.steps, scale.seeds),
         lambda found: page.write({'attention': under(attention_table(found), left)}),
         progress,
     )
@@ -293,16 +297,16 @@ def _sections(
     rows: list[RowScores],
     boxes: Mapping[str, SeenBoxes],
     listed: Mapping[str, SeenBoxes],
-    how: StudyScale,
+    scale: StudyScale,
     left: str,
 ) -> dict[str, str]:
     """Return the tables of rules and selectors by their marks; ``left`` names rows not run."""
     by_title = {row.title: row for row in rows}
-    many = len(ROWS) + len(PICTURE_ROWS)
-    hand, learned = rows[:many], rows[many:]
+    count = len(ROWS) + len(PICTURE_ROWS)
+    hand, learned = rows[:count], rows[count:]
     notes = (
         f'{len(boxes["test"].frames)} test frames, {len(boxes["test"])} visible vehicles. '
-        f'Selectors have the mean and half the range of {how.seeds} seeds; 95 % intervals over '
+        f'Selectors have the mean and half the range of {scale.seeds} seeds; 95 % intervals over '
         'drives are in parentheses.'
     )
     return {
@@ -335,13 +339,13 @@ def _scale(scale: str | StudyScale) -> StudyScale:
     return SCALES[scale]
 
 
-def _simulate(how: StudyScale, folder: Path, progress: Progress) -> Path:
+def _simulate(scale: StudyScale, folder: Path, progress: Progress) -> Path:
     """Write the missing drives of a scale."""
     from avdet_ros.simulation.drive import prepare, write_splits
     from avdet_ros.simulation.drive_run import write_drives
     from avdet_ros.simulation.plan import Plan
 
-    plan = Plan(how.drives, how.minutes, how.seed, how.fps, clips=False)
+    plan = Plan(scale.drives, scale.minutes, scale.seed, scale.fps, clips=False)
     missing = prepare(folder, plan)
     if missing:
         jobs = min(os.cpu_count() or 1, len(missing))

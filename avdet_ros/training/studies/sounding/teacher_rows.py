@@ -71,7 +71,7 @@ def teacher_table(
     train: BoxSet,
     rig: Rig,
     out: Path,
-    how: tuple[int, int],
+    steps_and_seeds: tuple[int, int],
     thermal: bool,
     progress: Progress = SILENT,
 ) -> str:
@@ -83,7 +83,7 @@ def teacher_table(
         train: true boxes of training frames.
         rig: array and camera.
         out: folder of the selectors' scores.
-        how: steps of each round of a selector, and seeds.
+        steps_and_seeds: steps of each round of a selector, and seeds.
         thermal: use thermal pictures.
         progress: displays the steps.
     """
@@ -95,7 +95,7 @@ def teacher_table(
     frames = {use: load_frames(root, its, rig, thermal, progress) for use, its in seen.items()}
     rows = rows_without_learning(frames['val'], frames['test'])
     rows += [
-        selector_row(row, train, frames, rig, out, how, progress)
+        selector_row(row, train, frames, rig, out, steps_and_seeds, progress)
         for row in SELECTORS
         if row.key in KEYS
     ]

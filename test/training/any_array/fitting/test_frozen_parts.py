@@ -38,7 +38,7 @@ def test_cached_columns_reproduce_the_network_output(network, store):
     windows = store.batch(torch.arange(12))
     with torch.no_grad():
         whole = network(windows.level_db, windows.coherence, windows.steering)
-        again = network.said(columns.float())
+        again = network.column_values(columns.float())
     torch.testing.assert_close(again, whole, rtol=0, atol=0.01)
     assert whole.std() > 0.1
 

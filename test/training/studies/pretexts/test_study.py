@@ -49,11 +49,11 @@ def test_row_is_decided_when_every_seed_has_run(tmp_path):
     comparison = Comparison(SMOKE, tmp_path, None, SILENT)
     for share, good in ((FEW, 0.4), (MORE, 0.5)):
         comparison.scores[Run(LONGER, share, 0)] = {'direction': 0.3, 'about': ''}
-        assert comparison.told()['waiting'] == list(SMOKE.tasks)
+        assert comparison.results()['waiting'] == list(SMOKE.tasks)
         comparison.scores[Run('masked_channels', share, 0)] = {'direction': good, 'about': ''}
         comparison.scores[Run('instance', share, 0)] = {'direction': 0.2, 'about': ''}
     assert comparison.helps('masked_channels')
-    told = comparison.told()
+    told = comparison.results()
     assert (told['stopped'], told['waiting']) == (['instance'], ['synchronisation'])
 
 
@@ -94,7 +94,7 @@ def test_drives_with_true_boxes_report_missing_requirements(drives, tmp_path):
     comparison = Comparison(scale, tmp_path / 'out', drives, SILENT)
     for task in scale.tasks:
         comparison.run_all(task, runs_of(task, FEW, scale))
-    told = comparison.told()
+    told = comparison.results()
     assert told['labels'] == 'truth'
     assert set(told['lacking']) == {'instance'}
     assert 'the right moment nearer' in told['about']['synchronisation']

@@ -9,7 +9,7 @@ import numpy as np
 
 from avdet_ros.dataset import layout
 from avdet_ros.evaluation.sounding.boxes import AUDIBLE, MASKED, SILENT
-from avdet_ros.training.studies.sounding.attention_picture import draw_attention, telling_frame
+from avdet_ros.training.studies.sounding.attention_picture import draw_attention, example_frame
 
 
 def seen_boxes(*boxes):
@@ -24,8 +24,8 @@ def test_chosen_frame_has_the_largest_pair_of_audible_and_silent_boxes():
     boxes = seen_boxes(
         (0, AUDIBLE, 90), (0, MASKED, 80), (1, AUDIBLE, 40), (1, SILENT, 50), (2, SILENT, 99)
     )
-    assert telling_frame(boxes) == 1
-    assert telling_frame(seen_boxes((0, AUDIBLE, 90), (1, SILENT, 90))) is None
+    assert example_frame(boxes) == 1
+    assert example_frame(seen_boxes((0, AUDIBLE, 90), (1, SILENT, 90))) is None
 
 
 def test_attention_picture_is_drawn(tmp_path):

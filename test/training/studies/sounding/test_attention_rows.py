@@ -39,7 +39,7 @@ def test_rows_that_need_more_labelled_frames_than_exist_are_left_out():
     assert attention_not_run(masks).endswith(
         'Only 100 training frames have a visible vehicle that sounds.'
     )
-    assert attention_not_run(masks).count(' frames told') == 5
+    assert attention_not_run(masks).count(' frames labelled') == 5
     enough = np.ones((2000, 1, 1))
     assert keys_for(enough, thermal=True) == list(ATTENTIONS)
     assert keys_for(enough, thermal=False) == list(WITHOUT_THERMAL)

@@ -39,9 +39,9 @@ def test_rows_that_need_more_labelled_frames_than_exist_are_left_out():
     assert {'a', 'avm_20', 'avm_100', 'only_100', 'told_avm'} <= keys
     assert not {'avm_500', 'only_500', 'avm_2000', 'only_2000'} & keys
     left = selectors_not_run(train)
-    assert left.startswith('Not run: sound, sight, motion, 500 frames told; ')
+    assert left.startswith('Not run: sound, sight, motion, 500 frames labelled; ')
     assert left.endswith(
-        '2,000 frames told, no others. Only 100 training frames have a visible vehicle.'
+        '2,000 frames labelled, no others. Only 100 training frames have a visible vehicle.'
     )
     assert (
         selectors_not_run(
