@@ -1,7 +1,7 @@
 """The same as avdet.launch.py, to be included in launch files: every argument begins with avdet_.
 
-Launch files share their arguments with those they include: one that has a `model`, `device`,
-`tracker` or `namespace` of its own would hand them to avdet.launch.py without meaning to.
+Launch files share their arguments with those they include: one that has its own `model`, `device`,
+`tracker` or `namespace` would hand them to avdet.launch.py without meaning to.
 """
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
