@@ -47,7 +47,7 @@ def subset_frames(
 
     Args:
         root: a folder in the MAVD layout.
-        split: one of `mavd.SPLITS`.
+        split: one of `layout.SPLITS`.
         subset: the subset.
         among: return only frames among these; None: all frames in the split's files.
 

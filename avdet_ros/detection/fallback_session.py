@@ -103,7 +103,7 @@ class FallbackSession:
         return self._tensorrt_cache is not None and PROVIDERS['tensorrt'] in self._requested
 
     def _usable(self) -> list[str]:
-        """Return the wanted providers that are installed, and the CPU; note what is missing."""
+        """Return the requested providers that are installed, and the CPU; note what is missing."""
         available = onnxruntime.get_available_providers()
         missing = [name for name in self._requested if name not in available]
         if missing and self._by_request:

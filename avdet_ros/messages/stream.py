@@ -82,6 +82,10 @@ class StampedBlocks(Generic[T]):
         """Begin a stream at this rate."""
         self.wrong_stamps = 0
         self._rate = sample_rate_hz
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin another stream; `wrong_stamps` counts on."""
         self._last: Place | None = None
         self._next = 0
         self._held: list[_HeldBlock[T]] = []

@@ -27,14 +27,13 @@ class TopicSound:
         self.last_s: float | None = None
         self.restarts = 0
         self._topic, self._rate_hz = topic, sample_rate_hz
-        self._wrong_before = 0
         self._blocks: StampedBlocks[np.ndarray] = StampedBlocks(sample_rate_hz)
         self._watch = RateWatch(sample_rate_hz)
 
     @property
     def wrong_stamps(self) -> int:
         """Number of blocks whose stamp fits no neighbour."""
-        return self._wrong_before + self._blocks.wrong_stamps
+        return self._blocks.wrong_stamps
 
     def take(self, message: Image) -> list[StampedBlock]:
         """Add a message; return the blocks whose place in time is known now, in order.
@@ -66,6 +65,5 @@ class TopicSound:
     def restart(self) -> None:
         """Begin another stream, because ROS time has jumped under the stamps."""
         self.restarts += 1
-        self._wrong_before = self.wrong_stamps
-        self._blocks = StampedBlocks(self._rate_hz)
+        self._blocks.reset()
         self._watch.reset()

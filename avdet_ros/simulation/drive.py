@@ -186,7 +186,7 @@ def render_drive_sound(scene: Scene) -> np.ndarray:
 
 
 def truth_line(stamp: str, scene: Scene, frame: Frame) -> dict[str, Any]:
-    """Return one line of ``truth/frames.jsonl``; see `mavd.read_truth`."""
+    """Return one line of ``truth/frames.jsonl``; see `layout.read_truth`."""
     truth = scene.truth(frame.time_s)
     label_ids = set(truth.labels().ids.tolist())
     return {
